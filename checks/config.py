@@ -1,0 +1,130 @@
+"""The platform's settings file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from urllib.parse import urlsplit
+
+from saas_doctor.facts.dotenv import Dotenv, EnvExample, EnvFile, Setting
+from saas_doctor.model import Finding
+from saas_doctor.platform import Platform
+from saas_doctor.rules import check
+
+
+@check(
+    "CFG901",
+    symptoms=(
+        r"Couldn't find env file: (?P<file>\S+)",
+        r"env file (?P<file>\S+) not found",
+        r"Field required \[type=missing, input_value=\{",
+    ),
+)
+def settings_file_missing(
+    env: EnvFile, example: EnvExample, platform: Platform
+) -> Iterator[Finding]:
+    """The settings file `.env` is missing.
+
+    The services then run with defaults, or do not start: `Field required`.
+
+    **Detected** where an example (`.env.example`) is shipped and the file it is for is not there.
+    **Fixed** by making the file from the example, readable by you alone; `undo` removes it while it
+    is still the same. Values such as passwords are the example's: look through them.
+    **Silent** when the environment of the shell sets every key of the example.
+    """
+    unset = [s.key for s in example.file.settings if s.key not in platform.environ]
+    if env.there is None and unset:
+        yield Finding(
+            f"{env.name} is missing",
+            looked_at=str(env.path),
+            found="nothing",
+            wanted=f"the settings that {example.file.name} lists ({', '.join(unset[:4])}, ...)",
+            target=env.name,
+            next_step=f"saas-doctor fix --select CFG901 makes it from {example.file.name}",
+        )
+
+
+@check("CFG902", needs=("CFG901",), symptoms=(r"python-dotenv could not parse statement",))
+def settings_line_unreadable(env: EnvFile, example: EnvExample) -> Iterator[Finding]:
+    """A line of the settings file can't be read, so its setting is lost.
+
+    python-dotenv leaves such a line out, with no more than a warning in the log.
+
+    **Detected** by python-dotenv's own parser.
+    **Fixed** where the line is meant for a key of the example, by the example's line; `undo` brings
+    the old line back.
+    **Silent** about comments, blank lines and `export`.
+    """
+    keys = {s.key: s for s in example.file.settings}
+    for place, text in env.file.bad:
+        key = next((k for k in keys if text.replace("export ", "").startswith(k)), None)
+        yield Finding(
+            f"{place.path} line {place.line} can't be read" + (f": {key} is lost" if key else ""),
+            looked_at=str(place),
+            found=text.splitlines()[0],
+            wanted="KEY=value, with a closed quote where there is one",
+            target=key or str(place),
+            place=place,
+            next_step=f"correct line {place.line} of {place.path}",
+            data={"text": text, "key": key, "no_fix": key is None or env.file.find(key)},
+        )
+
+
+@check(
+    "CFG903",
+    needs=("CFG901",),
+    symptoms=(
+        r"Could not parse SQLAlchemy URL from",
+        r"Request URL is missing an 'http://' or 'https://' protocol",
+        r"Redis URL must specify one of the following schemes",
+    ),
+)
+def address_not_valid(env: EnvFile, example: EnvExample, platform: Platform) -> Iterator[Finding]:
+    """An address in the settings file is not one that its reader accepts.
+
+    **Detected** in the database's, Redis' and the registry's addresses: scheme, host and port.
+    **Fixed** by the example's value where that is valid; `undo` brings the old one back.
+    **Silent** about a setting that is not there: its default then counts.
+    """
+    config = platform.config
+    readers: dict[str, tuple[str, ...]] = {"REGISTRY_URL": ("http", "https")}
+    if config.database:
+        readers[config.database.variable] = ("postgresql", "postgres")
+    if config.redis:
+        readers[config.redis.variable] = ("redis", "rediss", "unix")
+    for key, schemes in readers.items():
+        setting = env.file.find(key)
+        wrong = setting and _wrong(setting.value, schemes)
+        if not setting or not wrong:
+            continue
+        yield Finding(
+            f"{key} is not a valid address: {wrong}",
+            looked_at=str(setting.place),
+            found=setting.value or "an empty value",
+            wanted=f"{schemes[0]}://host:port",
+            target=key,
+            place=setting.place,
+            next_step=f"correct {key} in {setting.place.path} (the example has a valid one)",
+            data={"key": key, "no_fix": not _example_helps(example.file, setting, schemes)},
+        )
+
+
+def _example_helps(example: Dotenv, setting: Setting, schemes: tuple[str, ...]) -> bool:
+    value = example.get(setting.key)
+    return bool(value) and not _wrong(value or "", schemes)
+
+
+def _wrong(value: str, schemes: tuple[str, ...]) -> str:
+    """What is wrong with an address, or nothing; `postgresql+psycopg` counts as postgresql."""
+    try:
+        url = urlsplit(value)
+        port = url.port
+    except ValueError as error:
+        return str(error)
+    scheme = url.scheme.partition("+")[0]
+    if "://" not in value:
+        return f"it does not begin with {schemes[0]}://"
+    if scheme not in schemes:
+        return f"its scheme is {url.scheme}, not {' or '.join(schemes)}"
+    if scheme in ("http", "https", "redis", "rediss") and not url.hostname:
+        return "it names no host"
+    return "port 0 can't be connected to" if port == 0 else ""

@@ -1,0 +1,225 @@
+"""Actions on the platform's environment: install into it, or make it anew; undone exactly."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from packaging.requirements import Requirement
+
+from saas_doctor import snapshot
+from saas_doctor.actions import Action, Bench, Failed, NotApplied, Record, Refused, command
+from saas_doctor.facts.interpreter import python_in
+from saas_doctor.model import Risk
+
+
+def installed_names(folder: Path) -> list[str]:
+    """The installed distributions as their metadata folders are called (`bcrypt-4.0.1.dist-info`)."""
+    patterns = ("lib/python*/site-packages/*.dist-info", "Lib/site-packages/*.dist-info")
+    return sorted({path.name for pattern in patterns for path in folder.glob(pattern)})
+
+
+def installer(python: Path, environ: Mapping[str, str]) -> list[str]:
+    """The command that installs into this interpreter: uv where there is one, else its own pip.
+
+    An environment made by uv has no pip, and `pip` on the path is then another Python's.
+    """
+    uv = shutil.which("uv", path=environ.get("PATH"))
+    if uv:
+        return [uv, "pip", "install", "--python", str(python)]
+    try:
+        command([python, "-m", "pip", "--version"], cwd=python.parent, limit=30)
+    except Failed:
+        return [sys.executable, "-m", "pip", "--python", str(python), "install"]
+    return [str(python), "-m", "pip", "install"]
+
+
+def clean_environment(environ: Mapping[str, str]) -> dict[str, str]:
+    """The environment for an installer: none of another virtual environment's variables."""
+    return {
+        k: v for k, v in environ.items() if k not in ("VIRTUAL_ENV", "PYTHONPATH", "PYTHONHOME")
+    }
+
+
+@dataclass(frozen=True)
+class InstallPackages(Action):
+    """Install the requirement files, and further requirements, into the platform's environment.
+
+    All together in one go, so that what is chosen fits together.
+    """
+
+    environment: Path
+    name: str
+    files: tuple[Path, ...]
+    requirements: tuple[str, ...] = ()
+
+    order = 30
+    risk = Risk.CHANGES
+
+    @property
+    def title(self) -> str:
+        what = [*self.requirements, *(f"-r {file.name}" for file in self.files)]
+        return f"install {' '.join(what)} into {self.name}"
+
+    @property
+    def target(self) -> Hashable:
+        return self.environment
+
+    def preview(self) -> str:
+        words = [f"-r {file}" for file in self.files] + [f"'{r}'" for r in self.requirements]
+        return f"{Path(self.name) / 'bin' / 'python'} -m pip install {' '.join(words)}  (by uv where there is one)"
+
+    def merge(self, other: InstallPackages) -> InstallPackages:
+        return replace(
+            self,
+            files=tuple(dict.fromkeys(self.files + other.files)),
+            requirements=tuple(dict.fromkeys(self.requirements + other.requirements)),
+        )
+
+    def before(self, bench: Bench) -> Record:
+        if not self.environment.is_dir():
+            raise NotApplied(f"{self.name} is not there")
+        return {
+            "environment": str(self.environment),
+            "name": self.name,
+            "kept": _free(bench, "packages"),
+        }
+
+    def apply(self, bench: Bench, before: Record) -> Record:
+        kept = bench.folder / before["kept"]
+        partial = kept.with_name(kept.name + ".partial")
+        snapshot.take(self.environment, partial)
+        # Only a whole snapshot gets the name that undo looks for.
+        partial.rename(kept)
+        install(self.environment, self.files, self.requirements, bench)
+        return {"installed": installed_names(self.environment)}
+
+    def verify(self, bench: Bench) -> bool:  # noqa: ARG002
+        there = {
+            name.rpartition(".")[0].partition("-")[0].lower()
+            for name in installed_names(self.environment)
+        }
+        return all(
+            Requirement(r).name.lower().replace("-", "_").replace(".", "_") in there
+            for r in self.requirements
+        )
+
+    @classmethod
+    def undo(cls, bench: Bench, before: Record, after: Record | None) -> str | None:
+        kept = bench.folder / before["kept"]
+        environment = Path(before["environment"])
+        if not kept.is_dir():
+            return None  # cut off before anything was installed
+        _refuse_if_changed(environment, before["name"], after)
+        snapshot.restore(kept, environment)
+        return None
+
+
+@dataclass(frozen=True)
+class RecreateEnvironment(Action):
+    """Make the platform's environment anew with another interpreter; the old one is kept aside."""
+
+    environment: Path
+    name: str
+    python: Path
+    version: str
+    files: tuple[Path, ...]
+
+    order = 20
+    risk = Risk.CHANGES
+
+    @property
+    def title(self) -> str:
+        return f"make {self.name} with Python {self.version} ({self.python})"
+
+    @property
+    def target(self) -> Hashable:
+        return self.environment
+
+    def preview(self) -> str:
+        lines = [f"{self.python} -m venv {self.name}  (by uv where there is one)"]
+        lines += [f"{self.name}/bin/python -m pip install -r {file}" for file in self.files]
+        if os.path.lexists(self.environment):
+            lines.insert(0, f"the old {self.name} is kept aside for undo")
+        return "\n".join(lines)
+
+    def before(self, bench: Bench) -> Record:
+        there = os.path.lexists(self.environment)
+        return {
+            "environment": str(self.environment),
+            "name": self.name,
+            "aside": _free(bench, "environment") if there else None,
+        }
+
+    def apply(self, bench: Bench, before: Record) -> Record:
+        if before["aside"]:
+            self.environment.rename(bench.folder / before["aside"])
+        uv = shutil.which("uv", path=bench.platform.environ.get("PATH"))
+        make: list[str | Path]
+        make = (
+            [uv, "venv", "--quiet", "--python", self.python] if uv else [self.python, "-m", "venv"]
+        )
+        command(
+            [*make, self.environment],
+            cwd=bench.platform.root,
+            environ=clean_environment(bench.platform.environ),
+        )
+        if self.files:
+            install(self.environment, self.files, (), bench)
+        return {"installed": installed_names(self.environment)}
+
+    def verify(self, bench: Bench) -> bool:
+        python = python_in(self.environment)
+        command(
+            [python, "-c", "import sys; sys.exit(sys.prefix == sys.base_prefix)"],
+            cwd=bench.platform.root,
+        )
+        return True
+
+    @classmethod
+    def undo(cls, bench: Bench, before: Record, after: Record | None) -> str | None:
+        environment = Path(before["environment"])
+        aside = bench.folder / before["aside"] if before["aside"] else None
+        if aside is not None and not os.path.lexists(aside):
+            return None  # cut off before the old one was moved
+        if not os.path.lexists(environment) and aside is None:
+            return None
+        _refuse_if_changed(environment, before["name"], after)
+        if environment.is_symlink():
+            environment.unlink()
+        elif environment.exists():
+            shutil.rmtree(environment)
+        if aside is not None:
+            aside.rename(environment)
+        return None
+
+
+def install(
+    environment: Path, files: tuple[Path, ...], requirements: tuple[str, ...], bench: Bench
+) -> None:
+    """Install by the platform's interpreter, and by no other; raises Failed with the last lines."""
+    python = python_in(environment)
+    environ = clean_environment(bench.platform.environ)
+    words: list[str | Path] = [*installer(python, environ)]
+    for file in files:
+        words += ["-r", file]
+    command([*words, *requirements], cwd=bench.platform.root, environ=environ)
+
+
+def _refuse_if_changed(environment: Path, name: str, after: Record | None) -> None:
+    """Packages that came or went since are somebody's work: they are not undone."""
+    if after is None or not environment.exists():
+        return
+    now, then = set(installed_names(environment)), set(after["installed"])
+    if now != then:
+        changed = ", ".join(sorted(n.removesuffix(".dist-info") for n in now ^ then)[:5])
+        raise Refused(f"packages in {name} were changed since ({changed})")
+
+
+def _free(bench: Bench, name: str) -> str:
+    numbers = (f"{name}-{number}" for number in range(1, 100))
+    return next(n for n in numbers if not os.path.lexists(bench.folder / n))

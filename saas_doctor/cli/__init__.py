@@ -1,0 +1,59 @@
+"""The command line: one module a command; nothing heavy is imported before a command runs."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Annotated
+
+import typer
+
+from saas_doctor import __version__
+from saas_doctor.cli import check, explain, fix, history, init, undo
+
+app = typer.Typer(
+    name="saas-doctor",
+    help="Examines a platform of FastAPI services, explains what is wrong, and repairs it.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(f"saas-doctor {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    pass
+
+
+for module in (check, fix, undo, history, init, explain):
+    name = module.__name__.rpartition(".")[2]
+    app.command(name)(getattr(module, name))
+
+
+def main() -> None:
+    """Run the command; every failure ends in one sentence and the exit code of the contract."""
+    from saas_doctor.model import DoctorError
+
+    try:
+        app(standalone_mode=True)
+    except DoctorError as error:
+        print(f"saas-doctor: {error}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        print("saas-doctor: interrupted", file=sys.stderr)
+        sys.exit(130)
+    except BrokenPipeError:
+        # The reader went away (`| head`); nothing is left to tell it.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(141)

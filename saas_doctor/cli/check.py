@@ -1,0 +1,70 @@
+"""`saas-doctor check`: examine the platform and say what is wrong and why."""
+
+from __future__ import annotations
+
+from enum import Enum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from saas_doctor.cli.options import (
+    ConfigFile,
+    Directory,
+    FailOn,
+    Ignore,
+    Select,
+    Timeout,
+    load_platform,
+    selection,
+)
+
+
+class Format(str, Enum):
+    CONSOLE = "console"
+    JSON = "json"
+
+
+def check(
+    directory: Directory = None,
+    config: ConfigFile = None,
+    select: Select = None,
+    ignore: Ignore = None,
+    static: Annotated[bool, typer.Option("--static", help="Read files only.")] = False,
+    live: Annotated[bool, typer.Option("--live", help="Ask running things only.")] = False,
+    output_format: Annotated[Format, typer.Option("--format")] = Format.CONSOLE,
+    output: Annotated[Path | None, typer.Option("--output", help="Write the report here.")] = None,
+    fail_on: Annotated[
+        FailOn | None, typer.Option("--fail-on", help="Exit 1 from here on.")
+    ] = None,
+    allow_unknown: Annotated[
+        bool, typer.Option("--allow-unknown", help="Exit 0 where something could not be told.")
+    ] = False,
+    jobs: Annotated[int, typer.Option("--jobs", min=1, help="Checks side by side.")] = 32,
+    timeout: Timeout = None,
+    verbose: Annotated[bool, typer.Option("-v", "--verbose", help="Also list what holds.")] = False,
+) -> None:
+    """Examine the platform: files, interpreter, packages, ports, databases, services.
+
+    Exit codes: 0 nothing at or above --fail-on; 1 findings; 2 wrong use or configuration;
+    3 no such finding, but something could not be examined; 130 interrupted.
+    """
+    from dataclasses import replace
+
+    from saas_doctor import journal, runner
+    from saas_doctor.cli.screen import status_line, write_report
+    from saas_doctor.model import DoctorError, Severity
+    from saas_doctor.repair import interruption
+
+    if static and live:
+        raise DoctorError("--static and --live exclude each other; leave both out for everything")
+    platform = load_platform(directory, config)
+    chosen = selection(platform.config, select, ignore, static=not live, live=not static)
+    with status_line(f"examining {platform.root}", len(chosen.codes())) as progress:
+        report = runner.run(platform, chosen, jobs=jobs, timeout=timeout, progress=progress)
+    cut_off = journal.interrupted(platform)
+    if cut_off:
+        report = replace(report, notes=(*report.notes, interruption(cut_off)))
+    write_report(report, output_format.value, output, verbose=verbose)
+    limit = Severity(fail_on.value if fail_on else platform.config.fail_on)
+    raise typer.Exit(report.exit_code(limit, allow_unknown=allow_unknown))

@@ -1,0 +1,33 @@
+"""`saas-doctor history`: the fix runs of a platform and whether they can be undone."""
+
+from __future__ import annotations
+
+from saas_doctor.cli.options import ConfigFile, Directory, load_platform
+
+
+def history(directory: Directory = None, config: ConfigFile = None) -> None:
+    """List fix runs, oldest first, with what each did and whether it can be undone."""
+    import time
+
+    from saas_doctor import journal
+
+    runs = journal.runs(load_platform(directory, config))
+    if not runs:
+        print("no fix has run on this platform")
+    for run in runs:
+        when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(run.began))
+        print(f"{run.name}  {when}  {_state(run)}")
+        for step in run.steps:
+            print(f"    {step.state:<12} {step.title}")
+
+
+def _state(run: object) -> str:
+    from saas_doctor.journal import Run
+
+    assert isinstance(run, Run)
+    if run.undone:
+        return "undone"
+    if not run.standing:
+        return "nothing of it stands"
+    word = "interrupted; " if run.interrupted else ""
+    return f"{word}can be undone: saas-doctor undo {run.name}"

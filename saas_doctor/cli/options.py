@@ -1,0 +1,66 @@
+"""The options that commands share, and the platform they name."""
+
+from __future__ import annotations
+
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from saas_doctor.config import Config
+    from saas_doctor.platform import Platform
+    from saas_doctor.runner import Selection
+
+Directory = Annotated[
+    Path | None,
+    typer.Option("-C", "--directory", help="The platform (default: the nearest around here)."),
+]
+ConfigFile = Annotated[
+    Path | None,
+    typer.Option("--config", help="The configuration file (default: saas-doctor.toml)."),
+]
+Select = Annotated[
+    list[str] | None,
+    typer.Option("--select", help="Only these codes or beginnings of codes (DB, SRC204,NET)."),
+]
+Ignore = Annotated[
+    list[str] | None, typer.Option("--ignore", help="Leave out CODE or CODE:TARGET (with *).")
+]
+Timeout = Annotated[
+    float | None, typer.Option("--timeout", min=0.1, help="Seconds for one examination.")
+]
+
+
+class FailOn(str, Enum):
+    ERROR = "error"
+    WARNING = "warning"
+    INFO = "info"
+
+
+def load_platform(directory: Path | None, config: Path | None) -> Platform:
+    """The platform that the options name; raises DoctorError with the way out."""
+    from saas_doctor import platform as platforms
+
+    return platforms.load(directory or Path.cwd(), config)
+
+
+def words(values: list[str] | None) -> tuple[str, ...]:
+    """Option values that may each hold several words parted by commas."""
+    return tuple(w.strip() for v in values or () for w in v.split(",") if w.strip())
+
+
+def selection(
+    config: Config,
+    select: list[str] | None,
+    ignore: list[str] | None,
+    *,
+    static: bool = True,
+    live: bool = True,
+) -> Selection:
+    """What the options choose; the configuration's ignores come with their reasons."""
+    from saas_doctor.runner import Selection
+
+    ignored = dict(config.ignore) | dict.fromkeys(words(ignore), "--ignore")
+    return Selection(words(select), ignored, static=static, live=live)

@@ -1,0 +1,193 @@
+"""The platform's .env file and its example: keys, values and places, and line-keeping edits."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from saas_doctor.actions.files import EditFile
+from saas_doctor.edits import Edit, newline_of
+from saas_doctor.facts import Fact
+from saas_doctor.model import Absent, Place, Unreadable
+from saas_doctor.platform import Platform
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One `KEY=value` line; `start` and `end` are the byte offsets of the value as written."""
+
+    key: str
+    value: str
+    place: Place
+    start: int
+    end: int
+
+
+@dataclass(frozen=True)
+class Dotenv:
+    """One .env file: what python-dotenv makes of it, with each line's place."""
+
+    path: Path
+    name: str
+    data: bytes
+    settings: tuple[Setting, ...]
+    bad: tuple[tuple[Place, str], ...]
+    """Lines that python-dotenv can't read and leaves out."""
+
+    def find(self, key: str) -> Setting | None:
+        """The line that counts: the last of that key, as python-dotenv has it."""
+        return next((s for s in reversed(self.settings) if s.key == key), None)
+
+    def get(self, key: str) -> str | None:
+        found = self.find(key)
+        return found.value if found else None
+
+    def set(self, key: str, value: str) -> EditFile:
+        """The edit that gives a key this value, or adds it at the end; all other bytes stay."""
+        text = _quoted(value)
+        found = self.find(key)
+        if found:
+            edit = Edit(found.start, found.end, text.encode())
+        else:
+            newline = newline_of(self.data)
+            gap = b"" if not self.data or self.data.endswith(b"\n") else newline
+            edit = Edit(len(self.data), len(self.data), gap + f"{key}={text}".encode() + newline)
+        return EditFile(self.path, self.name, self.data, (edit,), (key,))
+
+
+def _quoted(value: str) -> str:
+    if re.search(r"[\s#'\"$`\\]", value) or not value:
+        return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
+    return value
+
+
+@dataclass(frozen=True)
+class EnvFile(Fact):
+    """The settings file that the services read (`backend/.env`); it may not be there."""
+
+    name: str
+    path: Path
+    there: Dotenv | None
+
+    @classmethod
+    def read(cls, platform: Platform) -> EnvFile:
+        path = platform.path(platform.config.env_file)
+        return cls(platform.config.env_file, path, read_dotenv(path, platform))
+
+    @property
+    def file(self) -> Dotenv:
+        """Its content; raises Absent where there is none."""
+        if self.there is None:
+            raise Absent(f"no {self.name}")
+        return self.there
+
+
+@dataclass(frozen=True)
+class EnvExample(Fact):
+    """The example of the settings file that the repository ships (`backend/.env.example`)."""
+
+    file: Dotenv
+
+    @classmethod
+    def read(cls, platform: Platform) -> EnvExample:
+        file = read_dotenv(platform.path(platform.config.env_example), platform)
+        if file is None:
+            raise Absent(f"no {platform.config.env_example}")
+        return cls(file)
+
+
+@dataclass(frozen=True)
+class Settings(Fact):
+    """The values the services will see: the shell's environment before the .env file."""
+
+    values: Mapping[str, str]
+    places: Mapping[str, Place | None]
+    """Where each value stands; None for one from the shell's environment."""
+
+    @classmethod
+    def read(cls, platform: Platform) -> Settings:
+        file = read_dotenv(platform.path(platform.config.env_file), platform)
+        settings = file.settings if file else ()
+        values: dict[str, str] = {s.key: s.value for s in settings}
+        places: dict[str, Place | None] = {s.key: s.place for s in settings}
+        for key in _keys_of_interest(platform):
+            if key in platform.environ:
+                values[key], places[key] = platform.environ[key], None
+        return cls(values, places)
+
+    def where(self, key: str) -> str:
+        place = self.places.get(key)
+        return str(place) if place else f"${key} of this shell"
+
+
+def _keys_of_interest(platform: Platform) -> list[str]:
+    config = platform.config
+    keys = ["REGISTRY_URL", *(s.port_variable for s in config.services.values() if s.port_variable)]
+    keys += [config.database.variable] if config.database else []
+    keys += [config.redis.variable] if config.redis else []
+    keys += [config.frontend.cors_variable] if config.frontend else []
+    return keys
+
+
+def read_dotenv(path: Path, platform: Platform) -> Dotenv | None:
+    """The file as python-dotenv reads it, or None where there is none; raises Unreadable."""
+    name = platform.relative(path)
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise Unreadable(f"{name}: can't be read ({error.strerror})") from None
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise Unreadable(f"{name}: not UTF-8 text") from None
+    return parse_dotenv(path, name, data, text)
+
+
+def parse_dotenv(path: Path, name: str, data: bytes, text: str) -> Dotenv:
+    import io
+
+    from dotenv import dotenv_values
+    from dotenv.parser import parse_stream
+
+    values = dotenv_values(stream=io.StringIO(text, newline=""), interpolate=True)
+    settings: list[Setting] = []
+    bad: list[tuple[Place, str]] = []
+    at = len(data) - len(text.encode())  # a byte order mark
+    # newline="": a StringIO would otherwise turn CRLF into LF and shift every offset.
+    for binding in parse_stream(io.StringIO(text, newline="")):
+        original = binding.original.string
+        lead = len(original) - len(original.lstrip())
+        line = binding.original.line + original[:lead].count("\n")
+        if binding.error:
+            bad.append((Place(name, line), original.strip()))
+        elif binding.key is not None:
+            start, end = _value_span(original, binding.value)
+            settings.append(
+                Setting(
+                    binding.key,
+                    values.get(binding.key) or binding.value or "",
+                    Place(name, line),
+                    at + len(original[:start].encode()),
+                    at + len(original[:end].encode()),
+                )
+            )
+        at += len(original.encode())
+    return Dotenv(path, name, data, tuple(settings), tuple(bad))
+
+
+def _value_span(line: str, value: str | None) -> tuple[int, int]:
+    """Where the value, with its quotes, stands in a line that python-dotenv could read."""
+    sign = line.find("=")
+    if sign < 0 or value is None:
+        end = len(line.rstrip())
+        return end, end
+    start = sign + 1 + len(line[sign + 1 :]) - len(line[sign + 1 :].lstrip(" \t"))
+    quote = line[start : start + 1]
+    if quote in ("'", '"'):
+        closing = re.compile(rf"{quote}(?:\\.|[^{quote}\\])*{quote}", re.S).match(line, start)
+        return start, closing.end() if closing else len(line.rstrip())
+    return start, start + len(value)

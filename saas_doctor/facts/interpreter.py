@@ -1,0 +1,215 @@
+"""The platform's own Python: its environment's folder, what it says of itself, what it answers."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
+from packaging.version import Version
+
+from saas_doctor.facts import Fact
+from saas_doctor.model import DoctorError, Place, Unreadable
+from saas_doctor.platform import Platform
+
+DEFAULT_PYTHON = ">=3.11"
+
+_ASK = "import sys; print('%d.%d.%d' % sys.version_info[:3])"
+
+
+@dataclass(frozen=True)
+class Interpreter(Fact):
+    """The platform's environment and its interpreter.
+
+    `version` is what the interpreter itself answered; `failure` says why it did not, with the
+    command. `folder` may not exist. Nothing is concluded from $VIRTUAL_ENV.
+    """
+
+    folder: Path
+    name: str
+    exists: bool = True
+    python: Path | None = None
+    version: Version | None = None
+    failure: str = ""
+    home: str = ""
+    has_config: bool = True
+
+    @classmethod
+    def read(cls, platform: Platform) -> Interpreter:
+        folder = platform.path(platform.config.environment)
+        name = platform.config.environment
+        try:
+            os.listdir(folder)
+        except (FileNotFoundError, NotADirectoryError):
+            if not os.path.lexists(folder):
+                return cls(folder, name, exists=False)
+            return cls(
+                folder, name, failure=f"{name} is not a folder, or a link that leads nowhere"
+            )
+        except OSError as error:
+            raise Unreadable(f"{name}: can't be read ({error.strerror})") from None
+        config = _pyvenv(folder)
+        python = python_in(folder)
+        if not os.path.lexists(python):
+            failure = f"{platform.relative(python)} is not there"
+            return cls(
+                folder, name, failure=failure, home=config.get("home", ""), has_config=bool(config)
+            )
+        version, failure = ask_version(python)
+        return cls(
+            folder, name, True, python, version, failure, config.get("home", ""), bool(config)
+        )
+
+    @property
+    def site_packages(self) -> Path:
+        """Where its packages are; raises Unreadable where the interpreter does not answer."""
+        if self.version is None:
+            raise Unreadable(f"{self.name}: its interpreter does not answer ({self.failure})")
+        if os.name == "nt":
+            return self.folder / "Lib" / "site-packages"
+        minor = f"python{self.version.major}.{self.version.minor}"
+        return self.folder / "lib" / minor / "site-packages"
+
+
+def python_in(folder: Path) -> Path:
+    """The interpreter's place in an environment."""
+    return folder / "Scripts" / "python.exe" if os.name == "nt" else folder / "bin" / "python"
+
+
+def ask_version(python: Path) -> tuple[Version | None, str]:
+    """The version an interpreter answers, or None and why it does not."""
+    try:
+        done = subprocess.run(
+            [str(python), "-I", "-S", "-c", _ASK],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=2.5,
+            text=True,
+            errors="replace",
+            check=False,
+        )
+    except FileNotFoundError:
+        target = os.path.realpath(python)
+        return None, f"{python} leads to {target}, which is not there"
+    except subprocess.TimeoutExpired:
+        raise Unreadable(f"{python}: no answer within 2.5 s") from None
+    except OSError as error:
+        return None, f"{python}: {error.strerror}"
+    if done.returncode:
+        last = (done.stderr.strip().splitlines() or ["no output"])[-1]
+        return None, f"{python} ended with {done.returncode}: {last}"
+    try:
+        return Version(done.stdout.strip()), ""
+    except ValueError:
+        return None, f"{python} answered {done.stdout[:80]!r}, not a version"
+
+
+def _pyvenv(folder: Path) -> dict[str, str]:
+    try:
+        text = (folder / "pyvenv.cfg").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return {}
+    pairs = (line.partition("=") for line in text.splitlines() if "=" in line)
+    return {key.strip().lower(): value.strip() for key, _, value in pairs}
+
+
+@dataclass(frozen=True)
+class WantedPython(Fact):
+    """Which Python the platform wants: the configuration, `requires-python`, else 3.11 or newer."""
+
+    specifier: SpecifierSet
+    source: str
+    place: Place | None = None
+
+    @classmethod
+    def read(cls, platform: Platform) -> WantedPython:
+        if platform.config.python:
+            where = (
+                platform.relative(platform.config_file) if platform.config_file else "configuration"
+            )
+            return cls(_specifier(platform.config.python, where), f"`python` in {where}")
+        for name in dict.fromkeys((f"{platform.config.backend}/pyproject.toml", "pyproject.toml")):
+            found = _requires_python(platform.path(name))
+            if found:
+                text, line = found
+                return cls(_specifier(text, name), f"requires-python in {name}", Place(name, line))
+        return cls(SpecifierSet(DEFAULT_PYTHON), "the doctor's default for this kind of platform")
+
+
+def _specifier(text: str, where: str) -> SpecifierSet:
+    try:
+        return SpecifierSet(text if text[:1] in "<>=!~" else f"=={text}.*")
+    except InvalidSpecifier:
+        raise DoctorError(f"{where}: `{text}` is not a version range such as >=3.11") from None
+
+
+def _requires_python(file: Path) -> tuple[str, int] | None:
+    try:
+        text = file.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return None
+    found = re.search(r"^\s*requires-python\s*=\s*[\"']([^\"']+)[\"']", text, re.M)
+    return (found.group(1), text.count("\n", 0, found.start(1)) + 1) if found else None
+
+
+# Wheels for this platform's usual pins exist for these; 3.12 has them for the oldest pins too.
+_PREFERRED = ((3, 12), (3, 11), (3, 13))
+
+
+@dataclass(frozen=True)
+class Pythons(Fact):
+    """The interpreters found on this machine: on PATH, from pyenv, uv and Homebrew."""
+
+    found: tuple[tuple[Path, Version], ...]
+
+    limit = 10.0
+
+    @classmethod
+    def read(cls, platform: Platform) -> Pythons:
+        found: dict[Path, tuple[Path, Version]] = {}
+        for path in _candidates(platform):
+            real = path.resolve()
+            if real in found:
+                continue
+            try:
+                version, _ = ask_version(path)
+            except Unreadable:
+                continue
+            if version:
+                found[real] = (path, version)
+        return cls(tuple(found.values()))
+
+    def best(self, wanted: SpecifierSet) -> tuple[Path, Version] | None:
+        """The one to build an environment with: fitting, and with wheels for the usual pins."""
+
+        def rank(item: tuple[Path, Version]) -> tuple[int, Version]:
+            minor = item[1].release[:2]
+            known = _PREFERRED.index(minor) if minor in _PREFERRED else len(_PREFERRED)
+            return -known, item[1]
+
+        fitting = [item for item in self.found if wanted.contains(item[1], prereleases=True)]
+        return max(fitting, key=rank, default=None)
+
+
+def _candidates(platform: Platform) -> Iterator[Path]:
+    names = [f"python3.{minor}" for minor in range(15, 8, -1)]
+    for name in (*names, "python3", "python"):
+        path = shutil.which(name, path=platform.environ.get("PATH"))
+        # A pyenv shim starts whatever the folder says; its versions are looked at below.
+        if path and "/shims/" not in path:
+            yield Path(path)
+    home = Path(platform.environ.get("HOME", "/nonexistent"))
+    pyenv = Path(platform.environ.get("PYENV_ROOT", home / ".pyenv"))
+    yield from sorted(pyenv.glob("versions/3.*/bin/python3"))
+    yield from sorted((home / ".local/share/uv/python").glob("cpython-3.*/bin/python3"))
+    for folder in ("/opt/homebrew/bin", "/usr/local/bin", "/usr/bin"):
+        yield from sorted(Path(folder).glob("python3.[0-9]*[0-9]"))
+    base = Path(sys.base_prefix) / "bin" / "python3"
+    if base.exists():
+        yield base

@@ -1,0 +1,259 @@
+"""The platform's packages: what is installed, and what its requirements ask for, with places."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from importlib.metadata import Distribution, distributions
+from pathlib import Path
+
+from packaging.markers import default_environment
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.utils import canonicalize_name
+from packaging.version import InvalidVersion, Version
+
+from saas_doctor.actions.files import EditFile
+from saas_doctor.edits import Edit, newline_of
+from saas_doctor.facts import Fact
+from saas_doctor.facts.interpreter import Interpreter
+from saas_doctor.model import Absent, Place, Unreadable
+from saas_doctor.platform import Platform
+
+
+@dataclass(frozen=True)
+class Package:
+    """One installed distribution; `name` is normalised as PEP 503 says."""
+
+    name: str
+    version: Version
+    folder: Path
+    distribution: Distribution = field(repr=False, compare=False)
+
+    @property
+    def requires(self) -> list[Requirement]:
+        """What its metadata requires, the extras' requirements included (with their markers)."""
+        found = []
+        for text in self.distribution.requires or []:
+            try:
+                found.append(Requirement(text))
+            except InvalidRequirement:
+                continue  # an old package's own mistake, which pip passes over too
+        return found
+
+    def provides(self, module: str) -> bool:
+        """Whether the top-level module comes from this distribution."""
+        record = self.distribution.read_text("RECORD") or ""
+        return f"\n{module}/" in f"\n{record}" or f"\n{module}.py," in f"\n{record}"
+
+
+@dataclass(frozen=True)
+class Installed(Fact):
+    """The packages in the platform's environment, read from their metadata; nothing is imported."""
+
+    folder: Path
+    name: str
+    packages: Mapping[str, Package]
+    markers: Mapping[str, str]
+
+    @classmethod
+    def read(cls, platform: Platform, interpreter: Interpreter) -> Installed:
+        folder = interpreter.site_packages
+        try:
+            found = list(distributions(path=[str(folder)]))
+        except OSError as error:
+            raise Unreadable(f"{folder}: can't be read ({error.strerror})") from None
+        assert interpreter.version
+        return cls(
+            folder,
+            platform.relative(folder),
+            {p.name: p for p in _packages(found)},
+            _markers(interpreter.version),
+        )
+
+    def get(self, name: str) -> Package | None:
+        return self.packages.get(canonicalize_name(name))
+
+    def provider(self, module: str) -> Package | None:
+        """The distribution that a top-level module comes from (`passlib`: passlib or libpass)."""
+        likely = self.get(module)
+        if likely and likely.provides(module):
+            return likely
+        return next((p for p in self.packages.values() if p.provides(module)), likely)
+
+    def applies(self, requirement: Requirement, extra: str = "") -> bool:
+        """Whether the requirement's marker holds for the platform's interpreter."""
+        if requirement.marker is None:
+            return True
+        return requirement.marker.evaluate({**self.markers, "extra": extra})
+
+    def where(self, package: Package) -> str:
+        return f"{self.name}/{package.folder.name}"
+
+
+def _packages(found: list[Distribution]) -> Iterator[Package]:
+    for distribution in found:
+        folder = Path(str(getattr(distribution, "_path", "")))
+        # The folder's name tells name and version; opening each METADATA costs ten times as much.
+        name, _, rest = folder.name.rpartition(".")[0].partition("-")
+        try:
+            version = Version(rest if folder.suffix == ".dist-info" else distribution.version)
+        except (InvalidVersion, TypeError):
+            continue
+        yield Package(canonicalize_name(name), version, folder, distribution)
+
+
+def _markers(version: Version) -> dict[str, str]:
+    """The marker values of the platform's interpreter on this machine."""
+    return {
+        **{key: str(value) for key, value in default_environment().items()},
+        "python_version": f"{version.major}.{version.minor}",
+        "python_full_version": str(version),
+        "implementation_version": str(version),
+    }
+
+
+@dataclass(frozen=True)
+class RequirementLine:
+    """One requirement in a file: where its text stands (byte offsets) and what it says."""
+
+    requirement: Requirement
+    path: Path
+    place: Place
+    start: int
+    end: int
+
+    @property
+    def name(self) -> str:
+        return canonicalize_name(self.requirement.name)
+
+
+@dataclass(frozen=True)
+class Requirements(Fact):
+    """The platform's requirement files, read as pip reads them, with every line's place."""
+
+    files: Mapping[Path, bytes]
+    names: Mapping[Path, str]
+    lines: tuple[RequirementLine, ...]
+    bad: tuple[tuple[Place, str], ...] = ()
+
+    @classmethod
+    def read(cls, platform: Platform) -> Requirements:
+        files: dict[Path, bytes] = {}
+        lines: list[RequirementLine] = []
+        bad: list[tuple[Place, str]] = []
+        queue = [platform.path(name) for name in platform.config.requirements]
+        if not any(path.exists() for path in queue):
+            names = ", ".join(platform.config.requirements)
+            raise Absent(f"no requirements file ({names})")
+        while queue:
+            path = queue.pop(0)
+            if path in files:
+                continue
+            files[path] = _bytes(path, platform)
+            for found in _parse(files[path], path, platform.relative(path)):
+                if isinstance(found, RequirementLine):
+                    lines.append(found)
+                elif isinstance(found, Path):
+                    queue.append(found)
+                else:
+                    bad.append(found)
+        names_of = {path: platform.relative(path) for path in files}
+        return cls(files, names_of, tuple(lines), tuple(bad))
+
+    def find(self, name: str) -> RequirementLine | None:
+        wanted = canonicalize_name(name)
+        return next((line for line in self.lines if line.name == wanted), None)
+
+    def place(self, name: str) -> Place | None:
+        line = self.find(name)
+        return line.place if line else None
+
+    def pin(self, name: str, specifier: str) -> EditFile:
+        """The edit that gives a requirement this specifier, or adds it to the first file.
+
+        Extras, marker, comment and spelling of the name stay as they are.
+        """
+        line = self.find(name)
+        if line is None:
+            return self.add(f"{name}{specifier}")
+        data = self.files[line.path]
+        text = data[line.start : line.end].decode()
+        # After the name and its extras, up to a marker: the versions.
+        head = re.match(r"\s*[A-Za-z0-9._-]+\s*(\[[^\]]*\])?", text)
+        assert head
+        tail = text.find(";") if ";" in text else len(text.rstrip())
+        begin, end = head.end(), max(head.end(), len(text[:tail].rstrip()))
+        offset = line.start
+        edit = Edit(
+            offset + len(text[:begin].encode()),
+            offset + len(text[:end].encode()),
+            specifier.encode(),
+        )
+        return self._edit(line.path, edit, f"{name}{specifier}")
+
+    def add(self, text: str) -> EditFile:
+        """The edit that adds a requirement at the end of the first file."""
+        path = next(iter(self.files))
+        data = self.files[path]
+        newline = newline_of(data)
+        gap = b"" if not data or data.endswith(b"\n") else newline
+        return self._edit(path, Edit(len(data), len(data), gap + text.encode() + newline), text)
+
+    def _edit(self, path: Path, edit: Edit, why: str) -> EditFile:
+        return EditFile(path, self.names[path], self.files[path], (edit,), (why,))
+
+
+def _bytes(path: Path, platform: Platform) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise Unreadable(f"{platform.relative(path)}: can't be read ({error.strerror})") from None
+
+
+def _parse(
+    data: bytes, path: Path, name: str
+) -> Iterator[RequirementLine | Path | tuple[Place, str]]:
+    """The requirements of one file, the files it includes, and the lines that say nothing."""
+    for number, start, raw in _logical_lines(data):
+        text = _strip_comment(raw.decode("utf-8", "replace").removeprefix("\ufeff"))
+        text = re.sub(r"\\\r?\n", "  ", text).split(" --hash")[0]
+        stripped = text.strip()
+        if not stripped:
+            continue
+        include = re.match(r"(?:-r|--requirement)[\s=]*(\S+)", stripped)
+        if include:
+            yield path.parent / include.group(1)
+            continue
+        if stripped.startswith("-") or re.match(r"[a-z+]+://|\.{0,2}/", stripped):
+            continue  # an option, a path or an address: pip's own business
+        begin = start + len(raw[: len(raw) - len(raw.lstrip(b" \t\xef\xbb\xbf"))])
+        try:
+            requirement = Requirement(stripped)
+        except InvalidRequirement as error:
+            yield Place(name, number), str(error).splitlines()[0]
+            continue
+        end = begin + len(stripped.encode())
+        yield RequirementLine(requirement, path, Place(name, number), begin, end)
+
+
+def _strip_comment(text: str) -> str:
+    return re.sub(r"(^|\s)#.*", "", text)
+
+
+def _logical_lines(data: bytes) -> Iterator[tuple[int, int, bytes]]:
+    """Lines joined over trailing backslashes: line number, byte offset, text."""
+    start = number = 0
+    held: tuple[int, int, bytes] | None = None
+    for raw in data.splitlines(keepends=True):
+        number += 1
+        first, at, text = held or (number, start, b"")
+        text += raw
+        start += len(raw)
+        if raw.rstrip(b"\r\n").endswith(b"\\"):
+            held = (first, at, text)
+            continue
+        held = None
+        yield first, at, text
+    if held:
+        yield held

@@ -1,0 +1,170 @@
+"""The write-ahead record of what `fix` does, from which `undo` works, after a crash as well."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import shutil
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from saas_doctor.actions import Record
+from saas_doctor.model import DoctorError
+from saas_doctor.platform import Platform
+
+FILE = "journal.jsonl"
+
+
+@dataclass
+class Step:
+    """One action in a journal: its kind, what undo needs, and how far it came."""
+
+    number: int
+    kind: str
+    title: str
+    before: Record
+    after: Record | None = None
+    state: str = "begun"
+    """`begun`, `applied`, `failed`, `rolled back`, `undone`; after the run the final outcome."""
+
+
+@dataclass
+class Run:
+    """One `fix`, as its journal tells it."""
+
+    folder: Path
+    began: float
+    steps: list[Step] = field(default_factory=list)
+    ended: bool = False
+    undone: bool = False
+    pid: int = 0
+    started: float = 0.0
+
+    @property
+    def name(self) -> str:
+        return self.folder.name
+
+    @property
+    def interrupted(self) -> bool:
+        return not self.ended and not self.undone
+
+    @property
+    def standing(self) -> list[Step]:
+        """The steps whose change (or a part of it) may still be in the world."""
+        return [s for s in self.steps if s.state not in ("rolled back", "undone")]
+
+
+class Journal:
+    """Appends records, each on disk before the next thing happens."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._file = (folder / FILE).open("ab")
+
+    @classmethod
+    def begin(cls, platform: Platform) -> Journal:
+        """A new run in the platform's state folder, which git ignores by a file of its own."""
+        prepare_state(platform)
+        stamp = time.strftime("%Y%m%d-%H%M%S")
+        folder = platform.state / "runs" / f"{stamp}-{secrets.token_hex(2)}"
+        folder.mkdir(parents=True, mode=0o700)
+        journal = cls(folder)
+        process = psutil.Process()
+        journal.write("run", began=time.time(), pid=process.pid, started=process.create_time())
+        return journal
+
+    def write(self, event: str, **values: Any) -> None:
+        line = json.dumps({"event": event, **values}, ensure_ascii=False)
+        self._file.write(line.encode() + b"\n")
+        self._file.flush()
+        os.fsync(self._file.fileno())
+
+    def close(self) -> None:
+        self._file.close()
+
+
+def prepare_state(platform: Platform) -> None:
+    """Make the state folder: only for this user, since former bytes may hold secrets."""
+    try:
+        platform.state.mkdir(mode=0o700, exist_ok=True)
+        ignore = platform.state / ".gitignore"
+        if not ignore.exists():
+            ignore.write_text("*\n")
+    except OSError as error:
+        raise DoctorError(
+            f"{platform.state}: can't keep a journal here ({error.strerror})"
+        ) from None
+
+
+def read(folder: Path) -> Run:
+    """A run from its journal; a torn last line, as a crash leaves it, is passed over."""
+    run = Run(folder, 0.0)
+    by_number: dict[int, Step] = {}
+    for record in _records(folder / FILE):
+        event = record.pop("event")
+        if event == "run":
+            run.began = record["began"]
+            run.pid, run.started = record["pid"], record["started"]
+        elif event == "begin":
+            step = Step(**record)
+            by_number[step.number] = step
+            run.steps.append(step)
+        elif event == "state":
+            step = by_number[record["number"]]
+            step.state = record["state"]
+            step.after = record.get("after", step.after)
+        elif event == "end":
+            run.ended = True
+        elif event == "undone":
+            run.undone = True
+    return run
+
+
+def _records(file: Path) -> Iterator[dict[str, Any]]:
+    try:
+        lines = file.read_bytes().splitlines()
+    except OSError:
+        return
+    for line in lines:
+        try:
+            yield json.loads(line)
+        except ValueError:
+            return
+
+
+def runs(platform: Platform) -> list[Run]:
+    """Every run of the platform, oldest first."""
+    folder = platform.state / "runs"
+    try:
+        names = sorted(folder.iterdir())
+    except OSError:
+        return []
+    found = [read(name) for name in names if (name / FILE).is_file()]
+    return sorted(found, key=lambda run: run.began)
+
+
+def interrupted(platform: Platform) -> Run | None:
+    """The newest run that neither ended nor was undone, unless it is still at work."""
+    for run in reversed(runs(platform)):
+        if run.interrupted and not _at_work(run):
+            return run
+    return None
+
+
+def _at_work(run: Run) -> bool:
+    try:
+        return bool(psutil.Process(run.pid).create_time() == run.started)
+    except psutil.Error:
+        return False
+
+
+def forget_if_empty(run: Run) -> None:
+    """Remove the folder of a run that changed nothing."""
+    if not run.steps:
+        shutil.rmtree(run.folder, ignore_errors=True)

@@ -1,0 +1,73 @@
+"""The thing examined: a directory with its configuration, found by its marks."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from saas_doctor import config as configuration
+from saas_doctor.config import Config
+from saas_doctor.discovery import COMPOSE_FILES, discover
+from saas_doctor.model import DoctorError
+
+STATE = ".saas-doctor"
+
+
+@dataclass(frozen=True)
+class Platform:
+    """A platform's root, its configuration, and the environment the doctor was called in."""
+
+    root: Path
+    config: Config
+    config_file: Path | None = None
+    environ: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
+
+    def path(self, relative: str) -> Path:
+        return self.root / relative
+
+    def relative(self, path: Path) -> str:
+        """The path as reports show it: relative to the platform where it lies inside."""
+        try:
+            return path.relative_to(self.root).as_posix()
+        except ValueError:
+            return str(path)
+
+    @property
+    def state(self) -> Path:
+        """Where the doctor keeps journals and former bytes; made only by `fix`."""
+        return self.root / STATE
+
+
+def find_root(start: Path) -> Path:
+    """The nearest ancestor of `start` that is configured or looks like a platform.
+
+    Raises DoctorError when there is none up to the file system's root.
+    """
+    start = start.resolve()
+    if not start.is_dir():
+        raise DoctorError(f"{start}: not a directory; name the platform with -C DIRECTORY")
+    for folder in (start, *start.parents):
+        if (folder / configuration.FILE).is_file() or looks_like_platform(folder):
+            return folder
+    raise DoctorError(
+        f"{start}: no platform here or above (no {configuration.FILE}, no compose file with a "
+        "backend/ beside it); name it with -C DIRECTORY, or run `saas-doctor init` in it"
+    )
+
+
+def looks_like_platform(folder: Path) -> bool:
+    if (folder / "backend").is_dir():
+        marks = (*COMPOSE_FILES, "backend/requirements.txt", "backend/pyproject.toml")
+        return any((folder / mark).is_file() for mark in marks)
+    project = folder / "pyproject.toml"
+    return project.is_file() and b"[tool.saas-doctor" in project.read_bytes()
+
+
+def load(start: Path, config_file: Path | None = None, *, exact: bool = False) -> Platform:
+    """The platform around `start`; `exact` takes the directory itself, whatever it looks like."""
+    root = start.resolve() if exact else find_root(start)
+    table, file = configuration.load(root, config_file)
+    config = configuration.validate({**discover(root, table), **table}, file)
+    return Platform(root, config, file)

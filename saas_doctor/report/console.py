@@ -1,0 +1,119 @@
+"""The report for a person: causes first, each with its evidence, its next step and what waits for it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from rich.console import Console
+from rich.text import Text
+
+from saas_doctor.model import Finding, Report, Result, Risk, Severity, Status
+
+_STYLE = {Severity.ERROR: "bold red", Severity.WARNING: "bold yellow", Severity.INFO: "bold blue"}
+_LABEL = 11
+
+
+def render(report: Report, console: Console, *, verbose: bool = False) -> None:
+    """Print the report. `verbose` also lists the checks that hold and those skipped."""
+    for note in report.notes:
+        console.print(Text(f"note: {note}", style="yellow"), soft_wrap=True)
+    for finding in sorted(report.findings, key=_order):
+        _print_finding(console, finding, _waiting(report, finding))
+    for result in report.results:
+        if result.status in (Status.UNKNOWN, Status.CRASHED):
+            _print_undecided(console, result, _blocked_under(report, result.code))
+    ignored = [(f, reason) for result in report.results for f, reason in result.ignored]
+    for finding, reason in ignored:
+        _line(console, "ignored", f"{finding.code} {finding.message} ({reason})", indent=0)
+    if verbose:
+        for result in report.results:
+            if result.status in (Status.OK, Status.SKIPPED):
+                why = f" ({result.reason})" if result.reason else ""
+                _line(console, result.status.value, f"{result.code} {result.title}{why}", indent=0)
+    console.print(Text(summary(report), style="bold"), soft_wrap=True)
+    if any(f.fix for f in report.findings):
+        console.print(Text("Mend what can be mended: saas-doctor fix"), soft_wrap=True)
+
+
+def _order(finding: Finding) -> tuple[int, str]:
+    return (finding.severity.rank if finding.severity else 0, finding.code)
+
+
+def _print_finding(console: Console, finding: Finding, waiting: list[Result]) -> None:
+    severity = finding.severity or Severity.ERROR
+    head = Text.assemble(
+        (f"{severity.value} {finding.code}", _STYLE[severity]), f"  {finding.message}"
+    )
+    console.print(head, soft_wrap=True)
+    if finding.place:
+        _line(console, "at", str(finding.place))
+    for name, text in finding.evidence.items():
+        _line(console, name.replace("_", " "), text)
+    if finding.next_step:
+        _line(console, "next", finding.next_step)
+    if finding.fix:
+        flag = " --allow-destructive" if finding.fix.risk is Risk.DESTRUCTIVE else ""
+        command = f"saas-doctor fix --select {finding.code}{flag}"
+        _line(console, "fix", f"{finding.fix.title}  ({command})")
+    if waiting:
+        _line(console, "blocked", ", ".join(r.code for r in waiting))
+    console.print()
+
+
+def _print_undecided(console: Console, result: Result, waiting: list[Result]) -> None:
+    style = "bold magenta" if result.status is Status.UNKNOWN else "bold red"
+    head = Text.assemble((f"{result.status.value} {result.code}", style), f"  {result.title}")
+    console.print(head, soft_wrap=True)
+    _line(console, "because", result.reason or "it could not be examined")
+    if waiting:
+        _line(console, "blocked", ", ".join(r.code for r in waiting))
+    console.print()
+
+
+def _line(console: Console, label: str, text: str, *, indent: int = 4) -> None:
+    first, *rest = text.splitlines() or [""]
+    console.print(Text.assemble(" " * indent, (label.ljust(_LABEL), "dim"), first), soft_wrap=True)
+    for line in rest:
+        console.print(Text(" " * (indent + _LABEL) + line), soft_wrap=True)
+
+
+def _blocked_under(report: Report, code: str) -> list[Result]:
+    """The blocked checks whose root cause is this code."""
+    return [
+        result
+        for result in report.results
+        if result.status is Status.BLOCKED and report.causes(result.code)[-1:] == [code]
+    ]
+
+
+def _waiting(report: Report, finding: Finding) -> list[Result]:
+    """What waits for a finding: shown once, under the first finding of its check."""
+    first = next(f for f in report.findings if f.code == finding.code)
+    return _blocked_under(report, finding.code) if finding is first else []
+
+
+def summary(report: Report) -> str:
+    """One line: what was found, how many causes, what could not be told, and how long it took."""
+    parts = [
+        _count(report.count_severity(severity), severity.value)
+        for severity in Severity
+        if report.count_severity(severity)
+    ]
+    blocked = report.count(Status.BLOCKED)
+    head = ", ".join(parts) or "no finding"
+    if blocked:
+        causes = {report.causes(r.code)[-1] for r in report.results if r.status is Status.BLOCKED}
+        head += f"; {_count(blocked, 'check')} blocked by {', '.join(sorted(causes))}"
+    states = ", ".join(_states(report))
+    return f"{head}  ({states + '; ' if states else ''}{report.duration:.2f} s)"
+
+
+def _states(report: Report) -> Iterable[str]:
+    for status in (Status.OK, Status.UNKNOWN, Status.CRASHED, Status.SKIPPED):
+        if report.count(status):
+            yield f"{report.count(status)} {status.value}"
+
+
+def _count(number: int, noun: str) -> str:
+    plural = noun if number == 1 or noun == "info" else f"{noun}s"
+    return f"{number} {plural}"

@@ -1,0 +1,130 @@
+"""Declares checks and fixes, and finds them: the two decorators and the loader behind them."""
+
+from __future__ import annotations
+
+import inspect
+import re
+import typing
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import cache
+from importlib import import_module
+from pkgutil import iter_modules
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from saas_doctor.model import Finding, Risk, Severity
+
+if TYPE_CHECKING:
+    from saas_doctor.actions import Action
+
+CheckFunction = TypeVar("CheckFunction", bound=Callable[..., Iterable[Finding]])
+FixFunction = TypeVar("FixFunction", bound="Callable[..., Iterable[Action]]")
+
+
+@dataclass(frozen=True)
+class Check:
+    """A function from facts to findings; its parameters name the facts it gets."""
+
+    code: str
+    function: Callable[..., Iterable[Finding]]
+    severity: Severity
+    needs: tuple[str, ...]
+    symptoms: tuple[re.Pattern[str], ...]
+
+    @property
+    def title(self) -> str:
+        return self.document.partition("\n")[0]
+
+    @property
+    def document(self) -> str:
+        """The user's page: the docstring, as `explain` shows it."""
+        return inspect.cleandoc(self.function.__doc__ or "")
+
+    @property
+    def facts(self) -> dict[str, type]:
+        return parameters(self.function)
+
+
+@dataclass(frozen=True)
+class Fix:
+    """A function from a finding (and facts) to the actions that end it."""
+
+    code: str
+    function: Callable[..., Iterable[Action]]
+    risk: Risk
+
+    @property
+    def title(self) -> str:
+        return inspect.cleandoc(self.function.__doc__ or "").partition("\n")[0].rstrip(".")
+
+    @property
+    def facts(self) -> dict[str, type]:
+        return {n: t for n, t in parameters(self.function).items() if t is not Finding}
+
+
+@cache
+def parameters(function: Callable[..., Any]) -> dict[str, type]:
+    """The parameter names of a check, fix or fact reader with the types they ask for."""
+    hints = typing.get_type_hints(function)
+    return {n: t for n, t in hints.items() if n != "return"}
+
+
+_checks: dict[str, Check] = {}
+_fixes: dict[str, Fix] = {}
+
+
+def check(
+    code: str,
+    *,
+    severity: Severity = Severity.ERROR,
+    needs: tuple[str, ...] = (),
+    symptoms: tuple[str, ...] = (),
+) -> Callable[[CheckFunction], CheckFunction]:
+    """Declare a check. `needs`: the codes that must hold before this one says anything."""
+
+    def declare(function: CheckFunction) -> CheckFunction:
+        if code in _checks:
+            raise ValueError(f"two checks are called {code}")
+        patterns = tuple(re.compile(s, re.IGNORECASE) for s in symptoms)
+        _checks[code] = Check(code, function, severity, needs, patterns)
+        return function
+
+    return declare
+
+
+def fix(code: str, *, risk: Risk = Risk.SAFE) -> Callable[[FixFunction], FixFunction]:
+    """Declare the fix of the check with the same code; `risk` is the worst it may plan."""
+
+    def declare(function: FixFunction) -> FixFunction:
+        if code in _fixes:
+            raise ValueError(f"two fixes are called {code}")
+        _fixes[code] = Fix(code, function, risk)
+        return function
+
+    return declare
+
+
+def _load(package: str) -> None:
+    # Named by text, so that type checkers and the import rule see no import of a rule package.
+    module = import_module(f"saas_doctor.{package}")
+    for info in iter_modules(module.__path__):
+        import_module(f"{module.__name__}.{info.name}")
+
+
+@cache
+def checks() -> dict[str, Check]:
+    """Every check by its code, in the order of the codes."""
+    _load("checks")
+    return dict(sorted(_checks.items()))
+
+
+@cache
+def fixes() -> dict[str, Fix]:
+    """Every fix by its code."""
+    _load("fixes")
+    return dict(sorted(_fixes.items()))
+
+
+def matching(pattern: str) -> list[str]:
+    """The codes that a selection word means: a code or the beginning of some (`DB`, `DB50`)."""
+    return [code for code in checks() if code.startswith(pattern.upper())]

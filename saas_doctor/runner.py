@@ -1,0 +1,268 @@
+"""Runs checks side by side in the order of their needs, bounded, and makes the Report."""
+
+from __future__ import annotations
+
+import fnmatch
+import queue
+import threading
+import time
+import traceback
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from saas_doctor import rules
+from saas_doctor.facts import Facts, is_live
+from saas_doctor.model import (
+    Absent,
+    DoctorError,
+    Finding,
+    FixSummary,
+    Report,
+    Result,
+    Status,
+    Unreadable,
+)
+from saas_doctor.platform import Platform
+from saas_doctor.redact import redact_finding
+from saas_doctor.rules import Check
+
+CHECK_LIMIT = 10.0
+"""Seconds one check may think after its facts are there, whatever the whole run may take."""
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Which checks a run examines, and what of their findings is left out and why."""
+
+    select: tuple[str, ...] = ()
+    ignore: Mapping[str, str] | None = None
+    static: bool = True
+    live: bool = True
+
+    def codes(self) -> list[str]:
+        """The selected codes with everything they need; raises DoctorError for a wrong one."""
+        wanted: dict[str, None] = {}
+        for word in self.select or ("",):
+            found = rules.matching(word)
+            if not found:
+                raise DoctorError(f"no check is called {word}; `saas-doctor explain` lists them")
+            wanted.update(dict.fromkeys(found))
+        queue = list(wanted)
+        while queue:
+            for need in rules.checks()[queue.pop()].needs:
+                if need not in wanted:
+                    wanted[need] = None
+                    queue.append(need)
+        return sorted(wanted)
+
+    def reason_to_ignore(self, finding: Finding) -> str | None:
+        """The reason given for ignoring a finding, or None; `CODE` or `CODE:TARGET*`."""
+        for pattern, reason in (self.ignore or {}).items():
+            code, _, target = pattern.partition(":")
+            if finding.code.startswith(code.upper()) and fnmatch.fnmatch(
+                finding.key[1], target or "*"
+            ):
+                return reason
+        return None
+
+
+Progress = Callable[[Result], None]
+
+
+def run(
+    platform: Platform,
+    selection: Selection | None = None,
+    *,
+    facts: Facts | None = None,
+    jobs: int = 32,
+    timeout: float | None = None,
+    progress: Progress = lambda _: None,
+) -> Report:
+    """Examine the platform. `timeout`: seconds for the whole run; what is late is `unknown`."""
+    return _Run(platform, selection or Selection(), facts or Facts(platform), jobs, progress).go(
+        platform.config.timeout if timeout is None else timeout
+    )
+
+
+class _Run:
+    def __init__(
+        self, platform: Platform, selection: Selection, facts: Facts, jobs: int, progress: Progress
+    ) -> None:
+        self.platform = platform
+        self.selection = selection
+        self.facts = facts
+        self.jobs = threading.Semaphore(max(1, jobs))
+        self.progress = progress
+        self.codes = selection.codes()
+        self.results: dict[str, Result] = {}
+        self.begun: dict[str, float] = {}
+        self.answers: queue.Queue[Result] = queue.Queue()
+
+    def go(self, timeout: float) -> Report:
+        start = time.monotonic()
+        self._advance()
+        while len(self.results) < len(self.codes):
+            late = min(
+                [
+                    start + timeout,
+                    *(t + CHECK_LIMIT for c, t in self.begun.items() if c not in self.results),
+                ]
+            )
+            try:
+                self._settle(self.answers.get(timeout=max(0.0, late - time.monotonic())))
+            except queue.Empty:
+                self._give_up(timeout, everything=time.monotonic() >= start + timeout)
+            self._advance()
+        return Report(
+            directory=str(self.platform.root),
+            python=_python_of(self.platform),
+            results=tuple(self.results[code] for code in self.codes),
+            duration=time.monotonic() - start,
+        )
+
+    def _settle(self, result: Result) -> None:
+        # A check that was given up may still answer; the verdict stays.
+        if result.code not in self.results:
+            self.results[result.code] = result
+            self.progress(result)
+
+    def _advance(self) -> None:
+        """Start every check whose needs hold, and settle those whose needs do not."""
+        changed = True
+        while changed:
+            changed = False
+            for code in self.codes:
+                if code in self.results or code in self.begun:
+                    continue
+                check = rules.checks()[code]
+                verdict = self._verdict_before(check)
+                if verdict:
+                    self._settle(verdict)
+                    changed = True
+                elif all(need in self.results for need in check.needs):
+                    self.begun[code] = time.monotonic()
+                    threading.Thread(
+                        target=self._examine, args=(check,), name=code, daemon=True
+                    ).start()
+
+    def _verdict_before(self, check: Check) -> Result | None:
+        """The verdict that needs no look: not asked for, or blocked by another check."""
+        live = any(is_live(kind) for kind in check.facts.values())
+        if live and not self.selection.live:
+            return Result(
+                check.code, check.title, Status.SKIPPED, reason="asks running things (--static)"
+            )
+        if not live and not self.selection.static:
+            return Result(
+                check.code, check.title, Status.SKIPPED, reason="reads files only (--live)"
+            )
+        for need in check.needs:
+            result = self.results.get(need)
+            if (
+                result
+                and result.status not in (Status.OK, Status.SKIPPED)
+                and not _tolerable(result)
+            ):
+                return Result(
+                    check.code,
+                    check.title,
+                    Status.BLOCKED,
+                    blocked_by=need,
+                    reason=f"{need} {_why(result)}",
+                )
+        return None
+
+    def _examine(self, check: Check) -> None:
+        with self.jobs:
+            began = time.monotonic()
+            result = self._verdict(check)
+        self.answers.put(replace(result, duration=time.monotonic() - began))
+
+    def _verdict(self, check: Check) -> Result:
+        try:
+            found = list(check.function(**self.facts.arguments(check.facts)))
+        except Absent as absent:
+            return Result(check.code, check.title, Status.SKIPPED, reason=str(absent))
+        except Unreadable as unreadable:
+            return Result(check.code, check.title, Status.UNKNOWN, reason=str(unreadable))
+        except Exception as error:
+            where = _where(error)
+            reason = f"{type(error).__name__}: {error} ({where}); please report this"
+            return Result(check.code, check.title, Status.CRASHED, reason=reason)
+        kept, ignored = self._sort(check, found)
+        status = Status.FAILED if kept else Status.OK
+        return Result(check.code, check.title, status, findings=kept, ignored=ignored)
+
+    def _sort(
+        self, check: Check, found: Iterable[Finding]
+    ) -> tuple[tuple[Finding, ...], tuple[tuple[Finding, str], ...]]:
+        kept: list[Finding] = []
+        ignored: list[tuple[Finding, str]] = []
+        for finding in found:
+            finding = _complete(check, finding)
+            reason = self.selection.reason_to_ignore(finding)
+            if reason is None:
+                kept.append(finding)
+            else:
+                ignored.append((finding, reason))
+        return tuple(kept), tuple(ignored)
+
+    def _give_up(self, timeout: float, *, everything: bool) -> None:
+        now = time.monotonic()
+        for code in self.codes:
+            began = self.begun.get(code)
+            late = everything or (began is not None and now >= began + CHECK_LIMIT)
+            if code in self.results or not late:
+                continue
+            limit = f"{timeout:g} s of the whole run" if everything else f"{CHECK_LIMIT:g} s"
+            reason = f"not finished within the {limit} (--timeout)"
+            self._settle(
+                Result(
+                    code,
+                    rules.checks()[code].title,
+                    Status.UNKNOWN,
+                    reason=reason,
+                    duration=now - (began or now),
+                )
+            )
+
+
+def _complete(check: Check, finding: Finding) -> Finding:
+    """The finding with its code, severity and what its fix would do."""
+    fix = rules.fixes().get(check.code)
+    fixable = fix is not None and not finding.data.get("no_fix")
+    return redact_finding(
+        replace(
+            finding,
+            code=check.code,
+            severity=finding.severity or check.severity,
+            fix=FixSummary(fix.title, fix.risk) if fix and fixable else None,
+        )
+    )
+
+
+def _tolerable(result: Result) -> bool:
+    """Whether what failed is too slight to block what needs it (a warning about a detail)."""
+    return result.status is Status.FAILED and not any(
+        f.severity and f.severity.value in ("error", "warning") for f in result.findings
+    )
+
+
+def _why(result: Result) -> str:
+    if result.findings:
+        return f"failed: {result.findings[0].message}"
+    return f"is {result.status.value}" + (f": {result.reason}" if result.reason else "")
+
+
+def _where(error: Exception) -> str:
+    frames = traceback.extract_tb(error.__traceback__)
+    return f"{Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else "?"
+
+
+def _python_of(platform: Platform) -> str | None:
+    folder = platform.path(platform.config.environment)
+    for relative in ("bin/python", "Scripts/python.exe"):
+        if (folder / relative).exists():
+            return platform.relative(folder / relative)
+    return None
