@@ -86,15 +86,18 @@ def load(root: Path, file: Path | None = None) -> tuple[dict[str, Any], Path | N
     Raises DoctorError for a named file that is missing or for TOML that can't be parsed.
     """
     if file is not None:
-        return _read(file), file
+        table = _read(file)
+        if file.name == "pyproject.toml":
+            table = table.get("tool", {}).get("saas-doctor", {})
+        return table, file
     own = root / FILE
     if own.is_file():
         return _read(own), own
     project = root / "pyproject.toml"
     if project.is_file():
-        table = _read(project).get("tool", {}).get("saas-doctor")
-        if table is not None:
-            return table, project
+        own_table = _read(project).get("tool", {}).get("saas-doctor")
+        if own_table is not None:
+            return own_table, project
     return {}, None
 
 
@@ -112,7 +115,8 @@ def validate(table: dict[str, Any], file: Path | None) -> Config:
     try:
         return Config.model_validate(table)
     except ValidationError as error:
-        first = error.errors()[0]
+        # A wrong key first: a right one that is missing is often the same mistake.
+        first = min(error.errors(), key=lambda e: e["type"] != "extra_forbidden")
         raise DoctorError(f"{file or 'configuration'}: {_sentence(first)}") from None
 
 

@@ -52,7 +52,8 @@ class Run:
 
     @property
     def interrupted(self) -> bool:
-        return not self.ended and not self.undone
+        """Cut off with something begun; before that there is nothing to take back."""
+        return not self.ended and not self.undone and bool(self.standing)
 
     @property
     def standing(self) -> list[Step]:

@@ -65,9 +65,15 @@ def looks_like_platform(folder: Path) -> bool:
     return project.is_file() and b"[tool.saas-doctor" in project.read_bytes()
 
 
-def load(start: Path, config_file: Path | None = None, *, exact: bool = False) -> Platform:
+def load(
+    start: Path,
+    config_file: Path | None = None,
+    *,
+    exact: bool = False,
+    environ: Mapping[str, str] | None = None,
+) -> Platform:
     """The platform around `start`; `exact` takes the directory itself, whatever it looks like."""
     root = start.resolve() if exact else find_root(start)
     table, file = configuration.load(root, config_file)
     config = configuration.validate({**discover(root, table), **table}, file)
-    return Platform(root, config, file)
+    return Platform(root, config, file, dict(os.environ) if environ is None else environ)

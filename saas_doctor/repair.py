@@ -9,6 +9,7 @@ from enum import Enum
 
 from saas_doctor import journal as journals
 from saas_doctor import plan as plans
+from saas_doctor import platform as platforms
 from saas_doctor import runner
 from saas_doctor.actions import Action, Bench, Failed, NotApplied, Record, Refused, kinds
 from saas_doctor.facts import Facts
@@ -152,14 +153,14 @@ class _Repair:
         return Repair(report, self.done, waiting, run, declined)
 
     def _examine(self) -> tuple[Report, Facts]:
-        from saas_doctor import platform as platforms
-
-        # Read anew: a fix may have changed what the configuration is found from.
-        self.platform = (
-            platforms.load(self.platform.root, self.platform.config_file, exact=True)
-            if self.done
-            else self.platform
-        )
+        if self.done:
+            # A fix may have changed what the configuration is found from.
+            self.platform = platforms.load(
+                self.platform.root,
+                self.platform.config_file,
+                exact=True,
+                environ=self.platform.environ,
+            )
         facts = Facts(self.platform)
         report = runner.run(self.platform, self.selection, facts=facts, timeout=self.timeout)
         return report, facts

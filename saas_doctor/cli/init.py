@@ -15,7 +15,9 @@ def init(
     force: Annotated[bool, typer.Option("--force", help="Replace a file that is there.")] = False,
 ) -> None:
     """Write saas-doctor.toml, with comments, from the compose file, the code and the .env file."""
-    from saas_doctor import config, platform
+    from saas_doctor import config
+    from saas_doctor.actions.files import write_atomically
+    from saas_doctor.discovery import discover
     from saas_doctor.initial import configuration_text
     from saas_doctor.model import DoctorError
 
@@ -25,10 +27,9 @@ def init(
     file = root / config.FILE
     if file.exists() and not force:
         raise DoctorError(f"{file} is there already; --force replaces it")
-    file.unlink(missing_ok=True)
-    text = configuration_text(platform.load(root, exact=True).config)
+    found = config.validate(discover(root, {}), None)
     try:
-        file.write_text(text, encoding="utf-8")
+        write_atomically(file, configuration_text(found).encode())
     except OSError as error:
         raise DoctorError(f"{file}: can't write: {error.strerror}") from None
     print(f"wrote {file}")

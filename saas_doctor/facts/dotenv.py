@@ -23,6 +23,8 @@ class Setting:
     place: Place
     start: int
     end: int
+    bare: bool = False
+    """A key with no `=` after it."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,8 @@ class Dotenv:
         text = _quoted(value)
         found = self.find(key)
         if found:
-            edit = Edit(found.start, found.end, text.encode())
+            sign = "=" if found.bare else ""
+            edit = Edit(found.start, found.end, (sign + text).encode())
         else:
             newline = newline_of(self.data)
             gap = b"" if not self.data or self.data.endswith(b"\n") else newline
@@ -173,6 +176,7 @@ def parse_dotenv(path: Path, name: str, data: bytes, text: str) -> Dotenv:
                     Place(name, line),
                     at + len(original[:start].encode()),
                     at + len(original[:end].encode()),
+                    bare=binding.value is None,
                 )
             )
         at += len(original.encode())

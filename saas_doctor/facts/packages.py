@@ -13,6 +13,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
+from saas_doctor.actions import Conflict
 from saas_doctor.actions.files import EditFile
 from saas_doctor.edits import Edit, newline_of
 from saas_doctor.facts import Fact
@@ -122,6 +123,7 @@ class RequirementLine:
     place: Place
     start: int
     end: int
+    hashed: bool = False
 
     @property
     def name(self) -> str:
@@ -177,10 +179,15 @@ class Requirements(Fact):
         line = self.find(name)
         if line is None:
             return self.add(f"{name}{specifier}")
+        if line.hashed:
+            # Another version has other hashes, which only the tool that made the file knows.
+            raise Conflict(
+                f"{line.place} is pinned by hash; make the file anew with {name}{specifier}"
+            )
         data = self.files[line.path]
         text = data[line.start : line.end].decode()
         # After the name and its extras, up to a marker: the versions.
-        head = re.match(r"\s*[A-Za-z0-9._-]+\s*(\[[^\]]*\])?", text)
+        head = re.match(r"\s*[A-Za-z0-9._-]+(\s*\[[^\]]*\])?", text)
         assert head
         tail = text.find(";") if ";" in text else len(text.rstrip())
         begin, end = head.end(), max(head.end(), len(text[:tail].rstrip()))
@@ -217,7 +224,7 @@ def _parse(
     """The requirements of one file, the files it includes, and the lines that say nothing."""
     for number, start, raw in _logical_lines(data):
         text = _strip_comment(raw.decode("utf-8", "replace").removeprefix("\ufeff"))
-        text = re.sub(r"\\\r?\n", "  ", text).split(" --hash")[0]
+        text, hashes, _ = re.sub(r"\\\r?\n", "  ", text).partition(" --hash")
         stripped = text.strip()
         if not stripped:
             continue
@@ -234,7 +241,7 @@ def _parse(
             yield Place(name, number), str(error).splitlines()[0]
             continue
         end = begin + len(stripped.encode())
-        yield RequirementLine(requirement, path, Place(name, number), begin, end)
+        yield RequirementLine(requirement, path, Place(name, number), begin, end, bool(hashes))
 
 
 def _strip_comment(text: str) -> str:

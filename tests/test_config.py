@@ -1,0 +1,124 @@
+"""Configuration: found from files, read from a file, and one sentence for what is wrong."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from saas_doctor import platform as platforms
+from saas_doctor.config import Config, validate
+from saas_doctor.initial import configuration_text
+from saas_doctor.model import DoctorError
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+
+def tree(root: Path, **files: str) -> Path:
+    for name, text in files.items():
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    return root
+
+
+SERVICE = "from fastapi import FastAPI\napp = FastAPI()\n"
+
+
+@pytest.mark.parametrize(
+    ("table", "sentence"),
+    [
+        ({"pyton": ">=3.11"}, r"unknown key `pyton`; did you mean `python`\?"),
+        (
+            {"services": {"a": {"directory": "a", "prot": 1}}},
+            r"`services\.a\.prot`; did you mean `port`\?",
+        ),
+        ({"frontend": {"orgins": []}}, r"`frontend\.orgins`; did you mean `origins`\?"),
+        ({"services": {"a": {"port": 1}}}, r"`services\.a\.directory` is missing"),
+        ({"services": {"a": {"directory": "a", "port": 70000}}}, r"`services\.a\.port`.*70000"),
+        ({"timeout": "soon"}, r"`timeout`.*'soon'"),
+    ],
+)
+def test_a_wrong_key_or_value_is_named_in_one_sentence(
+    table: dict[str, Any], sentence: str
+) -> None:
+    with pytest.raises(DoctorError, match=sentence):
+        validate(table, Path("saas-doctor.toml"))
+
+
+def test_services_and_ports_are_found_from_the_code_the_settings_and_the_compose_file(
+    tmp_path: Path,
+) -> None:
+    tree(
+        tmp_path,
+        **{
+            "docker-compose.yml": 'services:\n  gateway:\n    ports: ["127.0.0.1:8080:8000"]\n',
+            "backend/gateway/main.py": SERVICE,
+            "backend/billing/main.py": SERVICE,
+            "backend/billing/run.py": 'uvicorn.run("main:app", port=8010)\n',
+            "backend/core/main.py": SERVICE,
+            "backend/shared/config.py": "class Settings:\n    CORE_PORT: int = 8002\n",
+            "backend/.env": "CORE_PORT=9002\n",
+            "examples/plugins/demo-service/main.py": SERVICE,
+        },
+    )
+    services = platforms.load(tmp_path, environ={}).config.services
+    assert {name: service.port for name, service in services.items()} == {
+        "gateway": 8080,
+        "billing": 8010,
+        "core": 9002,
+        "demo-service": 8003,
+    }
+
+
+def test_what_the_file_says_wins_over_what_was_found(tmp_path: Path) -> None:
+    tree(
+        tmp_path,
+        **{
+            "backend/gateway/main.py": SERVICE,
+            "saas-doctor.toml": '[services.web]\ndirectory = "backend/gateway"\nport = 1234\n',
+        },
+    )
+    config = platforms.load(tmp_path, environ={}).config
+    assert {name: service.port for name, service in config.services.items()} == {"web": 1234}
+
+
+def test_the_table_may_stand_in_pyproject(tmp_path: Path) -> None:
+    tree(tmp_path, **{"pyproject.toml": '[tool.saas-doctor]\npython = ">=3.12"\n'})
+    assert platforms.load(tmp_path, environ={}).config.python == ">=3.12"
+
+
+def test_the_platform_is_found_from_a_folder_inside_it(tmp_path: Path) -> None:
+    tree(tmp_path, **{"docker-compose.yml": "", "backend/core/main.py": SERVICE})
+    assert platforms.load(tmp_path / "backend/core", environ={}).root == tmp_path
+
+
+def test_a_folder_that_is_no_platform_is_refused_with_a_way_out(tmp_path: Path) -> None:
+    with pytest.raises(DoctorError, match=r"no platform here or above.*saas-doctor init"):
+        platforms.load(tmp_path)
+
+
+def test_broken_toml_is_named_with_its_line(tmp_path: Path) -> None:
+    tree(tmp_path, **{"saas-doctor.toml": "python = \n"})
+    with pytest.raises(DoctorError, match=r"saas-doctor\.toml: can't be read as TOML: .*line 1"):
+        platforms.load(tmp_path)
+
+
+def test_what_init_writes_is_read_back_as_the_same_configuration(tmp_path: Path) -> None:
+    tree(
+        tmp_path,
+        **{
+            "docker-compose.yml": "services: {}\n",
+            "backend/core/main.py": SERVICE,
+            "backend/.env.example": "DATABASE_URL=postgresql://u:p@h/d\nREDIS_URL=redis://h\n",
+            "frontend/vite.config.js": "export default {}\n",
+        },
+    )
+    found = platforms.load(tmp_path, environ={}).config
+    read = validate(tomllib.loads(configuration_text(found)), None)
+    assert read == Config(**{**found.model_dump(), "python": ">=3.11"})
