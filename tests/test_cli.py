@@ -1,0 +1,157 @@
+"""The command line: exit codes, what goes where, and what is not loaded."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+HEAVY = {"docker", "redis", "psycopg", "httpx", "pydantic", "yaml", "psutil", "tree_sitter", "rich"}
+
+
+def doctor(*argv: str | Path, cwd: Path, **environ: str) -> subprocess.CompletedProcess[str]:
+    clean = {"PATH": os.environ["PATH"], "HOME": os.environ["HOME"], **environ}
+    return subprocess.run(
+        [sys.executable, "-m", "saas_doctor", *map(str, argv)],
+        cwd=cwd,
+        env=clean,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    (tmp_path / "backend").mkdir()
+    (tmp_path / "docker-compose.yml").write_text("services: {}\n")
+    (tmp_path / "backend/.env.example").write_text("REGISTRY_URL=http://localhost:8001\n")
+    (tmp_path / "backend/.env").write_text("REGISTRY_URL=http://localhost:8001\n")
+    return tmp_path
+
+
+@pytest.fixture
+def broken(root: Path) -> Path:
+    (root / "backend/.env").write_text("REGISTRY_URL=nonsense\n")
+    return root
+
+
+@pytest.mark.parametrize("form", ["console", "json"])
+def test_the_exit_code_is_the_same_in_every_format(broken: Path, form: str) -> None:
+    check = ("check", "--select", "CFG", "--format", form)
+    assert doctor(*check, cwd=broken).returncode == 1
+    assert doctor(*check, "--ignore", "CFG903", cwd=broken).returncode == 0
+    assert doctor(*check, "--ignore", "CFG903:REGISTRY*", cwd=broken).returncode == 0
+    (broken / "backend/.env").write_bytes(b"\xff\xfe\x00")
+    assert doctor(*check, cwd=broken).returncode == 3
+    assert doctor(*check, "--allow-unknown", cwd=broken).returncode == 0
+    assert doctor(*check, "--no-such-option", cwd=broken).returncode == 2
+
+
+def test_json_is_one_document_on_standard_output_and_nothing_else(broken: Path) -> None:
+    done = doctor("check", "--select", "CFG", "--format", "json", cwd=broken)
+    document = json.loads(done.stdout)
+    (finding,) = document["findings"]
+    assert document["schema"] == 1
+    assert finding["code"] == "CFG903"
+    assert finding["location"] == {"path": "backend/.env", "line": 1, "column": None}
+    assert set(finding["evidence"]) >= {"looked_at", "found", "wanted"}
+    assert finding["fix"]["risk"] == "safe"
+    assert done.stderr == ""
+
+
+def test_a_pipe_gets_plain_text(broken: Path) -> None:
+    done = doctor("check", "--select", "CFG", cwd=broken)
+    assert "\x1b" not in done.stdout
+    assert "error CFG903" in done.stdout
+    assert "backend/.env:1" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("argv", "sentence"),
+    [
+        (("check", "-C", "nowhere"), "not a directory"),
+        (("check", "--config", "none.toml"), "no such file"),
+        (("check", "--select", "XX9"), "no check is called XX9"),
+        (("check", "--static", "--live"), "exclude each other"),
+        (("explain", "XX9"), "no check is called XX9"),
+        (("undo",), "nothing to undo"),
+        (("check", "--output", "no/such/folder/x", "--select", "CFG"), "can't write the report"),
+    ],
+)
+def test_wrong_use_ends_in_one_sentence_and_exit_code_2(
+    root: Path, argv: tuple[str, ...], sentence: str
+) -> None:
+    done = doctor(*argv, cwd=root)
+    assert done.returncode == 2
+    assert sentence in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert "Traceback" not in done.stderr
+
+
+def test_fix_without_a_terminal_and_without_yes_changes_nothing(broken: Path) -> None:
+    done = doctor("fix", "--select", "CFG", cwd=broken)
+    assert done.returncode == 1
+    assert "agree with --yes" in done.stdout
+    assert (broken / "backend/.env").read_text() == "REGISTRY_URL=nonsense\n"
+
+
+def test_dry_run_and_diff_show_the_plan_and_change_nothing(broken: Path) -> None:
+    for flag in ("--dry-run", "--diff"):
+        done = doctor("fix", "--select", "CFG", flag, cwd=broken)
+        assert "+REGISTRY_URL=http://localhost:8001" in done.stdout
+        assert not (broken / ".saas-doctor").exists()
+    assert (broken / "backend/.env").read_text() == "REGISTRY_URL=nonsense\n"
+
+
+def test_fix_history_and_undo(broken: Path) -> None:
+    fixed = doctor("fix", "--yes", "--select", "CFG", cwd=broken)
+    assert fixed.returncode == 0
+    assert "verified     edit backend/.env: REGISTRY_URL" in fixed.stdout
+    assert "can be undone" in doctor("history", cwd=broken).stdout
+    undone = doctor("undo", cwd=broken)
+    assert undone.returncode == 0
+    assert "1 taken back, 0 refused" in undone.stdout
+    assert (broken / "backend/.env").read_text() == "REGISTRY_URL=nonsense\n"
+    assert "undone" in doctor("history", cwd=broken).stdout
+
+
+def test_check_never_writes(broken: Path) -> None:
+    before = sorted(path for path in broken.rglob("*"))
+    doctor("check", "--select", "CFG", cwd=broken)
+    assert sorted(path for path in broken.rglob("*")) == before
+
+
+@pytest.mark.parametrize("argv", [["--help"], ["--version"], ["check", "--help"]])
+def test_help_and_version_load_nothing_heavy(argv: list[str]) -> None:
+    script = (
+        "import sys; from saas_doctor.cli import app\n"
+        f"try: app({argv!r})\nexcept SystemExit: pass\n"
+        "print(sorted(m for m in sys.modules if '.' not in m or m.startswith('saas_doctor')))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60
+    )
+    loaded = set(eval(done.stdout.strip().splitlines()[-1]))
+    assert not loaded & HEAVY - ({"pydantic"} if argv == ["check", "--help"] else set())
+    assert not any(name.startswith(("saas_doctor.checks", "saas_doctor.fixes")) for name in loaded)
+
+
+def test_every_code_is_explained(root: Path) -> None:
+    listed = doctor("explain", cwd=root).stdout
+    assert "CFG901" in listed
+    page = doctor("explain", "cfg901", cwd=root).stdout
+    assert page.startswith("CFG901: The settings file `.env` is missing.")
+    assert "Fix: Make the settings file from the example (safe)" in page
+
+
+def test_init_writes_a_file_that_check_takes(root: Path) -> None:
+    assert doctor("init", cwd=root).returncode == 0
+    assert doctor("init", cwd=root).returncode == 2
+    assert doctor("check", "--select", "CFG", cwd=root).returncode == 0

@@ -1,0 +1,37 @@
+"""The documentation is fresh, and every check has what its user needs."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+
+import pytest
+
+from saas_doctor import rules
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def test_the_pages_are_those_that_the_docstrings_make() -> None:
+    spec = importlib.util.spec_from_file_location("generate", ROOT / "docs/generate.py")
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    there = {path.name: path.read_text() for path in (ROOT / "docs/codes").glob("*.md")}
+    assert there == module.pages(), "run: python docs/generate.py"
+
+
+@pytest.mark.parametrize("code", sorted(rules.checks()))
+def test_a_check_says_how_it_is_detected_fixed_and_when_it_is_silent(code: str) -> None:
+    document = rules.checks()[code].document
+    assert document.partition("\n")[0].endswith(".")
+    assert "**Detected**" in document
+    assert "**Silent**" in document
+    assert ("**Fixed**" in document) == (code in rules.fixes())
+
+
+@pytest.mark.parametrize("code", sorted(rules.checks()))
+def test_needs_and_fixes_name_checks_that_exist(code: str) -> None:
+    assert set(rules.checks()[code].needs) <= set(rules.checks())
+    assert set(rules.fixes()) <= set(rules.checks())
