@@ -41,7 +41,9 @@ class Copy:
     def python(self) -> Path:
         return self.root / "backend/.venv/bin/python"
 
-    def run(self, *argv: str, cwd: str = "backend", limit: float = 60) -> subprocess.CompletedProcess[str]:
+    def run(
+        self, *argv: str, cwd: str = "backend", limit: float = 60
+    ) -> subprocess.CompletedProcess[str]:
         """Run a command of the platform; `python` means the platform's interpreter."""
         words = [str(self.python) if word == "python" else word for word in argv]
         return subprocess.run(
@@ -163,7 +165,9 @@ def install(*requirements: str) -> Inject:
     def inject(copy: Copy) -> None:
         uv = shutil.which("uv", path=copy.environ["PATH"])
         assert uv, "the test environment has uv"
-        done = copy.run(uv, "pip", "install", "-q", "--no-deps", "-p", str(copy.python), *requirements)
+        done = copy.run(
+            uv, "pip", "install", "-q", "--no-deps", "-p", str(copy.python), *requirements
+        )
         assert done.returncode == 0, done.stderr
 
     return inject

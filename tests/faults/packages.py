@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from tests.faults import Copy, Fault, Healthy, both, install, replace, uninstall
+from tests.faults import Copy, Fault, Healthy, install
 
-REQUIREMENTS = "backend/requirements.txt"
 HASH = "from shared.utils.security import hash_password; hash_password('secret')"
 
 
-def _hashes(copy: Copy) -> bool:
+def hashes(copy: Copy) -> bool:
     return copy.imports(HASH)
 
 
 ENTRIES = [
-    Fault("PKG304", "bcrypt 5 under passlib", install("bcrypt==5.0.0"), also=("PKG302",), works=_hashes),
+    Fault("PKG304", "bcrypt 5 under passlib", install("bcrypt==5.0.0"), also=("PKG302",), works=hashes),
     Healthy("PKG304", "bcrypt 4.3, which only logs", install("bcrypt==4.3.0")),
 ]

@@ -1,0 +1,1 @@
+"""The registry: who is there, and where."""

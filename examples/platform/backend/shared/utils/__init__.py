@@ -1,0 +1,1 @@
+"""Small things that more than one service needs."""

@@ -1,0 +1,34 @@
+"""Passwords and tokens."""
+
+from datetime import datetime, timedelta, timezone
+
+from jose import JWTError, jwt
+from passlib.context import CryptContext
+
+from shared.config import get_settings
+
+_passwords = CryptContext(schemes=["bcrypt"])
+_ALGORITHM = "HS256"
+
+
+def hash_password(password: str) -> str:
+    return _passwords.hash(password)
+
+
+def verify_password(password: str, hashed: str) -> bool:
+    return _passwords.verify(password, hashed)
+
+
+def create_token(subject: str) -> str:
+    expires = datetime.now(timezone.utc) + timedelta(hours=1)
+    return jwt.encode(
+        {"sub": subject, "exp": expires}, get_settings().SECRET_KEY, algorithm=_ALGORITHM
+    )
+
+
+def read_token(token: str) -> str | None:
+    """The subject of a token, or None for one that is not valid."""
+    try:
+        return jwt.decode(token, get_settings().SECRET_KEY, algorithms=[_ALGORITHM]).get("sub")
+    except JWTError:
+        return None

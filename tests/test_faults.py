@@ -1,0 +1,164 @@
+"""Every fault of the table is found alone, fixed, and undone; every look-alike is silent."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+
+import pytest
+
+from saas_doctor import platform as platforms
+from saas_doctor import repair, rules, runner
+from saas_doctor.model import Report, Status
+from saas_doctor.repair import Outcome, Repair
+from saas_doctor.runner import Selection
+from tests.faults import Copy, Fault, Healthy, all_of
+from tests.testbed.world import World
+
+FAULTS: list[Fault] = all_of(Fault)
+LOOK_ALIKES: list[Healthy] = all_of(Healthy)
+TIMEOUT = 20.0
+"""Seconds for one examination: generous, since tests run side by side."""
+
+MakeCopy = Callable[[], Copy]
+
+
+def examine(copy: Copy) -> Report:
+    return runner.run(load(copy), timeout=TIMEOUT)
+
+
+def load(copy: Copy) -> platforms.Platform:
+    return platforms.load(copy.root, exact=True, environ=copy.environ)
+
+
+def mend(copy: Copy) -> Repair:
+    """What `fix --yes` does."""
+    return repair.repair(load(copy), Selection(), lambda plan: plan, timeout=TIMEOUT)
+
+
+def take_back(copy: Copy) -> repair.Undone:
+    return repair.undo(load(copy))
+
+
+def keys(report: Report) -> set[tuple[str, str]]:
+    crashed = [r for r in report.results if r.status is Status.CRASHED]
+    assert not crashed, [(r.code, r.reason) for r in crashed]
+    return {finding.key for finding in report.findings}
+
+
+@pytest.fixture
+def injected() -> Iterator[ExitStack]:
+    """Ends, after the test, what injections started."""
+    with ExitStack() as stack:
+        yield stack
+
+
+def inject(copy: Copy, entry: Fault | Healthy, stack: ExitStack) -> None:
+    running = entry.inject(copy)
+    if running is not None:
+        stack.enter_context(running)
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=str)
+def test_a_fault_is_found_alone_fixed_and_undone(
+    fault: Fault, make_copy: MakeCopy, injected: ExitStack
+) -> None:
+    copy = make_copy()
+    healthy = keys(examine(copy))
+    inject(copy, fault, injected)
+
+    found = keys(examine(copy)) - healthy
+    assert fault.code in {code for code, _ in found}
+    assert {code for code, _ in found} <= {fault.code, *fault.also}
+    if fault.target:
+        assert (fault.code, fault.target) in found
+    if fault.works:
+        assert not fault.works(copy)
+    if fault.fixed:
+        prove_fix(copy, [fault], healthy)
+
+
+def prove_fix(copy: Copy, faults: list[Fault], healthy: set[tuple[str, str]]) -> None:
+    """`fix` ends the faults, a second one does nothing, and `undo` brings the former world back."""
+    broken = World.of(copy)
+    fixed = mend(copy)
+    left = keys(fixed.report) - healthy
+    assert not left, [(f.message, f.evidence) for f in fixed.report.findings if f.key in left]
+    assert {d.outcome for d in fixed.done} == {Outcome.VERIFIED}, [
+        (d.step.action.title, d.outcome, d.reason) for d in fixed.done
+    ]
+    for fault in faults:
+        if fault.works:
+            assert fault.works(copy), fault
+    mended = World.of(copy)
+    again = mend(copy)
+    assert again.done == []
+    assert World.of(copy) == mended
+
+    undone = take_back(copy)
+    assert undone.refused == []
+    assert World.of(copy).differences(broken) == []
+
+
+@pytest.mark.parametrize("entry", LOOK_ALIKES, ids=str)
+def test_a_look_alike_is_silent(entry: Healthy, make_copy: MakeCopy, injected: ExitStack) -> None:
+    copy = make_copy()
+    healthy = keys(examine(copy))
+    inject(copy, entry, injected)
+    assert keys(examine(copy)) - healthy == set()
+
+
+COMBINABLE = [fault for fault in FAULTS if fault.fixed]
+
+
+def compatible(one: Fault, other: Fault) -> bool:
+    return not (one.group and one.group == other.group)
+
+
+PAIRS = [(a, b) for a, b in itertools.combinations(COMBINABLE, 2) if compatible(a, b)]
+
+
+@pytest.mark.parametrize(("one", "other"), PAIRS, ids=str)
+def test_two_faults_are_found_together_fixed_in_one_go_and_undone_in_one(
+    one: Fault, other: Fault, make_copy: MakeCopy, injected: ExitStack
+) -> None:
+    copy = make_copy()
+    healthy = keys(examine(copy))
+    for fault in (one, other):
+        inject(copy, fault, injected)
+    report = examine(copy)
+    assert_told(report, [one, other])
+    prove_fix(copy, [one, other], healthy)
+
+
+def test_all_faults_at_once_are_fixed_in_one_go_and_undone_in_one(
+    make_copy: MakeCopy, injected: ExitStack
+) -> None:
+    chosen: list[Fault] = []
+    for fault in COMBINABLE:
+        if all(compatible(fault, other) for other in chosen):
+            chosen.append(fault)
+    copy = make_copy()
+    healthy = keys(examine(copy))
+    for fault in chosen:
+        inject(copy, fault, injected)
+    assert_told(examine(copy), chosen)
+    prove_fix(copy, chosen, healthy)
+
+
+def assert_told(report: Report, faults: list[Fault]) -> None:
+    """Each fault is reported, or its check waits for another that is."""
+    by_code = {result.code: result for result in report.results}
+    for fault in faults:
+        assert by_code[fault.code].status in (Status.FAILED, Status.BLOCKED), fault
+
+
+def test_every_check_has_a_fault_and_a_look_alike() -> None:
+    codes = set(rules.checks())
+    assert codes - {fault.code for fault in FAULTS} == set()
+    assert codes - {entry.code for entry in LOOK_ALIKES} == set()
+
+
+def test_every_fix_has_a_fault_that_it_ends() -> None:
+    assert set(rules.fixes()) - {fault.code for fault in FAULTS if fault.fixed} == set()
