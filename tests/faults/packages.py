@@ -12,6 +12,8 @@ def hashes(copy: Copy) -> bool:
 
 
 ENTRIES = [
-    Fault("PKG304", "bcrypt 5 under passlib", install("bcrypt==5.0.0"), also=("PKG302",), works=hashes),
+    Fault(
+        "PKG304", "bcrypt 5 under passlib", install("bcrypt==5.0.0"), also=("PKG302",), works=hashes
+    ),
     Healthy("PKG304", "bcrypt 4.3, which only logs", install("bcrypt==4.3.0")),
 ]

@@ -116,7 +116,7 @@ class Cluster:
             dbname=database,
             autocommit=True,
         ) as connection:
-            cursor = connection.execute(statement)  # type: ignore[call-overload]
+            cursor = connection.execute(statement)
             return list(cursor.fetchall()) if cursor.description else []
 
     def end_sessions(self, database: str) -> None:
