@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from packaging.version import Version
 
+from saas_doctor.facts.models import PydanticModels
 from saas_doctor.facts.packages import Installed, Requirements
 from saas_doctor.model import Finding
 from saas_doctor.rules import check
@@ -69,6 +70,44 @@ def requirement_at_wrong_version(
 
 
 @check(
+    "PKG303",
+    needs=("PY103",),
+    symptoms=(
+        r"cannot import name '(IncEx|Secret)' from 'pydantic",
+        r"pydantic-core version \(\S+\) is incompatible with the current pydantic version",
+    ),
+)
+def pydantic_does_not_fit(installed: Installed, requirements: Requirements) -> Iterator[Finding]:
+    """The installed Pydantic is not one that the installed FastAPI works with.
+
+    `pip install pydantic==2.5.3` beside a FastAPI of today succeeds, and then `import fastapi`
+    fails: pip says so in passing and ends with 0, uv says nothing.
+
+    **Detected** from what FastAPI, pydantic-settings and Pydantic themselves require.
+    **Fixed** by a Pydantic of 2.9 or newer, in the requirements where they pin another, installed
+    together with the rest; `undo` brings back the former packages and bytes.
+    **Silent** when the installed versions fit each other, whichever they are.
+    """
+    for name in ("fastapi", "pydantic-settings", "pydantic"):
+        package = installed.get(name)
+        for needed in package.requires if package else ():
+            there = installed.get(needed.name)
+            if needed.name.lower().replace("_", "-") not in ("pydantic", "pydantic-core"):
+                continue
+            if there and installed.applies(needed) and not needed.specifier.contains(there.version):
+                assert package
+                yield Finding(
+                    f"{there.name} {there.version} does not fit {name} {package.version}",
+                    looked_at=f"{installed.where(package)}/METADATA",
+                    found=f"{there.name} {there.version}",
+                    wanted=f"{needed.name}{needed.specifier}",
+                    target=f"{name}:{there.name}",
+                    place=requirements.place("pydantic"),
+                    next_step="saas-doctor fix --select PKG303 installs versions that fit together",
+                )
+
+
+@check(
     "PKG304",
     needs=("PY103",),
     symptoms=(
@@ -98,3 +137,75 @@ def bcrypt_breaks_passlib(installed: Installed, requirements: Requirements) -> I
             place=requirements.place("bcrypt"),
             next_step="saas-doctor fix --select PKG304, then restart the services",
         )
+
+
+@check(
+    "PKG305",
+    needs=("PY103",),
+    symptoms=(
+        r"object has no attribute 'model_dump'",
+        r"cannot import name '(field_validator|model_validator|ConfigDict)' from 'pydantic'",
+    ),
+)
+def code_is_for_pydantic_2(
+    models: PydanticModels, installed: Installed, requirements: Requirements
+) -> Iterator[Finding]:
+    """The code is written for Pydantic 2, and Pydantic 1 is installed.
+
+    **Detected** by names that only Pydantic 2 has (`ConfigDict`, `field_validator`, ...) imported
+    from it in the platform's source.
+    **Fixed** by `pydantic>=2.9,<3` in the requirements and in the environment; `undo` brings back
+    the former packages and bytes.
+    **Silent** for code that takes either version (an import inside `try`), and for `pydantic.v1`.
+    """
+    pydantic = installed.get("pydantic")
+    if pydantic and pydantic.version < Version("2") and models.of_v2:
+        place, name = models.of_v2[0]
+        yield Finding(
+            f"the code needs Pydantic 2 ({name}), Pydantic {pydantic.version} is installed",
+            looked_at=f"{installed.where(pydantic)}; {place}",
+            found=f"pydantic {pydantic.version}",
+            wanted="pydantic>=2.9,<3",
+            target="pydantic",
+            place=requirements.place("pydantic") or place,
+            next_step="saas-doctor fix --select PKG305 installs Pydantic 2",
+        )
+
+
+@check(
+    "PKG306",
+    needs=("PY103",),
+    symptoms=(
+        r"email-validator is not installed",
+        r"No module named 'email_validator'",
+        r"email-validator version >= ?2",
+        r"'ValidatedEmail' object has no attribute 'normalized'",
+    ),
+)
+def email_validator_missing(
+    models: PydanticModels, installed: Installed, requirements: Requirements
+) -> Iterator[Finding]:
+    """A model has an e-mail field, and email-validator is not installed.
+
+    Defining the model fails, so the service does not start. With email-validator 1 the class can be
+    made and every validation fails.
+
+    **Detected** where `EmailStr` or `NameEmail` is a field's type in a proven Pydantic model.
+    **Fixed** by `email-validator>=2.1,<3` in the requirements and in the environment; `undo` brings
+    back the former packages and bytes.
+    **Silent** when it is installed by whatever asked for it (`pydantic[email]`, `fastapi[all]`).
+    """
+    package = installed.get("email-validator")
+    if (package and package.version >= Version("2")) or not models.email_fields:
+        return
+    found = f"email-validator {package.version}" if package else "no email-validator"
+    place = models.email_fields[0]
+    yield Finding(
+        f"EmailStr is used at {place}, and there is {found}",
+        looked_at=f"{place}; {installed.name}",
+        found=found,
+        wanted="email-validator>=2.1,<3",
+        target="email-validator",
+        place=requirements.place("email-validator") or place,
+        next_step="saas-doctor fix --select PKG306 installs it",
+    )

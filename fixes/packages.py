@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from packaging.specifiers import SpecifierSet
+from packaging.version import Version
+
 from saas_doctor.actions import Action
+from saas_doctor.actions.files import EditFile
 from saas_doctor.actions.packages import InstallPackages
 from saas_doctor.facts.interpreter import Interpreter
 from saas_doctor.facts.packages import Requirements
@@ -32,6 +36,55 @@ def install_wanted_version(
     _: Finding, platform: Platform, interpreter: Interpreter
 ) -> Iterator[Action]:
     """Install the requirements at the versions asked for."""
+    yield _install(platform, interpreter)
+
+
+PYDANTIC = ">=2.9,<3"
+EMAIL_VALIDATOR = ">=2.1,<3"
+
+
+def _require(requirements: Requirements, name: str, versions: str) -> Iterator[EditFile]:
+    """Ask for these versions, unless a version that fits is asked for already."""
+    line = requirements.find(name)
+    wanted = SpecifierSet(versions)
+    # Fitting: what the line allows begins inside the range (">=2.9,<3" or "==2.14.3").
+    bounds = (
+        [
+            Version(s.version.rstrip(".*"))
+            for s in line.requirement.specifier
+            if s.operator in (">=", "==", "~=")
+        ]
+        if line
+        else []
+    )
+    if not bounds or not all(wanted.contains(bound) for bound in bounds):
+        yield requirements.pin(name, versions)
+
+
+@fix("PKG303", risk=Risk.CHANGES)
+def fitting_pydantic(
+    _: Finding, platform: Platform, interpreter: Interpreter, requirements: Requirements
+) -> Iterator[Action]:
+    """Install a Pydantic that fits."""
+    yield from _require(requirements, "pydantic", PYDANTIC)
+    yield _install(platform, interpreter)
+
+
+@fix("PKG305", risk=Risk.CHANGES)
+def pydantic_2(
+    _: Finding, platform: Platform, interpreter: Interpreter, requirements: Requirements
+) -> Iterator[Action]:
+    """Require and install Pydantic 2."""
+    yield from _require(requirements, "pydantic", PYDANTIC)
+    yield _install(platform, interpreter)
+
+
+@fix("PKG306", risk=Risk.CHANGES)
+def email_validator(
+    _: Finding, platform: Platform, interpreter: Interpreter, requirements: Requirements
+) -> Iterator[Action]:
+    """Require and install email-validator."""
+    yield from _require(requirements, "email-validator", EMAIL_VALIDATOR)
     yield _install(platform, interpreter)
 
 

@@ -55,6 +55,14 @@ class Absent(Exception):
     """A fact with nothing to look at on this platform; its checks are `skipped`."""
 
 
+class Blocked(Exception):
+    """What a check would look at waits for another check's finding, named by its code."""
+
+    def __init__(self, code: str, reason: str) -> None:
+        super().__init__(reason)
+        self.code = code
+
+
 @dataclass(frozen=True, slots=True)
 class Place:
     """A position in a file: the path is relative to the platform, line and column count from 1."""
@@ -102,6 +110,13 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True)
+class Undecided:
+    """Yielded by a check for a part that it could not tell; the verdict is then never `ok`."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class FixSummary:
     """What a fix would do about a finding, as far as it can be said before the plan is made."""
 
@@ -121,6 +136,8 @@ class Result:
     reason: str | None = None
     blocked_by: str | None = None
     duration: float = 0.0
+    undecided: bool = False
+    """Whether a part could not be told, beside what was found."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,5 +174,6 @@ class Report:
         """0 nothing at or above `fail_on`; 1 findings; 3 none, but something stayed unexamined."""
         if any(f.severity and f.severity.rank <= fail_on.rank for f in self.findings):
             return 1
-        unexamined = self.count(Status.UNKNOWN) + self.count(Status.CRASHED)
+        undecided = any(r.undecided for r in self.results)
+        unexamined = undecided or self.count(Status.UNKNOWN) or self.count(Status.CRASHED)
         return 3 if unexamined and not allow_unknown else 0

@@ -12,12 +12,12 @@ from importlib import import_module
 from pkgutil import iter_modules
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from saas_doctor.model import Finding, Risk, Severity
+from saas_doctor.model import Finding, Risk, Severity, Undecided
 
 if TYPE_CHECKING:
     from saas_doctor.actions import Action
 
-CheckFunction = TypeVar("CheckFunction", bound=Callable[..., Iterable[Finding]])
+CheckFunction = TypeVar("CheckFunction", bound=Callable[..., Iterable[Finding | Undecided]])
 FixFunction = TypeVar("FixFunction", bound="Callable[..., Iterable[Action]]")
 
 
@@ -26,7 +26,7 @@ class Check:
     """A function from facts to findings; its parameters name the facts it gets."""
 
     code: str
-    function: Callable[..., Iterable[Finding]]
+    function: Callable[..., Iterable[Finding | Undecided]]
     severity: Severity
     needs: tuple[str, ...]
     symptoms: tuple[re.Pattern[str], ...]

@@ -15,12 +15,14 @@ from saas_doctor import rules
 from saas_doctor.facts import Facts, is_live
 from saas_doctor.model import (
     Absent,
+    Blocked,
     DoctorError,
     Finding,
     FixSummary,
     Report,
     Result,
     Status,
+    Undecided,
     Unreadable,
 )
 from saas_doctor.platform import Platform
@@ -184,15 +186,32 @@ class _Run:
             found = list(check.function(**self.facts.arguments(check.facts)))
         except Absent as absent:
             return Result(check.code, check.title, Status.SKIPPED, reason=str(absent))
+        except Blocked as blocked:
+            return Result(
+                check.code,
+                check.title,
+                Status.BLOCKED,
+                blocked_by=blocked.code,
+                reason=f"{blocked.code}: {blocked}",
+            )
         except Unreadable as unreadable:
             return Result(check.code, check.title, Status.UNKNOWN, reason=str(unreadable))
         except Exception as error:
             where = _where(error)
             reason = f"{type(error).__name__}: {error} ({where}); please report this"
             return Result(check.code, check.title, Status.CRASHED, reason=reason)
-        kept, ignored = self._sort(check, found)
-        status = Status.FAILED if kept else Status.OK
-        return Result(check.code, check.title, status, findings=kept, ignored=ignored)
+        kept, ignored = self._sort(check, [f for f in found if isinstance(f, Finding)])
+        reasons = "; ".join(u.reason for u in found if isinstance(u, Undecided)) or None
+        status = Status.FAILED if kept else Status.UNKNOWN if reasons else Status.OK
+        return Result(
+            check.code,
+            check.title,
+            status,
+            findings=kept,
+            ignored=ignored,
+            reason=reasons,
+            undecided=bool(reasons),
+        )
 
     def _sort(
         self, check: Check, found: Iterable[Finding]

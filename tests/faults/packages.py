@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from tests.faults import Copy, Fault, Healthy, install
+from tests.faults import Copy, Fault, Healthy, append, both, install, replace, uninstall
 
+REQUIREMENTS = "backend/requirements.txt"
 HASH = "from shared.utils.security import hash_password; hash_password('secret')"
 
 
@@ -11,9 +12,115 @@ def hashes(copy: Copy) -> bool:
     return copy.imports(HASH)
 
 
+def imports_core(copy: Copy) -> bool:
+    return copy.imports("import core.main")
+
+
 ENTRIES = [
     Fault(
-        "PKG304", "bcrypt 5 under passlib", install("bcrypt==5.0.0"), also=("PKG302",), works=hashes
+        "PKG301",
+        "python-jose not installed",
+        uninstall("python-jose"),
+        works=hashes,
+        target="python-jose",
+    ),
+    Healthy(
+        "PKG301",
+        "a marker that does not hold",
+        append(REQUIREMENTS, 'pywin32>=300; sys_platform == "win32"\n'),
+    ),
+    Healthy(
+        "PKG301",
+        "another spelling of the name",
+        replace(REQUIREMENTS, "psycopg2-binary", "Psycopg2.Binary"),
+    ),
+    Fault("PKG302", "httpx too old", install("httpx==0.24.1"), target="httpx"),
+    Healthy(
+        "PKG302",
+        "a pre-release in the range",
+        replace(REQUIREMENTS, "httpx>=0.27,<0.29", "httpx>=0.27.0a1"),
+    ),
+    Fault(
+        "PKG303",
+        "the guide's Pydantic beside today's FastAPI",
+        both(
+            install("pydantic==2.5.3", "pydantic-core==2.14.6"),
+            replace(REQUIREMENTS, "pydantic>=2.9,<3", "pydantic==2.5.3  # pinned"),
+        ),
+        works=imports_core,
+        group="pydantic",
+    ),
+    Healthy(
+        "PKG303",
+        "an older Pydantic that fits",
+        install("pydantic==2.12.5", "pydantic-core==2.41.5"),
+    ),
+    Fault(
+        "PKG304",
+        "bcrypt 5 under passlib",
+        install("bcrypt==5.0.0"),
+        also=("PKG302",),
+        works=hashes,
+        group="bcrypt",
+    ),
+    Fault(
+        "PKG304",
+        "bcrypt 5 pinned under passlib",
+        both(
+            install("bcrypt==5.0.0"),
+            replace(REQUIREMENTS, "bcrypt>=4.0.1,<5", "bcrypt==5.0.0  # newest"),
+        ),
+        works=hashes,
+        group="bcrypt",
     ),
     Healthy("PKG304", "bcrypt 4.3, which only logs", install("bcrypt==4.3.0")),
+    Healthy(
+        "PKG304",
+        "bcrypt 5 under libpass",
+        both(
+            uninstall("passlib"),
+            install("libpass==1.9.4", "bcrypt==5.0.0"),
+            replace(REQUIREMENTS, "passlib==1.7.4", "libpass>=1.9"),
+            replace(REQUIREMENTS, "bcrypt>=4.0.1,<5", "bcrypt>=4.0.1"),
+        ),
+    ),
+    Fault(
+        "PKG305",
+        "Pydantic 1 under code of Pydantic 2",
+        install("pydantic==1.10.24"),
+        also=("PKG302", "PKG303"),
+        works=imports_core,
+        group="pydantic",
+    ),
+    Healthy(
+        "PKG305",
+        "an import for either version",
+        append(
+            "backend/shared/utils/security.py",
+            "\ntry:\n    from pydantic import field_validator\nexcept ImportError:\n    from pydantic import validator as field_validator\n",
+        ),
+    ),
+    Fault(
+        "PKG306",
+        "no email-validator",
+        uninstall("email-validator"),
+        also=("PKG301",),
+        works=imports_core,
+        group="email",
+    ),
+    Fault(
+        "PKG306",
+        "email-validator nowhere",
+        both(
+            uninstall("email-validator"),
+            replace(REQUIREMENTS, "email-validator>=2.1,<3  # EmailStr\n", ""),
+        ),
+        works=imports_core,
+        group="email",
+    ),
+    Healthy(
+        "PKG306",
+        "asked for by an extra",
+        replace(REQUIREMENTS, "email-validator>=2.1,<3", "pydantic[email]>=2.9"),
+    ),
 ]
