@@ -55,7 +55,7 @@ class FrontendConfig(_Table):
     """`origins` are the addresses that developers open in their browser."""
 
     directory: str = "frontend"
-    origins: tuple[str, ...] = ("http://localhost:5173", "http://localhost:3000")
+    origins: tuple[str, ...] = ("http://localhost:5173",)
     api: str = "/api"
     gateway: str = "gateway"
     cors_variable: str = "CORS_ORIGINS"

@@ -28,6 +28,7 @@ _PORT_VARIABLE = re.compile(
 _PORT_DEFAULT = re.compile(
     rb"\b([A-Za-z][A-Za-z0-9_]*)_PORT\s*:\s*int\s*=\s*(?:Field\(\s*)?(\d+)", re.I
 )
+_VITE_PORT = re.compile(rb"^\s*port\s*:\s*(\d+)", re.M)
 _PORT_ARGUMENT = re.compile(rb"(?:port\s*=\s*|--port[\"',\s=]+(?:default\s*=\s*)?)(\d{2,5})\b")
 
 
@@ -65,8 +66,15 @@ def discover(root: Path, table: dict[str, Any]) -> dict[str, Any]:
         found["redis"] = {}
     frontend = next((f for f in FRONTEND_FOLDERS if _first(root / f, *VITE_CONFIGS)), None)
     if frontend:
-        found["frontend"] = {"directory": frontend}
+        found["frontend"] = {"directory": frontend, "origins": [_origin(root / frontend)]}
     return {key: value for key, value in found.items() if key not in table}
+
+
+def _origin(frontend: Path) -> str:
+    """Where Vite's dev server is opened: the port that its configuration names, else its own."""
+    config = _first(frontend, *VITE_CONFIGS)
+    port = _VITE_PORT.search(_read(frontend / config)) if config else None
+    return f"http://localhost:{int(port.group(1)) if port else 5173}"
 
 
 def _first(root: Path, *names: str) -> str | None:

@@ -1,0 +1,120 @@
+"""The front end and what the browser lets it do."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+from saas_doctor.facts.dotenv import Settings
+from saas_doctor.facts.frontend import FrontendCalls, ViteConfig
+from saas_doctor.facts.source import Source
+from saas_doctor.model import Absent, Finding, Undecided
+from saas_doctor.platform import Platform
+from saas_doctor.rules import check
+
+
+@check(
+    "WEB801",
+    needs=("CFG901",),
+    symptoms=(
+        r"has been blocked by CORS policy",
+        r"Cross-Origin Request Blocked",
+        r"Disallowed CORS origin",
+        r"No 'Access-Control-Allow-Origin' header",
+    ),
+)
+def origin_not_allowed(settings: Settings, source: Source, platform: Platform) -> Iterator[Finding]:
+    """An address that the front end is opened at is missing from the allowed CORS origins.
+
+    The browser then blocks every answer; curl and the server's log show nothing wrong. Origins are
+    compared as exact text: `http://localhost:5173` is not `http://127.0.0.1:5173`, and a slash at
+    the end makes another origin.
+
+    **Detected** in `CORS_ORIGINS` as the services read it, against the origins of the
+    configuration (by default the port that the Vite configuration names).
+    **Fixed** by adding the origin to the setting, in the form it has; `undo` restores the bytes.
+    **Silent** when everything is allowed (`*`), when the setting is not there or not used by the
+    code, and where there is no front end.
+    """
+    frontend = platform.config.frontend
+    if frontend is None:
+        raise Absent("no front end is configured")
+    key = frontend.cors_variable
+    text = settings.values.get(key)
+    if text is None or not any(source.mentioning(key)):
+        raise Absent(f"{key} is not set, or the code does not use it")
+    allowed = split_origins(text)
+    missing = [origin for origin in frontend.origins if origin not in allowed]
+    for origin in missing if "*" not in allowed else ():
+        near = [a for a in allowed if a.rstrip("/").lower() == origin.rstrip("/").lower()]
+        yield Finding(
+            f"origin {origin} is not in {key}"
+            + (f" ({near[0]} is another origin)" if near else ""),
+            looked_at=f"{key} ({settings.where(key)})",
+            found=text or "an empty value",
+            wanted=origin,
+            target=origin,
+            place=settings.places.get(key),
+            next_step=f"saas-doctor fix --select WEB801 adds it; then restart the {frontend.gateway}",
+            data={
+                "key": key,
+                "value": joined(text, allowed, missing),
+                "no_fix": settings.places.get(key) is None,
+            },
+        )
+
+
+def split_origins(text: str) -> list[str]:
+    """The origins of a setting: a JSON list, or parted by commas."""
+    try:
+        values = json.loads(text)
+    except ValueError:
+        values = text.split(",")
+    values = values if isinstance(values, list) else [text]
+    return [str(value).strip() for value in values if str(value).strip()]
+
+
+def joined(text: str, allowed: list[str], missing: list[str]) -> str:
+    """The setting with the missing origins, in the form it has."""
+    if text.lstrip().startswith("["):
+        return json.dumps(allowed + missing)
+    return ",".join(allowed + missing)
+
+
+@check(
+    "WEB803",
+    symptoms=(
+        r"GET http://localhost:5173/api/\S* 404",
+        r"Unexpected token '?<'?.*is not valid JSON",
+    ),
+)
+def no_proxy_for_the_api(
+    vite: ViteConfig, calls: FrontendCalls, platform: Platform
+) -> Iterator[Finding | Undecided]:
+    """The Vite dev server has no proxy for the API that the front end calls.
+
+    A call to `/api/...` then goes to Vite itself, which answers with its page or 404.
+
+    **Detected** by parsing the Vite configuration (all its names and forms; comments are not
+    there), where the source calls paths below the API's prefix.
+    **Fixed** by an entry that sends the prefix to the gateway's port; `undo` restores the bytes.
+    **Silent** when an entry covers the prefix, and when no source calls it by a path. What is
+    computed or imported is `unknown`.
+    """
+    frontend = platform.config.frontend
+    if frontend is None or not calls.relative or vite.covers(frontend.api):
+        return
+    if vite.unknown:
+        yield Undecided(vite.unknown)
+        return
+    gateway = platform.config.services.get(frontend.gateway)
+    yield Finding(
+        f"the Vite dev server has no proxy for {frontend.api}",
+        looked_at=f"server.proxy in {vite.name}",
+        found=f"entries: {', '.join(vite.keys)}" if vite.keys else "no proxy",
+        wanted=f"an entry for {frontend.api}, which {calls.relative[0]} calls",
+        target=frontend.api,
+        place=vite.place,
+        next_step="saas-doctor fix --select WEB803 adds it (Vite takes it by itself)",
+        data={"no_fix": gateway is None},
+    )

@@ -1,0 +1,102 @@
+"""Faults of the front end's files."""
+
+from __future__ import annotations
+
+from tests.faults import Copy, Fault, Healthy, both, replace, write
+
+ENV = "backend/.env"
+VITE = "frontend/vite.config.js"
+ORIGINS = "CORS_ORIGINS=http://localhost:5173,http://localhost:3000"
+ORIGIN = "http://localhost:5173"
+
+BARE = "import { defineConfig } from 'vite'\n\nexport default defineConfig({})\n"
+FUNCTION = """import { defineConfig } from 'vite'
+
+export default defineConfig(({ mode }) => {
+  return {
+    server: { port: 5173 },
+    define: { __MODE__: mode },
+  }
+})
+"""
+COMMENTED = """export default {
+  server: {
+    // proxy: { '/api': 'http://127.0.0.1:8000' },
+    port: 5173,
+  },
+}
+"""
+OTHER_ENTRY = """export default {
+  server: {
+    port: 5173,
+    proxy: {
+      '/static': 'http://127.0.0.1:9000',
+    },
+  },
+}
+"""
+REGEX = "export default { server: { proxy: { '^/(api|auth)/.*': 'http://127.0.0.1:8000' } } }\n"
+STRING = "module.exports = { server: { proxy: { '/api': 'http://127.0.0.1:8000' } } }\n"
+VARIABLE = "const config = { server: { proxy: { '/api': 'http://127.0.0.1:8000' } } }\nexport default config\n"
+
+
+def loads(copy: Copy) -> bool:
+    """Whether Node takes the file's syntax, and the API's prefix is in it."""
+    text = copy.path(VITE).read_text()
+    body = text.replace("import { defineConfig } from 'vite'", "const defineConfig = c => c")
+    copy.path("frontend/probe.mjs").write_text(body)
+    done = copy.run("node", "--check", "probe.mjs", cwd="frontend")
+    copy.path("frontend/probe.mjs").unlink()
+    return (
+        done.returncode == 0
+        and f"'/api': {{ target: 'http://127.0.0.1:{copy.ports['gateway']}'" in text
+    )
+
+
+def cors_json(copy: Copy) -> None:
+    replace(ENV, ORIGINS, f'CORS_ORIGINS=["{ORIGIN}"]')(copy)
+
+
+ENTRIES = [
+    Fault(
+        "WEB801", "origin missing", replace(ENV, f"{ORIGIN},", ""), target=ORIGIN, group="origins"
+    ),
+    Fault(
+        "WEB801",
+        "slash at the end",
+        replace(ENV, f"{ORIGIN},", f"{ORIGIN}/,"),
+        target=ORIGIN,
+        group="origins",
+    ),
+    Fault(
+        "WEB801", "an empty list in JSON", replace(ENV, ORIGINS, "CORS_ORIGINS=[]"), group="origins"
+    ),
+    Healthy("WEB801", "a list in JSON", cors_json),
+    Healthy("WEB801", "blanks after the commas", replace(ENV, "5173,http", "5173, http")),
+    Healthy("WEB801", "everything is allowed", replace(ENV, ORIGINS, "CORS_ORIGINS=*")),
+    Fault("WEB803", "no server", write(VITE, BARE), works=loads, group="vite"),
+    Fault(
+        "WEB803",
+        "a server without proxy, in a function",
+        write(VITE, FUNCTION),
+        works=loads,
+        group="vite",
+    ),
+    Fault(
+        "WEB803", "the proxy is commented out", write(VITE, COMMENTED), works=loads, group="vite"
+    ),
+    Fault(
+        "WEB803", "a proxy for something else", write(VITE, OTHER_ENTRY), works=loads, group="vite"
+    ),
+    Healthy("WEB803", "a pattern", write(VITE, REGEX)),
+    Healthy("WEB803", "a string as target", write(VITE, STRING)),
+    Healthy("WEB803", "in a variable", write(VITE, VARIABLE)),
+    Healthy(
+        "WEB803",
+        "no proxy, and no call by a path",
+        both(
+            write(VITE, BARE),
+            replace("frontend/src/main.js", "fetch('/api/", "fetch('https://api.example.com/"),
+        ),
+    ),
+]
