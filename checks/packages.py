@@ -198,6 +198,8 @@ def email_validator_missing(
     package = installed.get("email-validator")
     if (package and package.version >= Version("2")) or not models.email_fields:
         return
+    if package is None and requirements.find("email-validator"):
+        return  # required and not installed: PKG301 says so
     found = f"email-validator {package.version}" if package else "no email-validator"
     place = models.email_fields[0]
     yield Finding(

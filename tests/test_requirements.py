@@ -72,9 +72,11 @@ def test_a_line_that_is_no_requirement_is_told_and_the_rest_is_read(tmp_path: Pa
     assert [line.name for line in found.lines] == ["uvicorn"]
 
 
-def test_no_file_is_nothing_to_look_at(tmp_path: Path) -> None:
+def test_without_a_file_there_are_no_requirements_and_nothing_to_add_to(tmp_path: Path) -> None:
+    found = Requirements.read(Platform(tmp_path, Config(requirements=("none.txt",)), environ={}))
+    assert found.lines == ()
     with pytest.raises(Absent, match=r"no requirements file"):
-        Requirements.read(Platform(tmp_path, Config(requirements=("none.txt",)), environ={}))
+        found.pin("bcrypt", "<5")
 
 
 @given(st.binary(max_size=300))

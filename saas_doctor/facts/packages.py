@@ -132,7 +132,10 @@ class RequirementLine:
 
 @dataclass(frozen=True)
 class Requirements(Fact):
-    """The platform's requirement files, read as pip reads them, with every line's place."""
+    """The platform's requirement files, read as pip reads them, with every line's place.
+
+    There may be none.
+    """
 
     files: Mapping[Path, bytes]
     names: Mapping[Path, str]
@@ -145,9 +148,7 @@ class Requirements(Fact):
         lines: list[RequirementLine] = []
         bad: list[tuple[Place, str]] = []
         queue = [platform.path(name) for name in platform.config.requirements]
-        if not any(path.exists() for path in queue):
-            names = ", ".join(platform.config.requirements)
-            raise Absent(f"no requirements file ({names})")
+        queue = [path for path in queue if path.exists()]
         while queue:
             path = queue.pop(0)
             if path in files:
@@ -201,7 +202,9 @@ class Requirements(Fact):
 
     def add(self, text: str) -> EditFile:
         """The edit that adds a requirement at the end of the first file."""
-        path = next(iter(self.files))
+        path = next(iter(self.files), None)
+        if path is None:
+            raise Absent(f"no requirements file to add {text} to")
         data = self.files[path]
         newline = newline_of(data)
         gap = b"" if not data or data.endswith(b"\n") else newline

@@ -101,11 +101,17 @@ ENTRIES = [
         ),
     ),
     Fault(
-        "PKG306",
-        "no email-validator",
+        "PKG301",
+        "email-validator not installed",
         uninstall("email-validator"),
-        also=("PKG301",),
         works=imports_core,
+        group="email",
+    ),
+    Fault(
+        "PKG306",
+        "email-validator of another age",
+        install("email-validator==1.3.1"),
+        also=("PKG302",),
         group="email",
     ),
     Fault(

@@ -82,15 +82,15 @@ def copy_files(destination: Path) -> None:
 
 
 def write_settings(root: Path, values: Mapping[str, str]) -> None:
-    """Write backend/.env: the example's lines with these values."""
+    """Write backend/.env, and the example likewise: its lines with these values."""
     lines = (root / "backend/.env.example").read_text().splitlines()
     changed = [
         f"{key}={values[key]}" if (key := line.partition("=")[0]) in values else line
         for line in lines
     ]
-    file = root / "backend/.env"
-    file.write_text("\n".join(changed) + "\n")
-    file.chmod(0o600)
+    for name in (".env", ".env.example"):
+        (root / "backend" / name).write_text("\n".join(changed) + "\n")
+    (root / "backend/.env").chmod(0o600)
 
 
 def set_ports(root: Path, ports: Mapping[str, int]) -> dict[str, str]:

@@ -1,0 +1,79 @@
+"""Faults of the settings file."""
+
+from __future__ import annotations
+
+import re
+
+from tests.faults import Copy, Fault, Healthy, Inject, append, remove
+
+ENV = "backend/.env"
+
+
+def settings_load(copy: Copy) -> bool:
+    return copy.imports("from shared.config import get_settings; get_settings()")
+
+
+def setting(key: str, line: str) -> Inject:
+    """Replace a key's line, whatever its value."""
+
+    def inject(copy: Copy) -> None:
+        file = copy.path(ENV)
+        text, count = re.subn(rf"^{key}=.*$", lambda _: line, file.read_text(), flags=re.M)
+        assert count == 1
+        file.write_text(text)
+
+    return inject
+
+
+def exported(copy: Copy) -> None:
+    file = copy.path(ENV)
+    file.write_text(re.sub(r"^(?=\w+=)", "export ", file.read_text(), flags=re.M))
+
+
+def carriage_returns(copy: Copy) -> None:
+    file = copy.path(ENV)
+    file.write_bytes(file.read_bytes().replace(b"\n", b"\r\n"))
+
+
+ENTRIES = [
+    Fault("CFG901", "no settings file", remove(ENV), works=settings_load, group="env"),
+    Healthy(
+        "CFG901",
+        "no settings file and no example",
+        lambda copy: copy.path("backend/.env.example").unlink(),
+    ),
+    Fault(
+        "CFG902",
+        "an open quote",
+        setting("SECRET_KEY", "SECRET_KEY='open"),
+        works=settings_load,
+        target="SECRET_KEY",
+    ),
+    Healthy("CFG902", "export before every key", exported),
+    Healthy("CFG902", "line ends of Windows", carriage_returns),
+    Healthy("CFG902", "comments and blank lines", append(ENV, "\n\n# = not a setting\n   \n")),
+    Fault(
+        "CFG903",
+        "no scheme in REGISTRY_URL",
+        setting("REGISTRY_URL", "REGISTRY_URL=localhost:8001"),
+        target="REGISTRY_URL",
+    ),
+    Fault(
+        "CFG903",
+        "another database's scheme",
+        setting("DATABASE_URL", "DATABASE_URL=mysql://u:p@localhost/d"),
+        target="DATABASE_URL",
+        group="database url",
+    ),
+    Fault(
+        "CFG903",
+        "a port that is no number",
+        setting("DATABASE_URL", "DATABASE_URL=postgresql://u:p@localhost:54x2/d"),
+        group="database url",
+    ),
+    Healthy(
+        "CFG903",
+        "quotes around an address",
+        setting("REGISTRY_URL", 'REGISTRY_URL="http://127.0.0.1:8001"'),
+    ),
+]
