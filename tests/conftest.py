@@ -72,19 +72,33 @@ def shell_environment(home: Path) -> dict[str, str]:
     return {**kept, "PATH": path, "HOME": os.environ.get("HOME", str(home)), "CI": "true"}
 
 
+@pytest.fixture(scope="session")
+def shared_environment(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("shared") / "environment"
+    platforms.clone_environment(folder)
+    return folder
+
+
 @pytest.fixture
 def make_copy(
-    tmp_path: Path, postgres: Cluster, redis_server: RedisServer
-) -> Iterator[Callable[[], Copy]]:
-    """Makes healthy copies of the platform: own files, environment, ports, role and database."""
+    tmp_path: Path, postgres: Cluster, redis_server: RedisServer, shared_environment: Path
+) -> Iterator[Callable[..., Copy]]:
+    """Makes healthy copies of the platform: own files, environment, ports, role and database.
+
+    `own=False` links to an environment that the worker's copies share: for faults whose fix does
+    not install.
+    """
     made: list[Copy] = []
 
-    def make() -> Copy:
+    def make(own: bool = True) -> Copy:
         worker = os.environ.get("PYTEST_XDIST_WORKER", "gw0")
         name = f"copy_{worker}_{next(_numbers)}"
         root = tmp_path / name
         platforms.copy_files(root)
-        platforms.clone_environment(root / "backend/.venv")
+        if own:
+            platforms.clone_environment(root / "backend/.venv")
+        else:
+            (root / "backend/.venv").symlink_to(shared_environment)
         ports = {service: free_port() for service in platforms.SERVICES}
         copy = Copy(
             root=root,

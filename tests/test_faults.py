@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 
@@ -21,7 +22,12 @@ LOOK_ALIKES: list[Healthy] = all_of(Healthy)
 TIMEOUT = 20.0
 """Seconds for one examination: generous, since tests run side by side."""
 
-MakeCopy = Callable[[], Copy]
+MakeCopy = Callable[..., Copy]
+
+
+def installs(*entries: Fault | Healthy) -> bool:
+    """Whether these need an environment of their own, which they or their fixes change."""
+    return any(entry.code.startswith(("PKG", "PY", "NET")) for entry in entries)
 
 
 def examine(copy: Copy) -> Report:
@@ -64,7 +70,7 @@ def inject(copy: Copy, entry: Fault | Healthy, stack: ExitStack) -> None:
 def test_a_fault_is_found_alone_fixed_and_undone(
     fault: Fault, make_copy: MakeCopy, injected: ExitStack
 ) -> None:
-    copy = make_copy()
+    copy = make_copy(installs(fault))
     healthy = keys(examine(copy))
     inject(copy, fault, injected)
 
@@ -103,7 +109,7 @@ def prove_fix(copy: Copy, faults: list[Fault], healthy: set[tuple[str, str]]) ->
 
 @pytest.mark.parametrize("entry", LOOK_ALIKES, ids=str)
 def test_a_look_alike_is_silent(entry: Healthy, make_copy: MakeCopy, injected: ExitStack) -> None:
-    copy = make_copy()
+    copy = make_copy(installs(entry))
     healthy = keys(examine(copy))
     inject(copy, entry, injected)
     assert keys(examine(copy)) - healthy == set()
@@ -116,14 +122,19 @@ def compatible(one: Fault, other: Fault) -> bool:
     return not (one.group and one.group == other.group)
 
 
-PAIRS = [(a, b) for a, b in itertools.combinations(COMBINABLE, 2) if compatible(a, b)]
+# One fault of every code; ALL_PAIRS=1 takes every fault of the table.
+FIRST = {fault.code: fault for fault in reversed(COMBINABLE)}
+TO_PAIR = (
+    COMBINABLE if os.environ.get("ALL_PAIRS") else [f for f in COMBINABLE if FIRST[f.code] is f]
+)
+PAIRS = [(a, b) for a, b in itertools.combinations(TO_PAIR, 2) if compatible(a, b)]
 
 
 @pytest.mark.parametrize(("one", "other"), PAIRS, ids=str)
 def test_two_faults_are_found_together_fixed_in_one_go_and_undone_in_one(
     one: Fault, other: Fault, make_copy: MakeCopy, injected: ExitStack
 ) -> None:
-    copy = make_copy()
+    copy = make_copy(installs(one, other))
     healthy = keys(examine(copy))
     for fault in (one, other):
         inject(copy, fault, injected)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import os
+import threading
 import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ _LEFT_OUT = {
     "env",
     "logs",
 }
+_PARSING = threading.Lock()
 MAXIMUM = 2_000_000
 """Bytes: a larger file is no source that somebody wrote."""
 
@@ -40,7 +42,8 @@ class Module:
     @cached_property
     def parsed(self) -> ast.Module | Exception:
         try:
-            with warnings.catch_warnings():
+            # CPython 3.11 counts the depth of its syntax trees for all threads together.
+            with _PARSING, warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # of the platform's own escapes, not for its user
                 return ast.parse(self.data, self.name)
         except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
