@@ -7,8 +7,10 @@ from collections.abc import Iterator
 
 from saas_doctor.facts.dotenv import Settings
 from saas_doctor.facts.frontend import FrontendCalls, ViteConfig
+from saas_doctor.facts.preflight import Preflight, Reply
+from saas_doctor.facts.services import Starts
 from saas_doctor.facts.source import Source
-from saas_doctor.model import Absent, Finding, Undecided
+from saas_doctor.model import Absent, Finding, Severity, Undecided
 from saas_doctor.platform import Platform
 from saas_doctor.rules import check
 
@@ -117,4 +119,71 @@ def no_proxy_for_the_api(
         place=vite.place,
         next_step="saas-doctor fix --select WEB803 adds it (Vite takes it by itself)",
         data={"no_fix": gateway is None},
+    )
+
+
+@check(
+    "WEB802",
+    needs=("WEB801",),
+    symptoms=(
+        r"Response to preflight request doesn't pass access control check",
+        r"has been blocked by CORS policy",
+        r"Disallowed CORS (?:origin|method|headers)",
+    ),
+)
+def gateway_refuses_the_browser(
+    preflight: Preflight, platform: Platform, starts: Starts
+) -> Iterator[Finding]:
+    """The running gateway refuses the front end's calls, or lets strangers call it.
+
+    **Detected** by asking as a browser does (OPTIONS with `Origin`) for each origin of the
+    configuration; what counts is the header `access-control-allow-origin`, not the status. Then
+    for `http://evil.invalid`, and for the beginning of an origin (`http://localhost`), which passes
+    where the origins are one text in place of a list: those two are warnings.
+    **Fixed** by hand: in the gateway's CORS middleware, or by starting it again when the settings
+    were changed since.
+    **Silent** where the gateway allows everybody without credentials (`*`), and while it does not
+    run (SVC701).
+    """
+    gateway = platform.config.frontend.gateway if platform.config.frontend else "gateway"
+    for reply in preflight.developers:
+        if not reply.passes:
+            yield _refused(reply, preflight.url, gateway, starts.commands.get(gateway, ""))
+    for reply in preflight.strangers:
+        if reply.allowed == reply.origin:
+            yield _stranger(reply, preflight.url, gateway)
+
+
+def _refused(reply: Reply, url: str, gateway: str, start: str) -> Finding:
+    failed = reply.status >= 500
+    return Finding(
+        f"the {gateway} answers the preflight of {reply.origin} with HTTP {reply.status}"
+        if failed
+        else f"the {gateway} does not let {reply.origin} call it",
+        looked_at=f"OPTIONS {url} with Origin: {reply.origin}, Access-Control-Request-Method: POST, "
+        "Access-Control-Request-Headers: authorization,content-type",
+        found=str(reply),
+        wanted=f"access-control-allow-origin: {reply.origin}",
+        target=reply.origin,
+        next_step=f"read logs/{gateway}.log: the browser says CORS, the cause is this error"
+        if failed
+        else f"start the {gateway} again, so that it reads the settings of now: {start}; if that "
+        "does not help, look at its CORSMiddleware (allow_origins, allow_methods, allow_headers)",
+    )
+
+
+def _stranger(reply: Reply, url: str, gateway: str) -> Finding:
+    part = not reply.origin.endswith(".invalid")
+    return Finding(
+        f"the {gateway} lets {reply.origin}, "
+        + ("a part of an origin," if part else "any stranger")
+        + " call it",
+        looked_at=f"OPTIONS {url} with Origin: {reply.origin}",
+        found=str(reply),
+        wanted="no access-control-allow-origin",
+        target=reply.origin,
+        next_step="give allow_origins a list: a text is searched for parts (split it at the commas)"
+        if part
+        else "name the origins in allow_origins, in place of * or a pattern for everything",
+        severity=Severity.WARNING,
     )

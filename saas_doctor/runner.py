@@ -21,6 +21,7 @@ from saas_doctor.model import (
     FixSummary,
     Report,
     Result,
+    Risk,
     Status,
     Undecided,
     Unreadable,
@@ -187,12 +188,11 @@ class _Run:
         except Absent as absent:
             return Result(check.code, check.title, Status.SKIPPED, reason=str(absent))
         except Blocked as blocked:
+            reason = f"{blocked.code}: {blocked}"
+            if blocked.code not in self.codes:  # nobody would tell the cause in this run
+                return Result(check.code, check.title, Status.UNKNOWN, reason=reason)
             return Result(
-                check.code,
-                check.title,
-                Status.BLOCKED,
-                blocked_by=blocked.code,
-                reason=f"{blocked.code}: {blocked}",
+                check.code, check.title, Status.BLOCKED, blocked_by=blocked.code, reason=reason
             )
         except Unreadable as unreadable:
             return Result(check.code, check.title, Status.UNKNOWN, reason=str(unreadable))
@@ -251,12 +251,14 @@ def _complete(check: Check, finding: Finding) -> Finding:
     """The finding with its code, severity and what its fix would do."""
     fix = rules.fixes().get(check.code)
     fixable = fix is not None and not finding.data.get("no_fix")
+    # A finding may know its own repair to be milder than the worst one of its code.
+    risk = Risk(finding.data.get("risk", fix.risk)) if fix else Risk.SAFE
     return redact_finding(
         replace(
             finding,
             code=check.code,
             severity=finding.severity or check.severity,
-            fix=FixSummary(fix.title, fix.risk) if fix and fixable else None,
+            fix=FixSummary(fix.title, risk) if fix and fixable else None,
         )
     )
 

@@ -9,12 +9,11 @@ from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from packaging.requirements import Requirement
-
 from saas_doctor import snapshot
 from saas_doctor.actions import Action, Bench, Failed, NotApplied, Record, Refused, command
 from saas_doctor.facts.interpreter import python_in
 from saas_doctor.model import Risk
+from saas_doctor.syntax import parse_requirement
 
 
 def installed_names(folder: Path) -> list[str]:
@@ -104,7 +103,7 @@ class InstallPackages(Action):
             for name in installed_names(self.environment)
         }
         return all(
-            Requirement(r).name.lower().replace("-", "_").replace(".", "_") in there
+            parse_requirement(r).name.lower().replace("-", "_").replace(".", "_") in there
             for r in self.requirements
         )
 

@@ -20,6 +20,7 @@ from saas_doctor.facts import Fact
 from saas_doctor.facts.interpreter import Interpreter
 from saas_doctor.model import Absent, Place, Unreadable
 from saas_doctor.platform import Platform
+from saas_doctor.syntax import parse_requirement
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,7 @@ class Package:
         found = []
         for text in self.distribution.requires or []:
             try:
-                found.append(Requirement(text))
+                found.append(parse_requirement(text))
             except InvalidRequirement:
                 continue  # an old package's own mistake, which pip passes over too
         return found
@@ -239,7 +240,7 @@ def _parse(
             continue  # an option, a path or an address: pip's own business
         begin = start + len(raw[: len(raw) - len(raw.lstrip(b" \t\xef\xbb\xbf"))])
         try:
-            requirement = Requirement(stripped)
+            requirement = parse_requirement(stripped)
         except InvalidRequirement as error:
             yield Place(name, number), str(error).splitlines()[0]
             continue

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import ast
 import os
-import threading
-import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,6 +12,7 @@ from pathlib import Path, PurePosixPath
 from saas_doctor.facts import Fact
 from saas_doctor.model import Absent, Place
 from saas_doctor.platform import Platform
+from saas_doctor.syntax import parse_python
 
 _LEFT_OUT = {
     "node_modules",
@@ -25,7 +24,6 @@ _LEFT_OUT = {
     "env",
     "logs",
 }
-_PARSING = threading.Lock()
 MAXIMUM = 2_000_000
 """Bytes: a larger file is no source that somebody wrote."""
 
@@ -42,10 +40,7 @@ class Module:
     @cached_property
     def parsed(self) -> ast.Module | Exception:
         try:
-            # CPython 3.11 counts the depth of its syntax trees for all threads together.
-            with _PARSING, warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # of the platform's own escapes, not for its user
-                return ast.parse(self.data, self.name)
+            return parse_python(self.data, self.name)
         except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
             return error
 

@@ -1,0 +1,328 @@
+"""Ports that something else holds, and proxy variables that swallow calls between services."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from urllib.parse import urlsplit
+
+from saas_doctor.facts.dotenv import Settings
+from saas_doctor.facts.listeners import Address
+from saas_doctor.facts.packages import Installed
+from saas_doctor.facts.proxies import Clients, Proxies, Scope
+from saas_doctor.facts.services import (
+    Answers,
+    Holder,
+    Port,
+    Ports,
+    Starts,
+    State,
+    just_started,
+    wrong_service,
+)
+from saas_doctor.model import Finding, Severity, Undecided
+from saas_doctor.rules import check
+
+
+@check(
+    "NET401",
+    symptoms=(
+        r"Errno (?:48|98)\D.*?\('[\d.:]+', (?P<port>\d+)\)",
+        r"EADDRINUSE.*?:(?P<port>\d+)",
+        r"Bind for [\d.:\[\]]+:(?P<port>\d+) failed: port is already allocated",
+        r"listen tcp\S* \S*?:(?P<port>\d+): bind: address already in use",
+        r"failed to bind host port (?:for )?\S*?:(?P<port>\d+)",
+        r"Ports are not available",
+        r"port (?P<port>\d+) (?:is )?already in use",
+        r"address already in use",
+        r"WinError 10048",
+    ),
+)
+def port_held(
+    ports: Ports, answers: Answers, settings: Settings, starts: Starts
+) -> Iterator[Finding | Undecided]:
+    """A service's port is held by something else.
+
+    The service then does not start: `address already in use`, which uvicorn prints only after
+    `Application startup complete`, when the service may have registered itself already.
+
+    **Detected** by the listening sockets, a connection to each port, the holder's command line and
+    working folder (also of its parents: uvicorn's worker is called `python -c ...`), and by asking
+    Docker which container publishes the port. A process of the platform that holds the port of
+    another service, or takes connections and never answers, is found as well.
+    **Fixed** by stopping the platform's own process (SIGTERM to its whole tree, SIGKILL after 5
+    seconds). What is not the platform's is only stopped with `--allow-destructive`. `undo` starts a
+    container again; for a process it tells the command that does.
+    **Silent** when the platform's own service or container holds its port, about programs that have
+    a connection to it (browsers), about sockets in TIME_WAIT, and about another program on `[::1]`
+    alone, unless the settings lead to `localhost` there.
+    """
+    seen: set[int] = set()
+    for name, port in ports.services.items():
+        address = port.address
+        if address.port in seen:
+            continue
+        if port.state is State.UNTOLD:
+            yield Undecided(port.reason)
+        elif port.state is State.STRANGER and port.holder:
+            seen.add(address.port)
+            yield _stranger(port, port.holder, settings)
+        elif port.holder and wrong_service(port):
+            other = ports.of(port.holder.service or "")
+            twice = other is not None and other.address.port == address.port
+            seen.add(address.port)
+            yield _twice(port, other) if twice and other else _wrong(port, port.holder, starts)
+        elif port.holder and port.holder.process:
+            answer = answers.of(name)
+            if answer and answer.problem == "silent":
+                yield _silent(port, port.holder, answer.url, answer.shown, starts)
+        yield from _beside(port, settings)
+
+
+def _wanted(address: Address) -> str:
+    return f"{address} free, or held by {address.service} itself"
+
+
+def _keys(address: Address, settings: Settings) -> str:
+    """Which keys move a service to another port."""
+    keys = [f"{address.variable} in {settings.where(address.variable)}"] if address.variable else []
+    if f":{address.port}" in settings.values.get("REGISTRY_URL", ""):
+        keys.append("REGISTRY_URL")
+    return " and ".join(keys) or "its port in its run.py and in saas-doctor.toml"
+
+
+def _stranger(port: Port, holder: Holder, settings: Settings) -> Finding:
+    address, process, container = port.address, holder.process, holder.container
+    user = holder.listeners[0].user if holder.listeners else ""
+    data: dict[str, object] = {"service": address.service, "own": False}
+    if container:
+        who, stop = str(container), f"docker stop {container.name}"
+        data |= {"container": container.identity, "name": f"container {container.name}"}
+    elif process:
+        who, stop = f"{process.name} (pid {process.pid})", f"kill {process.pid}"
+        restart = f"cd {process.folder or '/'} && {process.shown}"
+        data |= {"pid": process.pid, "created": process.created, "name": process.name}
+        data |= {"restart": restart}
+    else:
+        who = f"a process of user {user}" if user else "a process of another user"
+        who += ", which this user can't see"
+        stop = f"sudo ss -ltnp 'sport = :{address.port}' names it"
+        data |= {"no_fix": True}
+    return Finding(
+        f"port {address.port} of {address.service} is held by {who}",
+        looked_at=f"the sockets that listen on port {address.port}",
+        found=str(holder),
+        wanted=_wanted(address),
+        target=str(address.port),
+        next_step=f"stop it yourself ({stop}), or move {address.service} to another port: "
+        f"{_keys(address, settings)}, and what leads there (compose ports, proxy target)",
+        data=data,
+    )
+
+
+def _twice(port: Port, other: Port) -> Finding:
+    one, two = port.address, other.address
+    keys = " or ".join(a.variable for a in (one, two) if a.variable) or "one of them"
+    return Finding(
+        f"{one.service} and {two.service} are both set to port {one.port}",
+        looked_at=f"the ports of {one.service} and {two.service}",
+        found=f"{one.port} for both; {two.service} holds it",
+        wanted="a port of its own for each service",
+        target=str(one.port),
+        next_step=f"give {keys} another port",
+        data={"no_fix": True},
+    )
+
+
+def _own_data(port: Port, holder: Holder, starts: Starts) -> dict[str, object]:
+    process = holder.process
+    if process is None:  # a container: its compose project is the place to put it right
+        return {"no_fix": True}
+    service = holder.service or port.address.service
+    debugged = process.status == "tracing-stop" or "debugpy" in process.shown
+    return {
+        "service": port.address.service,
+        "own": True,
+        "pid": process.pid,
+        "created": process.created,
+        "name": service,
+        "restart": starts.commands.get(service, process.shown),
+        "no_fix": debugged,
+        "risk": "changes",
+    }
+
+
+def _wrong(port: Port, holder: Holder, starts: Starts) -> Finding:
+    address = port.address
+    return Finding(
+        f"port {address.port} of {address.service} is held by the platform's own {holder.service}",
+        looked_at=f"the sockets that listen on port {address.port}",
+        found=str(holder),
+        wanted=_wanted(address),
+        target=str(address.port),
+        next_step=f"saas-doctor fix --select NET401 stops it; then "
+        f"{starts.commands.get(holder.service or '', 'start it on its own port')}",
+        data=_own_data(port, holder, starts),
+    )
+
+
+def _silent(
+    port: Port, holder: Holder, url: str, shown: str, starts: Starts
+) -> Finding | Undecided:
+    address = port.address
+    if just_started(holder.process, *(one.process for one in holder.listeners)):
+        return Undecided(f"{address.service} was started just now and does not answer yet")
+    data = _own_data(port, holder, starts) | {"silent_at": url}
+    debugged = " (it runs under a debugger)" if data.get("no_fix") else ""
+    return Finding(
+        f"{address.service} holds port {address.port} and does not answer{debugged}",
+        looked_at=f"GET {url}",
+        found=f"{shown}; {holder}",
+        wanted="an HTTP answer",
+        target=str(address.port),
+        next_step="saas-doctor fix --select NET401 stops it; then "
+        + starts.commands.get(address.service, "start it again"),
+        data=data,
+    )
+
+
+def _beside(port: Port, settings: Settings) -> Iterator[Finding]:
+    """A stranger on the other IP version, where `localhost` in the settings may lead to it."""
+    url = settings.values.get("REGISTRY_URL", "")
+    try:
+        host, number = urlsplit(url).hostname, urlsplit(url).port
+    except ValueError:
+        return  # an address that is not valid is reported as such
+    address = port.address
+    strangers = [h for h in port.beside if h.service is None]
+    if host != "localhost" or number != address.port or not strangers:
+        return
+    yield Finding(
+        f"localhost:{address.port} may lead past {address.service} to another program",
+        looked_at=settings.where("REGISTRY_URL"),
+        found=f"REGISTRY_URL={url}, and {'; '.join(map(str, strangers))}",
+        wanted=f"http://{address.reached_at}:{address.port}, where only {address.service} listens",
+        target=f"localhost:{address.port}",
+        place=settings.places.get("REGISTRY_URL"),
+        next_step=f"write {address.reached_at} for localhost in REGISTRY_URL, or stop the other",
+        severity=Severity.WARNING,
+        data={"no_fix": True},
+    )
+
+
+@check(
+    "NET402",
+    symptoms=(
+        r"httpx\.ConnectError: \[Errno (?:111|61)\] Connection refused",
+        r"All connection attempts failed",
+        r"50[23] (?:Bad Gateway|Service Unavailable)",
+    ),
+)
+def proxy_swallows_calls(proxies: Proxies, clients: Clients) -> Iterator[Finding]:
+    """A proxy variable swallows the calls between the services.
+
+    Calls to this machine then go to a proxy that can't reach it, and fail with `Connection refused`
+    or 502, as though the service were down; curl may work, since it reads other spellings.
+
+    **Detected** in the shell's environment (all eight spellings, the lower case one wins), in
+    `.env`, and in the environment that the compose file gives its services, as httpx reads them:
+    NO_PROXY is a list with commas, `localhost` does not cover `127.0.0.1`, and networks such as
+    `127.0.0.0/8` cover nothing. A warning for the shell; an error where the services surely get it;
+    no more than a note where all httpx clients of the platform are made with `trust_env=False`.
+    **Fixed** in `.env`, where NO_PROXY gets the services' hosts; `undo` brings the old line back.
+    For a shell the next step is the line to enter.
+    **Silent** when NO_PROXY covers the services, and about proxies for `https://` alone.
+    """
+    for scope in proxies.scopes:
+        swallowed = scope.swallowed
+        if not swallowed:
+            continue
+        first = swallowed[0]
+        key = scope.key_for(first)
+        value = scope.no_proxy_with([*swallowed])
+        yield Finding(
+            f"{key} in {scope.name} sends calls to {first} through a proxy",
+            looked_at=f"{scope.name}, as httpx reads it",
+            found=f"{key}={scope.shown(key)}, NO_PROXY={scope.no_proxy or '(not set)'}; "
+            f"not covered: {', '.join(map(str, swallowed))}",
+            wanted=f"NO_PROXY that covers {', '.join(dict.fromkeys(t.host for t in swallowed))}",
+            target=scope.name,
+            place=scope.places.get(key),
+            next_step=_no_proxy_step(scope, value),
+            severity=_severity(scope, clients),
+            data={"value": value, "key": scope.no_proxy_key, "no_fix": not scope.editable},
+            more={"clients": clients.shown},
+        )
+
+
+def _no_proxy_step(scope: Scope, value: str) -> str:
+    if scope.is_shell:
+        # The lower case one wins, so it is the one to set where it is there.
+        return f"export {scope.no_proxy_key}={value}  (then start the services from this shell)"
+    return f"set {scope.no_proxy_key}={value} in {scope.name}"
+
+
+def _severity(scope: Scope, clients: Clients) -> Severity:
+    if clients.all_ignore_environment:
+        return Severity.INFO
+    given = scope.reaches_services or (scope.editable and clients.load_settings_file)
+    return Severity.ERROR if given else Severity.WARNING
+
+
+@check(
+    "NET403",
+    needs=("PY103",),
+    symptoms=(
+        r"Using SOCKS proxy, but the 'socksio' package is not installed",
+        r"Missing dependencies for SOCKS support",
+        r"Unknown scheme for proxy URL",
+    ),
+)
+def socks_without_socksio(
+    proxies: Proxies, installed: Installed, clients: Clients
+) -> Iterator[Finding]:
+    """A proxy variable names a proxy that httpx can't use, so that no client can be made.
+
+    httpx fails when a client is *made*, also for a call to this machine and also when NO_PROXY
+    covers it: `Using SOCKS proxy, but the 'socksio' package is not installed`, or
+    `Unknown scheme for proxy URL`.
+
+    **Detected** in the same places as NET402, with the packages of the platform's environment.
+    **Fixed** by installing `socksio` there; `undo` removes it. An unknown scheme (`socks://`,
+    `socks4://`, with httpx before 0.28 `socks5h://`) has no fix but another value.
+    **Silent** without httpx, with socksio, and with `NO_PROXY=*`. A note where all clients are made
+    with `trust_env=False`.
+    """
+    httpx = installed.get("httpx")
+    if httpx is None:
+        return
+    for scope in proxies.scopes:
+        if scope.no_proxy_is_all:
+            continue
+        for key, value in scope.in_effect.items():
+            shown = scope.shown(key)
+            scheme = value.partition("://")[0].lower() if "://" in value else "http"
+            known = {"http", "https", "socks5"}
+            if httpx.version.release >= (0, 28):
+                known.add("socks5h")
+            if scheme in known and (not scheme.startswith("socks") or installed.get("socksio")):
+                continue
+            lacks = scheme in known
+            yield Finding(
+                f"{key} in {scope.name} names a {scheme} proxy, "
+                + ("and socksio is not installed" if lacks else "a scheme httpx does not know"),
+                looked_at=f"{scope.name} and {installed.name}",
+                found=f"{key}={shown}, httpx {httpx.version}" + (", no socksio" if lacks else ""),
+                wanted="socksio beside httpx" if lacks else f"one of {', '.join(sorted(known))}",
+                target=f"{scope.name}:{key}",
+                place=scope.places.get(key),
+                next_step="saas-doctor fix --select NET403 installs socksio"
+                if lacks
+                else f"write {key}={_known_scheme(shown)}, or unset it",
+                severity=_severity(scope, clients),
+                data={"no_fix": not lacks},
+                more={"clients": clients.shown},
+            )
+
+
+def _known_scheme(value: str) -> str:
+    return f"socks5://{value.partition('://')[2]}"

@@ -1,0 +1,42 @@
+"""Frees ports, keeps calls between services from proxies, and installs what SOCKS needs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from saas_doctor.actions import Action
+from saas_doctor.actions.packages import InstallPackages
+from saas_doctor.actions.processes import StopContainer, StopProcess
+from saas_doctor.facts.dotenv import EnvFile
+from saas_doctor.facts.interpreter import Interpreter
+from saas_doctor.model import Finding, Risk
+from saas_doctor.rules import fix
+
+
+@fix("NET401", risk=Risk.DESTRUCTIVE)
+def free_the_port(finding: Finding) -> Iterator[Action]:
+    """Stop what holds the port."""
+    data = finding.data
+    if data.get("container"):
+        yield StopContainer(data["container"], data["name"])
+        return
+    yield StopProcess(
+        data["pid"],
+        data["created"],
+        data["name"],
+        data["restart"],
+        Risk.CHANGES if data["own"] else Risk.DESTRUCTIVE,
+        data.get("silent_at", ""),
+    )
+
+
+@fix("NET402")
+def cover_the_services(finding: Finding, env: EnvFile) -> Iterator[Action]:
+    """Name the services' hosts in NO_PROXY."""
+    yield env.file.set(finding.data["key"], finding.data["value"])
+
+
+@fix("NET403", risk=Risk.CHANGES)
+def install_socksio(_: Finding, interpreter: Interpreter) -> Iterator[Action]:
+    """Install socksio."""
+    yield InstallPackages(interpreter.folder, interpreter.name, (), ("socksio>=1,<2",))

@@ -1,0 +1,342 @@
+"""Proxy variables where the services may get them, read as httpx reads them."""
+
+from __future__ import annotations
+
+import ast
+import ipaddress
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+from urllib.parse import urlsplit
+
+from saas_doctor.facts import Fact
+from saas_doctor.facts.dotenv import EnvFile, Settings
+from saas_doctor.facts.listeners import Addresses
+from saas_doctor.facts.source import Module, Source, dotted_name
+from saas_doctor.model import Place
+from saas_doctor.platform import Platform
+
+LOCAL = ("localhost", "127.0.0.1", "::1")
+_NAME = re.compile(r"^\w*_proxy$", re.I)
+_REFERENCE = re.compile(r"\$(?:(\w+)|\{(\w+)(?::?-([^}$]*))?\})")
+
+
+@dataclass(frozen=True)
+class Target:
+    """An address that a service calls another at."""
+
+    host: str
+    port: int
+    scheme: str = "http"
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+def chosen(variables: Mapping[str, str]) -> dict[str, str]:
+    """The variable that counts for each of `http`, `https`, `all` and `no`: its name as written.
+
+    As Python's `getproxies`: any spelling counts, a lower case `_proxy` wins and, where it is empty,
+    takes the others back; in a CGI program (REQUEST_METHOD) only the lower case HTTP one counts.
+    """
+    found: dict[str, str] = {}
+    names = [name for name in variables if _NAME.match(name)]
+    for name in names:
+        if variables[name]:
+            found[name[:-6].lower()] = name
+    if "REQUEST_METHOD" in variables:
+        found.pop("http", None)
+    for name in names:
+        if name.endswith("_proxy"):
+            found.pop(name[:-6].lower(), None)
+            if variables[name]:
+                found[name[:-6].lower()] = name
+    return {scheme: name for scheme, name in found.items() if scheme in _SCHEMES}
+
+
+_SCHEMES = ("http", "https", "all", "no")
+
+
+def covered(no_proxy: str, target: Target) -> bool:
+    """Whether httpx calls the target directly, with this NO_PROXY."""
+    entries = [entry.strip() for entry in no_proxy.split(",")]
+    return "*" in entries or any(_covers(entry, target) for entry in entries if entry)
+
+
+def _covers(entry: str, target: Target) -> bool:
+    scheme, _, rest = entry.rpartition("://")
+    address = rest.partition("/")[0].strip("[]")
+    if scheme.lower() not in ("", "all", target.scheme):
+        return False
+    if _is_address(address) or rest.lower() == "localhost":
+        # A network (`127.0.0.0/8`) is taken for its first address alone.
+        return address.lower() == target.host
+    host, _, port = rest.lower().rpartition(":") if re.search(r":\d+$", rest) else (rest, "", "")
+    if port and int(port) != target.port:
+        return False
+    if scheme:
+        return host == target.host
+    if host.startswith("."):
+        return target.host.endswith(host)
+    return target.host == host.lower() or target.host.endswith(f".{host.lower()}")
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
+@dataclass(frozen=True)
+class Scope:
+    """A place that gives proxy variables to processes, and what those call."""
+
+    name: str
+    variables: Mapping[str, str]
+    targets: tuple[Target, ...]
+    places: Mapping[str, Place] = field(default_factory=dict)
+    is_shell: bool = False
+    editable: bool = False
+    reaches_services: bool = False
+    """Whether the services surely get the variables from here."""
+
+    @property
+    def in_effect(self) -> dict[str, str]:
+        """The proxy variables that count, with their values."""
+        return {k: self.variables[k] for s, k in chosen(self.variables).items() if s != "no"}
+
+    @property
+    def no_proxy(self) -> str:
+        return self.variables.get(chosen(self.variables).get("no", ""), "")
+
+    @property
+    def no_proxy_is_all(self) -> bool:
+        return "*" in [entry.strip() for entry in self.no_proxy.split(",")]
+
+    @property
+    def no_proxy_key(self) -> str:
+        """The spelling to set, so that it counts."""
+        lower = next(
+            (k for k in self.variables if k.lower() == "no_proxy" and k.endswith("_proxy")), ""
+        )
+        return lower or chosen(self.variables).get("no", "NO_PROXY")
+
+    def key_for(self, target: Target) -> str:
+        """The variable that names the proxy for a target, or nothing."""
+        names = chosen(self.variables)
+        return names.get(target.scheme) or names.get("all") or ""
+
+    @property
+    def swallowed(self) -> list[Target]:
+        """The targets that would be called through a proxy."""
+        return [t for t in self.targets if self.key_for(t) and not covered(self.no_proxy, t)]
+
+    def shown(self, key: str) -> str:
+        """The variable's value without a password."""
+        return re.sub(r"^((?:[\w+.-]+://)?[^:/@]*):[^@]*@", r"\1:***@", self.variables[key])
+
+    def no_proxy_with(self, targets: Sequence[Target]) -> str:
+        """NO_PROXY as it is, with the hosts of this machine and of these targets added."""
+        there = [entry for entry in re.split(r"[\s,]+", self.no_proxy) if entry]
+        hosts = [*LOCAL, *(target.host for target in targets)]
+        return ",".join(dict.fromkeys([*there, *hosts]))
+
+
+@dataclass(frozen=True)
+class Proxies(Fact):
+    """The proxy variables of the shell, of `.env` and of the compose file, each with what it is for."""
+
+    scopes: tuple[Scope, ...]
+
+    @classmethod
+    def read(
+        cls, platform: Platform, settings: Settings, addresses: Addresses, env: EnvFile
+    ) -> Proxies:
+        targets = tuple(_own_targets(settings, addresses))
+        compose = _compose(platform)
+        scopes = [Scope("this shell", _proxy_variables(platform.environ), targets, is_shell=True)]
+        if env.there:
+            settings_file = {s.key: s.value for s in env.there.settings}
+            given = _is_env_file(compose, platform)
+            inside = tuple(_compose_targets(compose, addresses)) if given else ()
+            scopes.append(
+                Scope(
+                    env.name,
+                    _proxy_variables(settings_file),
+                    targets + inside,
+                    {s.key: s.place for s in env.there.settings},
+                    editable=True,
+                    reaches_services=given,
+                )
+            )
+        scopes += _compose_scopes(compose, platform, addresses)
+        return cls(tuple(scope for scope in scopes if scope.in_effect))
+
+
+def _proxy_variables(environ: Mapping[str, str]) -> dict[str, str]:
+    wanted = (name for name in environ if _NAME.match(name) or name == "REQUEST_METHOD")
+    return {name: environ[name] for name in wanted}
+
+
+def _own_targets(settings: Settings, addresses: Addresses) -> Iterator[Target]:
+    """Where the services reach each other on this machine."""
+    found: dict[Target, None] = {}
+    try:
+        url = urlsplit(settings.values.get("REGISTRY_URL", ""))
+        host, port = url.hostname or "", url.port or 80
+    except ValueError:
+        host, port = "", 0  # an address that is not valid is reported as such
+    if host in LOCAL or host.startswith("127."):
+        found[Target(host, port, url.scheme)] = None
+    for address in addresses.services.values():
+        found[Target(address.reached_at, address.port)] = None
+    yield from found
+
+
+def _compose(platform: Platform) -> dict[str, Any]:
+    """The compose file's services; empty where there is none, or none that can be read."""
+    if not platform.config.compose_file:
+        return {}
+    import yaml
+
+    try:
+        data = platform.path(platform.config.compose_file).read_bytes()
+        model = yaml.load(data, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    except (OSError, yaml.YAMLError):
+        return {}  # a check of the compose file says so
+    services = model.get("services") if isinstance(model, dict) else None
+    if not isinstance(services, dict):
+        return {}
+    return {str(n): s for n, s in services.items() if isinstance(s, dict)}
+
+
+def _is_env_file(compose: Mapping[str, Any], platform: Platform) -> bool:
+    """Whether the compose file gives the settings file to one of its services."""
+    wanted = platform.path(platform.config.env_file)
+    for service in compose.values():
+        entries = service.get("env_file") or []
+        for entry in entries if isinstance(entries, list) else [entries]:
+            name = entry.get("path", "") if isinstance(entry, dict) else entry
+            if (platform.path(str(platform.config.compose_file)).parent / str(name)) == wanted:
+                return True
+    return False
+
+
+def _compose_targets(
+    compose: Mapping[str, Any], addresses: Addresses, but: str = ""
+) -> Iterator[Target]:
+    """Where the services reach each other inside the compose project: by their names."""
+    for name, address in addresses.services.items():
+        if name in compose and name != but:
+            yield Target(name, address.port)
+
+
+def _compose_scopes(
+    compose: Mapping[str, Any], platform: Platform, addresses: Addresses
+) -> Iterator[Scope]:
+    name = platform.config.compose_file or ""
+    for service, model in compose.items():
+        if service not in addresses.services and "build" not in model:
+            continue  # a database calls nobody
+        variables = dict(_environment(model.get("environment"), platform.environ))
+        proxies = _proxy_variables(variables)
+        if not proxies:
+            continue
+        text = platform.path(name).read_bytes()
+        places = {key: Place(name, _line(text, key)) for key in proxies}
+        targets = tuple(_compose_targets(compose, addresses, service))
+        yield Scope(f"{name}, service {service}", proxies, targets, places, reaches_services=True)
+
+
+def _environment(entries: Any, environ: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """A compose service's environment: a mapping or a list; a key alone comes from the shell."""
+    if isinstance(entries, list):
+        pairs = [str(entry).partition("=") for entry in entries]
+        entries = {key: value if sign else None for key, sign, value in pairs}
+    for key, value in (entries or {}).items() if isinstance(entries, dict) else ():
+        text = environ.get(str(key), "") if value is None else str(value)
+        text = _REFERENCE.sub(
+            lambda m: environ.get(m[1] or m[2]) or (m[3] or ""), text.replace("$$", "\0")
+        )
+        if "$" not in text:  # a form that only Compose can work out
+            yield str(key), text.replace("\0", "$")
+
+
+def _line(data: bytes, key: str) -> int:
+    found = re.search(rb"^.*\b" + re.escape(key.encode()) + rb"\b", data, re.M)
+    return data.count(b"\n", 0, found.start()) + 1 if found else 1
+
+
+_MAKERS = ("httpx.Client", "httpx.AsyncClient")
+_ONE_CALL = tuple(f"{m}.{c}" for m in ("httpx", "requests") for c in (
+    "get", "post", "put", "patch", "delete", "head", "options", "request", "stream"
+))  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Clients(Fact):
+    """The HTTP clients in the platform's source, and which of them read proxy variables."""
+
+    source: Source
+
+    @classmethod
+    def read(cls, source: Source) -> Clients:
+        return cls(source)
+
+    @cached_property
+    def _calls(self) -> list[tuple[Place, bool]]:
+        """Every client, or call by none: its place, and whether it ignores the environment."""
+        return [call for module in self._modules("httpx", "requests") for call in _calls(module)]
+
+    def _modules(self, *words: str) -> Iterator[Module]:
+        for module in self.source.mentioning(*words):
+            folders = module.path.parts[:-1]
+            if "tests" not in folders and not module.path.name.startswith(("test_", "conftest")):
+                yield module
+
+    @property
+    def all_ignore_environment(self) -> bool:
+        return bool(self._calls) and all(ignores for _, ignores in self._calls)
+
+    @property
+    def load_settings_file(self) -> bool:
+        """Whether the code puts `.env` into its environment; pydantic-settings alone does not."""
+        return any(True for _ in self._modules("load_dotenv"))
+
+    @property
+    def shown(self) -> str:
+        """In words, for the evidence."""
+        reading = [str(place) for place, ignores in self._calls if not ignores]
+        if not self._calls:
+            return "no httpx client was found in the source"
+        if not reading:
+            return (
+                f"all {len(self._calls)} are made with trust_env=False, and are not touched by it"
+            )
+        return (
+            f"{len(reading)} of {len(self._calls)} read proxy variables ({', '.join(reading[:3])})"
+        )
+
+
+def _calls(module: Module) -> Iterator[tuple[Place, bool]]:
+    for node in ast.walk(module.tree or ast.Module([], [])):
+        if not isinstance(node, ast.Call):
+            continue
+        first, dot, rest = dotted_name(node.func).partition(".")
+        name = module.imports.get(first, first) + dot + rest
+        if name in (*_MAKERS, *_ONE_CALL, "requests.Session"):
+            yield module.place(node), _ignores(node)
+
+
+def _ignores(call: ast.Call) -> bool:
+    """Whether a client is made without a look at the environment: so, or with its own transport."""
+    for keyword in call.keywords:
+        if keyword.arg == "trust_env":
+            return isinstance(keyword.value, ast.Constant) and keyword.value.value is False
+        if keyword.arg == "transport":
+            return not (isinstance(keyword.value, ast.Constant) and keyword.value.value is None)
+    return False

@@ -1,0 +1,218 @@
+"""Faults of ports and of proxy variables."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from tests.faults import Copy, Fault, Healthy, append, setenv
+from tests.faults.services import everything_runs, of_age, stub
+from tests.testbed.ports import free_port, listener
+
+ENV = "backend/.env"
+LOADED = "from dotenv import load_dotenv; load_dotenv('.env'); import httpx\n"
+
+
+@contextmanager
+def foreign(copy: Copy) -> Iterator[None]:
+    with listener(copy.ports["core"]):
+        yield
+
+
+@contextmanager
+def foreign_everywhere(copy: Copy) -> Iterator[None]:
+    with listener(copy.ports["core"], "0.0.0.0"):
+        yield
+
+
+@contextmanager
+def foreign_in_the_platform(copy: Copy) -> Iterator[None]:
+    with listener(copy.ports["gateway"], cwd=copy.root):
+        yield
+
+
+@contextmanager
+def core_on_the_registry(copy: Copy) -> Iterator[None]:
+    with stub(copy, "core", copy.ports["registry"]):
+        yield
+
+
+@contextmanager
+def suspended(copy: Copy) -> Iterator[None]:
+    """As after Ctrl-Z: the system still takes connections for it."""
+    with of_age(), stub(copy, "core", copy.ports["core"]) as process:
+        os.kill(process.pid, signal.SIGSTOP)
+        yield
+
+
+@contextmanager
+def other_ip_version(copy: Copy) -> Iterator[None]:
+    with listener(copy.ports["core"], "::1"):
+        yield
+
+
+@contextmanager
+def other_port(copy: Copy) -> Iterator[None]:  # noqa: ARG001
+    with listener(free_port()):
+        yield
+
+
+@contextmanager
+def in_time_wait(copy: Copy) -> Iterator[None]:
+    """A server that closed a connection itself has just ended."""
+    with socket.create_server(("127.0.0.1", copy.ports["core"])) as server:
+        caller = socket.create_connection(("127.0.0.1", copy.ports["core"]))
+        accepted, _ = server.accept()
+        accepted.close()
+        caller.close()
+    yield
+
+
+def core_port_is_free(copy: Copy) -> bool:
+    return _free(copy.ports["core"])
+
+
+def registry_port_is_free(copy: Copy) -> bool:
+    return _free(copy.ports["registry"])
+
+
+def _free(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) != 0
+
+
+def calls_go_directly(copy: Copy) -> bool:
+    """Whether httpx, with the settings file in its environment, calls the core service itself."""
+    url = f"http://127.0.0.1:{copy.ports['core']}/"
+    return copy.imports(
+        LOADED + f"c = httpx.Client(); assert c._transport_for_url(httpx.URL('{url}')) "
+        "is c._transport"
+    )
+
+
+def clients_can_be_made(copy: Copy) -> bool:
+    return copy.imports(LOADED + "httpx.Client()")
+
+
+def load_settings(copy: Copy) -> None:
+    """A platform whose code puts `.env` into its environment, and whose client reads it."""
+    file = copy.path("backend/shared/utils/ping.py")
+    file.write_text(
+        "import httpx\nfrom dotenv import load_dotenv\n\nload_dotenv()\nclient = httpx.Client()\n"
+    )
+    append(ENV, "http_proxy=http://127.0.0.1:9\nno_proxy=localhost\n")(copy)
+
+
+PORT, PROXY = "port", "proxy"
+
+ENTRIES = [
+    Fault("NET401", "another program", foreign, fixed=False),
+    Fault("NET401", "another program on every address", foreign_everywhere, fixed=False),
+    Fault(
+        "NET401",
+        "another program in the platform's folder",
+        foreign_in_the_platform,
+        fixed=False,
+    ),
+    Fault(
+        "NET401",
+        "core on the registry's port",
+        core_on_the_registry,
+        works=registry_port_is_free,
+        group=PORT,
+    ),
+    Fault(
+        "NET401",
+        "core suspended",
+        suspended,
+        works=core_port_is_free,
+        group=PORT,
+    ),
+    Healthy("NET401", "everything runs", everything_runs),
+    Healthy("NET401", "another program on the other IP version", other_ip_version),
+    Healthy("NET401", "another program on another port", other_port),
+    Healthy("NET401", "a socket in TIME_WAIT", in_time_wait),
+    Fault(
+        "NET402",
+        "in the shell",
+        setenv(HTTP_PROXY="http://127.0.0.1:9"),
+        fixed=False,
+        target="this shell",
+    ),
+    Fault(
+        "NET402",
+        "in the shell, and NO_PROXY parted by blanks",
+        setenv(ALL_PROXY="http://127.0.0.1:9", NO_PROXY="localhost 127.0.0.1"),
+        fixed=False,
+    ),
+    Fault(
+        "NET402",
+        "in the shell, and a network in NO_PROXY",
+        setenv(http_proxy="127.0.0.1:9", NO_PROXY="localhost,127.0.0.0/8"),
+        fixed=False,
+    ),
+    Fault(
+        "NET402",
+        "in the settings file",
+        append(ENV, "HTTP_PROXY=http://127.0.0.1:9\n"),
+        works=calls_go_directly,
+        group=PROXY,
+    ),
+    Fault(
+        "NET402",
+        "in the settings file that the code loads",
+        load_settings,
+        works=calls_go_directly,
+        group=PROXY,
+    ),
+    Healthy(
+        "NET402",
+        "a proxy, and this machine left out",
+        setenv(HTTP_PROXY="http://127.0.0.1:9", NO_PROXY="localhost, 127.0.0.1"),
+    ),
+    Healthy(
+        "NET402",
+        "a proxy for https only",
+        setenv(HTTPS_PROXY="http://127.0.0.1:9", FTP_PROXY="http://127.0.0.1:9"),
+    ),
+    Healthy(
+        "NET402",
+        "taken back by the lower case",
+        setenv(HTTP_PROXY="http://127.0.0.1:9", http_proxy=""),
+    ),
+    Healthy("NET402", "NO_PROXY=*", setenv(ALL_PROXY="http://127.0.0.1:9", NO_PROXY="*")),
+    Healthy(
+        "NET402",
+        "upper case in a CGI program",
+        setenv(HTTP_PROXY="http://127.0.0.1:9", REQUEST_METHOD="GET"),
+    ),
+    Fault(
+        "NET403",
+        "SOCKS in the settings file",
+        append(ENV, "HTTPS_PROXY=socks5://127.0.0.1:9\n"),
+        works=clients_can_be_made,
+        group=PROXY,
+    ),
+    Fault(
+        "NET403",
+        "SOCKS in the shell, this machine left out",
+        setenv(ALL_PROXY="socks5h://127.0.0.1:9", NO_PROXY="localhost,127.0.0.1"),
+        fixed=False,
+        target="this shell:ALL_PROXY",
+    ),
+    Fault(
+        "NET403",
+        "a scheme that nobody knows",
+        setenv(https_proxy="socks://127.0.0.1:9"),
+        fixed=False,
+    ),
+    Healthy(
+        "NET403",
+        "SOCKS, and NO_PROXY=*",
+        setenv(ALL_PROXY="socks5://127.0.0.1:9", NO_PROXY="*"),
+    ),
+    Healthy("NET403", "an HTTP proxy", setenv(HTTPS_PROXY="http://127.0.0.1:9")),
+]

@@ -1,0 +1,188 @@
+"""Faults of the services as they run, and of the gateway's answers to a browser."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any
+
+import pytest
+
+from saas_doctor.facts import services
+from tests.faults import Copy, Fault, Healthy, Inject
+from tests.testbed import platforms
+from tests.testbed.platforms import SERVICES
+from tests.testbed.ports import wait_for_port
+
+STUB = '''\
+"""Answers what its argument says: {path: [status, body]}; 0 closes, -1 says nothing."""
+
+import json, sys, time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+ANSWERS = json.loads(sys.argv[2])
+
+
+class Handler(BaseHTTPRequestHandler):
+    def do_GET(self):
+        status, body = ANSWERS.get(self.path, [200, {}])
+        if status == 0:
+            self.close_connection = True
+            return
+        if status < 0:
+            time.sleep(60)
+        self.reply(status, json.dumps(body).encode())
+
+    def do_OPTIONS(self):
+        status, allowed = ANSWERS.get("OPTIONS", [405, []])
+        origin = self.headers["Origin"]
+        self.reply(status, b"", origin if origin in allowed else None)
+
+    def reply(self, status, body, origin=None):
+        self.send_response(status)
+        if origin:
+            self.send_header("Access-Control-Allow-Origin", origin)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_):
+        pass
+
+
+ThreadingHTTPServer.request_queue_size = 64
+ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), Handler).serve_forever()
+'''
+
+
+@contextmanager
+def stub(copy: Copy, service: str, port: int, **answers: Any) -> Iterator[subprocess.Popen[bytes]]:
+    """A small server that runs as this service of the copy, from its folder."""
+    folder = copy.path(SERVICES[service])
+    (folder / "serve.py").write_text(STUB)
+    named = {"OPTIONS" if k == "options" else f"/{k}": v for k, v in answers.items()}
+    process = subprocess.Popen(
+        [sys.executable, "serve.py", str(port), json.dumps(named)],
+        cwd=folder,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        wait_for_port(port)
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+
+
+@contextmanager
+def of_age() -> Iterator[None]:
+    """Every process counts as old enough to be judged."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(services, "JUST_STARTED", 0.0)
+        yield
+
+
+def answering(service: str, **answers: Any) -> Inject:
+    """The service runs, and answers so."""
+
+    @contextmanager
+    def running(copy: Copy) -> Iterator[None]:
+        with of_age(), stub(copy, service, copy.ports[service], **answers):
+            yield
+
+    return running
+
+
+def registry_that_lists(*names: str) -> Inject:
+    """The registry and the core service run, and the registry knows these."""
+
+    @contextmanager
+    def running(copy: Copy) -> Iterator[None]:
+        table = [{"name": name, "url": "http://127.0.0.1:1"} for name in names]
+        lists = {"api/registry/services": [200, table]}
+        with (
+            of_age(),
+            stub(copy, "registry", copy.ports["registry"], **lists),
+            stub(copy, "core", copy.ports["core"]),
+        ):
+            yield
+
+    return running
+
+
+def everything_runs(copy: Copy) -> AbstractContextManager[Any]:
+    """All services of the platform itself, as a developer starts them."""
+    return platforms.started(copy.root, copy.ports, copy.environ)
+
+
+def new_plugin(copy: Copy) -> None:
+    folder = copy.path("examples/plugins/reports")
+    folder.mkdir()
+    (folder / "main.py").write_text("from fastapi import FastAPI\n\napp = FastAPI()\n")
+    (folder / "run.py").write_text("import uvicorn\n\nuvicorn.run('main:app', port=9)\n")
+    with copy.path("backend/.env").open("a") as file:
+        file.write("REPORTS_PORT=9\n")
+
+
+def cors(*origins: str) -> Inject:
+    return answering("gateway", options=[200, list(origins)])
+
+
+def cors_text(text: str) -> Inject:
+    """The origins as one text: Starlette then looks for the origin anywhere in it."""
+    return answering("gateway", options=[200, text])
+
+
+cors_fails = answering("gateway", options=[500, []])
+
+BOTH: Sequence[str] = ("http://localhost:5173", "http://localhost:3000")
+
+ENTRIES = [
+    Fault("SVC701", "a plugin that nobody started", new_plugin, fixed=False, target="reports"),
+    Healthy("SVC701", "everything runs", everything_runs),
+    Healthy("SVC701", "a service without a page at its root", answering("core", **{"": [404, {}]})),
+    Fault(
+        "SVC702",
+        "500 at the health path",
+        answering("core", **{"": [500, {"detail": "database is down"}]}),
+        fixed=False,
+        target="core",
+    ),
+    Fault(
+        "SVC702",
+        "closes without an answer",
+        answering("gateway", **{"": [0, {}]}, options=[200, list(BOTH)]),
+        fixed=False,
+        target="gateway",
+    ),
+    Healthy("SVC702", "404 at the health path", answering("core", **{"": [404, {}]})),
+    Healthy("SVC702", "a login asked for", answering("core", **{"": [401, {}]})),
+    Healthy("SVC702", "everything runs", everything_runs),
+    Fault(
+        "SVC703",
+        "registered another only",
+        registry_that_lists("demo-service"),
+        fixed=False,
+        target="core",
+    ),
+    Fault("SVC703", "an empty list", registry_that_lists(), fixed=False, target="core"),
+    Healthy("SVC703", "in another spelling", registry_that_lists("Core")),
+    Healthy("SVC703", "everything runs", everything_runs),
+    Fault("WEB802", "its own origin refused", cors(BOTH[1]), fixed=False, target=BOTH[0]),
+    Fault("WEB802", "500 for every preflight", cors_fails, fixed=False, target=BOTH[0]),
+    Fault("WEB802", "strangers let in", cors(*BOTH, "http://evil.invalid"), fixed=False),
+    Fault(
+        "WEB802",
+        "origins as one text",
+        cors_text(",".join(BOTH)),
+        fixed=False,
+        target="http://localhost",
+    ),
+    Healthy("WEB802", "both origins allowed", cors(*BOTH)),
+    Healthy("WEB802", "everything runs", everything_runs),
+]

@@ -1,0 +1,592 @@
+"""Ports, their holders and how they are stopped; proxy variables as httpx reads them."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from saas_doctor import platform as platforms
+from saas_doctor import repair, runner
+from saas_doctor.actions import Bench, NotApplied
+from saas_doctor.actions.processes import StopContainer, StopProcess
+from saas_doctor.config import Config, ServiceConfig
+from saas_doctor.facts import Facts, docker, listeners, services
+from saas_doctor.facts.listeners import Address, Listener, Listeners, Process
+from saas_doctor.facts.proxies import Scope, Target, chosen, covered
+from saas_doctor.facts.services import Ports, State
+from saas_doctor.model import Report, Risk, Status, Unreadable
+from saas_doctor.platform import Platform
+from saas_doctor.repair import Outcome
+from saas_doctor.runner import Selection
+from tests.faults import Copy
+from tests.faults.services import of_age, stub
+from tests.testbed.engine import IMAGE, LABEL
+from tests.testbed.ports import free_port, listener, wait_for_port
+
+MakeCopy = Callable[[], Copy]
+
+# Proxy variables
+
+
+@pytest.fixture
+def no_variables(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in list(os.environ):
+        if "proxy" in name.lower() or name == "REQUEST_METHOD":
+            monkeypatch.delenv(name)
+
+
+SPELLINGS = ("HTTP_PROXY", "http_proxy", "Http_Proxy", "ALL_PROXY", "all_proxy", "HTTPS_PROXY",
+             "NO_PROXY", "no_proxy", "REQUEST_METHOD")  # fmt: skip
+ENTRIES = ("localhost", "LOCALHOST", "127.0.0.1", "127.0.0.0/8", "127.*", "::1", "*",
+           "localhost:8001", "127.0.0.1:8001", "127.0.0.1:9", ".internal", "internal",
+           "registry", "stry", "http://127.0.0.1", "https://127.0.0.1", "all://registry",
+           "http://127.0.0.1:8001", " ", "")  # fmt: skip
+TARGETS = (
+    Target("localhost", 8001),
+    Target("127.0.0.1", 8001),
+    Target("::1", 8001),
+    Target("registry", 8001),
+    Target("registry.internal", 8001),
+)
+
+
+@given(
+    variables=st.dictionaries(
+        st.sampled_from([s for s in SPELLINGS if not s.lower().startswith("no")]),
+        st.sampled_from(["", "http://127.0.0.1:9", "127.0.0.1:9"]),
+    ),
+    no_proxy=st.dictionaries(
+        st.sampled_from(["NO_PROXY", "no_proxy"]),
+        st.lists(st.sampled_from(ENTRIES), max_size=3).map(",".join),
+    ),
+)
+def test_the_variables_are_read_as_httpx_reads_them(
+    variables: dict[str, str], no_proxy: dict[str, str]
+) -> None:
+    environ = variables | no_proxy
+    scope = Scope("shell", environ, TARGETS)
+    with pytest.MonkeyPatch.context() as patch:
+        for name in list(os.environ):
+            if "proxy" in name.lower() or name == "REQUEST_METHOD":
+                patch.delenv(name)
+        for name, value in environ.items():
+            patch.setenv(name, value)
+        read = urllib.request.getproxies_environment()
+        with httpx.Client(verify=False) as client:
+            through = [t for t in TARGETS if not _is_direct(client, t)]
+    ours = {scheme: environ[name] for scheme, name in chosen(environ).items()}
+    assert ours == read
+    assert scope.swallowed == through
+
+
+def _is_direct(client: httpx.Client, target: Target) -> bool:
+    return client._transport_for_url(httpx.URL(f"http://{target}/")) is client._transport
+
+
+@pytest.mark.parametrize(
+    ("no_proxy", "direct"),
+    [
+        ("127.0.0.1:8001", True),
+        ("127.0.0.1:8002", False),
+        ("localhost", False),
+        ("localhost 127.0.0.1", False),
+        ("localhost, 127.0.0.1", True),
+        ("127.0.0.0/8", False),
+        ("*", True),
+    ],
+)
+def test_no_proxy_covers_what_httpx_says(no_proxy: str, direct: bool) -> None:
+    assert covered(no_proxy, Target("127.0.0.1", 8001)) is direct
+
+
+def test_no_proxy_is_extended_in_the_spelling_that_counts() -> None:
+    scope = Scope("shell", {"NO_PROXY": "a.test", "no_proxy": "b.test c.test"}, ())
+    assert scope.no_proxy_key == "no_proxy"
+    extended = scope.no_proxy_with([Target("registry", 8001)])
+    assert extended == "b.test,c.test,localhost,127.0.0.1,::1,registry"
+
+
+def test_a_proxys_password_is_not_shown() -> None:
+    for value in ("http://user:secret@proxy:1", "user:secret@proxy:1"):
+        assert "secret" not in Scope("shell", {"HTTP_PROXY": value}, ()).shown("HTTP_PROXY")
+
+
+def platform_with(root: Path, environ: dict[str, str], compose: str = "") -> Platform:
+    (root / "backend").mkdir()
+    (root / "backend/.env").write_text("REGISTRY_URL=http://localhost:8001\n")
+    (root / "backend/calls.py").write_text("import httpx\n\nclient = httpx.Client()\n")
+    if compose:
+        (root / "docker-compose.yml").write_text(textwrap.dedent(compose))
+    one = {n: ServiceConfig(directory=f"backend/{n}", port=p) for n, p in PORTS.items()}
+    config = Config(services=one, compose_file="docker-compose.yml" if compose else None)
+    return Platform(root, config, environ=environ)
+
+
+PORTS = {"registry": 8001, "core": 8002}
+
+
+def proxy_findings(platform: Platform) -> list[tuple[str, str]]:
+    report = runner.run(platform, Selection(("NET402",)), timeout=20)
+    return [(str(f.severity and f.severity.value), f.target) for f in report.findings]
+
+
+def test_a_proxy_that_the_compose_file_gives_its_services_is_an_error(tmp_path: Path) -> None:
+    compose = """
+    services:
+      registry:
+        build: .
+        environment: [HTTP_PROXY=http://proxy:3128, "NO_PROXY=localhost"]
+      core:
+        build: .
+        environment:
+          HTTP_PROXY: ${CORPORATE:-http://proxy:3128}
+          NO_PROXY: registry,core
+      postgres:
+        image: postgres
+        environment: {HTTP_PROXY: http://proxy:3128}
+    """
+    platform = platform_with(tmp_path, {}, compose)
+    assert proxy_findings(platform) == [("error", "docker-compose.yml, service registry")]
+
+
+def test_a_settings_file_that_compose_gives_out_is_an_error_else_a_warning(tmp_path: Path) -> None:
+    compose = "services:\n  registry:\n    build: .\n    env_file: backend/.env\n"
+    platform = platform_with(tmp_path, {}, compose)
+    (tmp_path / "backend/.env").write_text("http_proxy=http://proxy:1\n")
+    assert proxy_findings(platform) == [("error", "backend/.env")]
+    (tmp_path / "docker-compose.yml").write_text("services: {registry: {build: .}}\n")
+    assert proxy_findings(platform) == [("warning", "backend/.env")]
+
+
+def test_clients_that_ignore_the_environment_make_it_a_note(tmp_path: Path) -> None:
+    platform = platform_with(tmp_path, {"ALL_PROXY": "http://proxy:1"})
+    assert proxy_findings(platform) == [("warning", "this shell")]
+    code = "from httpx import AsyncClient\n\nclient = AsyncClient(trust_env=False)\n"
+    (tmp_path / "backend/calls.py").write_text(code)
+    assert proxy_findings(platform) == [("info", "this shell")]
+    (tmp_path / "backend/calls.py").write_text(code + "import requests\n\nrequests.get('x')\n")
+    assert proxy_findings(platform) == [("warning", "this shell")]
+
+
+def test_the_line_for_the_shell_ends_the_finding(tmp_path: Path) -> None:
+    platform = platform_with(tmp_path, {"HTTP_PROXY": "http://proxy:1"})
+    (finding,) = runner.run(platform, Selection(("NET402",)), timeout=20).findings
+    line = finding.next_step.split("  ")[0].removeprefix("export ")
+    name, _, value = line.partition("=")
+    again = Platform(
+        tmp_path, platform.config, environ={"HTTP_PROXY": "http://proxy:1", name: value}
+    )
+    assert proxy_findings(again) == []
+
+
+# Listeners
+
+
+def test_the_kernels_table_of_sockets_is_read() -> None:
+    if sys.byteorder != "little":
+        pytest.skip("written down on a little-endian machine")
+    lines = [
+        "0: 0100007F:1F40 00000000:0000 0A 00000000:00000000 00:00000000 00000000 0 0 1 1",
+        "1: 0100007F:1F41 0100007F:9999 01 00000000:00000000 00:00000000 00000000 0 0 2 1",
+        "2: 00000000000000000000000001000000:1F42 0:0 0A 0:0 00:0 0 0 0 3 1",
+    ]
+    assert dict(listeners._parse_sockets(lines)) == {
+        ("127.0.0.1", 8000): "root",
+        ("::1", 8002): "root",
+    }
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0", "::1"])
+def test_a_listener_is_found_with_its_process(host: str) -> None:
+    port = free_port()
+    with listener(port, host) as pid:
+        found, complete = listeners.listening({port})
+    assert complete
+    (one,) = found
+    assert one.process
+    assert (one.address, one.port, one.process.pid) == (host, port, pid)
+    assert "http.server" in one.process.shown
+    assert one.process.parent
+    assert one.process.parent.pid == os.getpid()
+
+
+def test_macos_shows_a_users_own_sockets_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stand-in for macOS: the list of all is refused, each own process can be asked."""
+
+    def refused(kind: str) -> None:  # noqa: ARG001
+        raise psutil.AccessDenied
+
+    port = free_port()
+    with listener(port) as pid:
+        monkeypatch.setattr(psutil, "net_connections", refused)
+        found, complete = listeners.listening({port})
+    assert not complete
+    assert [one.process.pid for one in found if one.process] == [pid]
+
+
+def test_a_listing_that_fails_is_unknown_and_never_ok(
+    make_copy: MakeCopy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(kind: str) -> None:  # noqa: ARG001
+        raise OSError("no /proc here")
+
+    monkeypatch.setattr(psutil, "net_connections", fails)
+    report = examine(make_copy(), "NET401")
+    assert [r.status for r in report.results if r.code == "NET401"] == [Status.UNKNOWN]
+
+
+# Whose a port is
+
+
+def judged(
+    tmp_path: Path,
+    found: list[Listener],
+    containers: list[docker.Container] | Exception,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    host: str = "127.0.0.1",
+    connects: bool = True,
+) -> services.Port:
+    def asked(environ: dict[str, str]) -> list[docker.Container]:  # noqa: ARG001
+        if isinstance(containers, Exception):
+            raise containers
+        return containers
+
+    monkeypatch.setattr(services, "running", asked)
+    config = Config(services={"core": ServiceConfig(directory="backend/core", port=8002)})
+    address = Address("core", host, 8002)
+    answers = frozenset({(address.reached_at, 8002)} if connects else ())
+    facts = listeners.Addresses({"core": address}), Listeners(tuple(found), answers)
+    return Ports.read(Platform(tmp_path, config, environ={}), *facts).services["core"]
+
+
+DENIED = Unreadable("the Docker engine does not answer (permission denied)")
+FORWARDER = Process(5, 0.0, "docker-proxy", ("/usr/bin/docker-proxy", "-host-port", "8002"))
+OTHER = Process(6, 0.0, "python3", ("python3", "-m", "http.server", "8002"), folder="/")
+
+
+def container(folder: str = "", project: str = "shop") -> docker.Container:
+    return docker.Container("abc", "web-1", "nginx", project, "web", folder, (("0.0.0.0", 8002),))
+
+
+def test_a_port_nobody_holds_is_free(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    port = judged(tmp_path, [], DENIED, monkeypatch, connects=False)
+    assert port.state is State.FREE
+
+
+def test_a_container_is_named_and_its_forwarder_is_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there = [Listener("0.0.0.0", 8002, FORWARDER), Listener("::", 8002, FORWARDER)]
+    port = judged(tmp_path, there, [container("/srv/shop")], monkeypatch)
+    assert port.state is State.STRANGER
+    assert "web-1" in str(port.holder)
+    assert "shop" in str(port.holder)
+    assert "docker-proxy" not in str(port.holder)
+
+
+@pytest.mark.parametrize(
+    "there", [[], [Listener("0.0.0.0", 8002, FORWARDER)], [Listener("0.0.0.0", 8002)]]
+)
+def test_a_container_of_the_platforms_own_project_is_the_platforms(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, there: list[Listener]
+) -> None:
+    """With a forwarder, with one that this user can't see, and with none at all (iptables)."""
+    port = judged(tmp_path, there, [container(str(tmp_path))], monkeypatch)
+    assert port.state is State.OWN
+
+
+@pytest.mark.parametrize(
+    ("there", "containers", "state"),
+    [
+        ([], DENIED, State.UNTOLD),
+        ([], [], State.UNTOLD),
+        ([Listener("0.0.0.0", 8002, FORWARDER)], DENIED, State.UNTOLD),
+        ([Listener("0.0.0.0", 8002, FORWARDER)], [], State.UNTOLD),
+        ([Listener("0.0.0.0", 8002, None, "root")], DENIED, State.UNTOLD),
+        ([Listener("0.0.0.0", 8002, None, "root")], [], State.STRANGER),
+        ([Listener("0.0.0.0", 8002, None, "root")], docker.NoEngine("none"), State.STRANGER),
+        ([Listener("127.0.0.1", 8002, None, "anna")], DENIED, State.STRANGER),
+        ([Listener("127.0.0.1", 8002, OTHER)], DENIED, State.STRANGER),
+    ],
+)
+def test_what_can_not_be_told_is_never_called_free(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    there: list[Listener],
+    containers: Any,
+    state: State,
+) -> None:
+    assert judged(tmp_path, there, containers, monkeypatch).state is state
+
+
+@pytest.mark.parametrize(
+    ("host", "there", "connects", "state"),
+    [
+        ("127.0.0.1", "::1", False, State.FREE),
+        ("127.0.0.1", "::", False, State.FREE),
+        ("127.0.0.1", "::", True, State.STRANGER),
+        ("127.0.0.1", "127.0.0.2", False, State.FREE),
+        ("0.0.0.0", "127.0.0.2", False, State.STRANGER),
+        ("::1", "127.0.0.1", False, State.FREE),
+    ],
+)
+def test_a_listener_at_another_address_is_in_the_way_only_where_it_is(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    host: str,
+    there: str,
+    connects: bool,
+    state: State,
+) -> None:
+    found = [Listener(there, 8002, OTHER)]
+    port = judged(tmp_path, found, [], monkeypatch, host=host, connects=connects)
+    assert port.state is state
+
+
+def test_a_worker_whose_supervisor_was_killed_is_still_the_platforms(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "backend").mkdir()
+    words = ("python", "-B", "-c", "from multiprocessing.spawn import spawn_main; spawn_main()")
+    orphan = Process(5, 0.0, "python", words, folder=str(tmp_path / "backend"))
+    port = judged(tmp_path, [Listener("127.0.0.1", 8002, orphan)], [], monkeypatch)
+    assert port.state is State.OWN
+
+
+def test_a_stranger_on_localhosts_other_address_is_a_warning_where_settings_lead_there(
+    make_copy: MakeCopy,
+) -> None:
+    copy = make_copy()
+    port = copy.ports["registry"]
+    copy.environ["REGISTRY_URL"] = f"http://localhost:{port}"
+    with listener(port, "::1"):
+        report = examine(copy, "NET401")
+    assert [(f.target, f.severity) for f in report.findings] == [(f"localhost:{port}", "warning")]
+
+
+def test_two_services_with_one_port_are_told_and_nothing_is_stopped(make_copy: MakeCopy) -> None:
+    copy = make_copy()
+    copy.environ["CORE_PORT"] = str(copy.ports["registry"])
+    with stub(copy, "registry", copy.ports["registry"]) as process:
+        fixed = mend(copy, Risk.DESTRUCTIVE, "NET401")
+        assert process.poll() is None
+    assert [f.message for f in fixed.report.findings if f.code == "NET401"] == [
+        f"core and registry are both set to port {copy.ports['registry']}"
+    ]
+
+
+# Stopping
+
+
+def examine(copy: Copy, *select: str) -> Report:
+    return runner.run(load(copy), Selection(select), timeout=20)
+
+
+def load(copy: Copy) -> Platform:
+    return platforms.load(copy.root, exact=True, environ=copy.environ)
+
+
+def mend(copy: Copy, allow: Risk, *select: str) -> repair.Repair:
+    return repair.repair(load(copy), Selection(select), lambda p: p, allow=allow, timeout=20)
+
+
+def test_a_strangers_process_is_not_touched_without_the_flag(make_copy: MakeCopy) -> None:
+    copy = make_copy()
+    with listener(copy.ports["core"]) as pid:
+        fixed = mend(copy, Risk.CHANGES, "NET401")
+        assert psutil.pid_exists(pid)
+        assert fixed.done == []
+        ((finding, reason),) = fixed.waiting
+        assert f"pid {pid}" in reason
+        assert "--allow-destructive" in reason
+        assert f"kill {pid}" in finding.next_step
+
+
+def test_a_strangers_process_is_stopped_with_the_flag_and_undo_tells_how_to_start_it(
+    make_copy: MakeCopy,
+) -> None:
+    copy = make_copy()
+    with listener(copy.ports["core"]) as pid:
+        fixed = mend(copy, Risk.DESTRUCTIVE, "NET401")
+        assert [d.outcome for d in fixed.done] == [Outcome.VERIFIED]
+        assert psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+        undone = repair.undo(load(copy))
+    assert undone.refused == []
+    assert f"http.server {copy.ports['core']}" in undone.notes[0]
+
+
+def test_a_process_that_answers_again_by_now_is_left_alone(make_copy: MakeCopy) -> None:
+    copy = make_copy()
+    with of_age(), stub(copy, "core", copy.ports["core"]) as process:
+        os.kill(process.pid, signal.SIGSTOP)
+        platform = load(copy)
+
+        def wake(plan: Any) -> Any:
+            os.kill(process.pid, signal.SIGCONT)
+            return plan
+
+        fixed = repair.repair(platform, Selection(("NET401",)), wake, timeout=20)
+        assert [d.outcome for d in fixed.done] == [Outcome.NOT_APPLIED]
+        assert process.poll() is None
+
+
+PARENT = """
+import signal, subprocess, sys, time
+child = subprocess.Popen([sys.executable, "-c", sys.argv[1]])
+print(child.pid, flush=True)
+time.sleep(60)
+"""
+STUBBORN = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(60)"
+
+
+@contextmanager
+def parent_and_child(code: str) -> Iterator[tuple[psutil.Process, psutil.Process]]:
+    words = [sys.executable, "-c", PARENT, code]
+    process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
+    assert process.stdout
+    child = psutil.Process(int(process.stdout.readline()))
+    time.sleep(0.3)  # until it has set its signals
+    try:
+        yield psutil.Process(process.pid), child
+    finally:
+        process.kill()
+        process.wait()
+        if child.is_running():
+            child.kill()
+
+
+def bench(tmp_path: Path) -> Bench:
+    platform = Platform(tmp_path, Config(), environ={})
+    return Bench(platform, Facts(platform), tmp_path)
+
+
+def test_a_whole_tree_ends_also_a_child_that_does_not_listen(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("saas_doctor.actions.processes.PATIENCE", 0.5)
+    with parent_and_child(STUBBORN) as (parent, child):
+        action = StopProcess(parent.pid, parent.create_time(), "parent", "python parent.py")
+        action.apply(bench(tmp_path), action.before(bench(tmp_path)))
+        assert action.verify(bench(tmp_path))
+        assert not child.is_running() or child.status() == psutil.STATUS_ZOMBIE
+
+
+def test_a_process_with_the_same_number_and_another_birth_is_not_touched(tmp_path: Path) -> None:
+    with parent_and_child("pass") as (parent, _):
+        action = StopProcess(parent.pid, parent.create_time() - 100, "parent", "")
+        with pytest.raises(NotApplied, match="has ended by now"):
+            action.before(bench(tmp_path))
+        action.apply(bench(tmp_path), {})
+        assert parent.is_running()
+
+
+def test_the_doctor_does_not_stop_what_it_runs_in(tmp_path: Path) -> None:
+    above = psutil.Process(os.getppid())
+    with pytest.raises(NotApplied, match="the doctor itself runs inside"):
+        StopProcess(above.pid, above.create_time(), "shell", "").before(bench(tmp_path))
+
+
+def test_undo_of_a_stop_that_never_came_is_silent(tmp_path: Path) -> None:
+    with parent_and_child("pass") as (parent, _):
+        action = StopProcess(parent.pid, parent.create_time(), "parent", "restart me")
+        before = action.before(bench(tmp_path))
+        assert StopProcess.undo(bench(tmp_path), before, None) is None
+        parent.kill()
+        parent.wait()
+        for _ in range(2):
+            assert "restart me" in str(StopProcess.undo(bench(tmp_path), before, None))
+
+
+# Docker, on a real engine
+
+
+@contextmanager
+def published(host: str, port: int, **labels: str) -> Iterator[Any]:
+    import docker as sdk
+
+    client = sdk.DockerClient(base_url=host)
+    made = client.containers.run(
+        IMAGE,
+        ["httpd", "-f", "-p", "80"],
+        detach=True,
+        ports={"80/tcp": ("127.0.0.1", port)},
+        labels={LABEL: "1", **labels},
+    )
+    try:
+        wait_for_port(port)
+        yield made
+    finally:
+        made.remove(force=True)
+        client.close()
+
+
+@pytest.mark.xdist_group("docker")
+def test_a_foreign_container_is_named_stopped_with_the_flag_and_started_by_undo(
+    docker_engine: str, make_copy: MakeCopy
+) -> None:
+    copy = make_copy()
+    copy.environ["DOCKER_HOST"] = docker_engine
+    labels = {docker.PROJECT: "shop", docker.WORKING_DIR: "/srv/shop"}
+    with published(docker_engine, copy.ports["core"], **labels) as made:
+        waits = mend(copy, Risk.CHANGES, "NET401")
+        assert waits.done == []
+        assert f"container {made.name} of compose project shop" in waits.waiting[0][0].message
+        assert "docker-proxy" not in str(waits.waiting[0][0])
+
+        fixed = mend(copy, Risk.DESTRUCTIVE, "NET401")
+        assert [d.outcome for d in fixed.done] == [Outcome.VERIFIED]
+        made.reload()
+        assert made.status == "exited"
+
+        assert repair.undo(load(copy)).refused == []
+        made.reload()
+        assert made.status == "running"
+
+
+@pytest.mark.xdist_group("docker")
+def test_a_container_of_the_own_project_runs_the_service(
+    docker_engine: str, make_copy: MakeCopy
+) -> None:
+    copy = make_copy()
+    copy.environ["DOCKER_HOST"] = docker_engine
+    labels = {docker.PROJECT: "own", docker.WORKING_DIR: str(copy.root)}
+    with published(docker_engine, copy.ports["core"], **labels):
+        report = examine(copy)
+    found = {(f.code, f.target) for f in report.findings}
+    assert ("SVC701", "core") not in found
+    assert "NET401" not in {code for code, _ in found}
+
+
+@pytest.mark.xdist_group("docker")
+def test_a_container_that_goes_with_its_stop_is_left_alone(
+    docker_engine: str, tmp_path: Path
+) -> None:
+    import docker as sdk
+
+    client = sdk.DockerClient(base_url=docker_engine)
+    made = client.containers.run(
+        IMAGE, ["sleep", "60"], detach=True, auto_remove=True, labels={LABEL: "1"}
+    )
+    platform = Platform(tmp_path, Config(), environ={"DOCKER_HOST": docker_engine})
+    with pytest.raises(NotApplied, match="removed for good"):
+        StopContainer(str(made.id), "container x").before(
+            Bench(platform, Facts(platform), tmp_path)
+        )
+    made.remove(force=True)
+    client.close()
