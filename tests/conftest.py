@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import os
 import shutil
 from collections.abc import Callable, Iterator
@@ -11,10 +10,8 @@ from pathlib import Path
 import pytest
 
 from tests.faults import Copy
-from tests.testbed import engine, platforms
+from tests.testbed import bed, engine, platforms
 from tests.testbed.cache import RedisServer
-from tests.testbed.platforms import UV
-from tests.testbed.ports import free_port
 from tests.testbed.postgres import Cluster, binaries
 
 _FOREIGN = ("PROXY", "DATABASE_URL", "REDIS_URL", "VIRTUAL_ENV", "PYTHONPATH", "DOCKER_")
@@ -60,18 +57,6 @@ def docker_engine() -> Iterator[str]:
         yield host
 
 
-_numbers = itertools.count(1)
-
-
-def shell_environment(home: Path) -> dict[str, str]:
-    """A plain developer's environment, with the test environment's uv on the path."""
-    path = f"{Path(UV).parent}{os.pathsep}{os.environ['PATH']}"
-    kept = {
-        k: v for k, v in os.environ.items() if k.startswith(("LANG", "LC_", "SSL_", "PIP_", "UV_"))
-    }
-    return {**kept, "PATH": path, "HOME": os.environ.get("HOME", str(home)), "CI": "true"}
-
-
 @pytest.fixture(scope="session")
 def shared_environment(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("shared") / "environment"
@@ -91,36 +76,13 @@ def make_copy(
     made: list[Copy] = []
 
     def make(own: bool = True) -> Copy:
-        worker = os.environ.get("PYTEST_XDIST_WORKER", "gw0")
-        name = f"copy_{worker}_{next(_numbers)}"
-        root = tmp_path / name
-        platforms.copy_files(root)
-        if own:
-            platforms.clone_environment(root / "backend/.venv")
-        else:
-            (root / "backend/.venv").symlink_to(shared_environment)
-        ports = {service: free_port() for service in platforms.SERVICES}
-        copy = Copy(
-            root=root,
-            environ=shell_environment(tmp_path),
-            ports=ports,
-            cluster=postgres,
-            database=name,
-            role=f"{name}_user",
-            password="role-secret",
-            redis_url=redis_server.url,
-        )
-        postgres.sql(f"CREATE ROLE {copy.role} LOGIN PASSWORD '{copy.password}'")
-        postgres.sql(f"CREATE DATABASE {name} OWNER {copy.role}")
-        url = postgres.url(copy.role, copy.password, name)
-        values = platforms.set_ports(root, ports)
-        values |= {"DATABASE_URL": url, "REDIS_URL": copy.redis_url}
-        platforms.write_settings(root, values)
+        environment = None if own else shared_environment
+        root = tmp_path / f"platform{len(made)}"
+        copy = bed.make_copy(root, postgres, redis_server.url, environment=environment)
         made.append(copy)
         return copy
 
     yield make
     for copy in made:
-        postgres.sql(f"DROP DATABASE IF EXISTS {copy.database} WITH (FORCE)")
-        postgres.sql(f"DROP ROLE IF EXISTS {copy.role}")
+        bed.drop(copy)
         shutil.rmtree(copy.root, ignore_errors=True)

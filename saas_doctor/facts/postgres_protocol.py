@@ -1,6 +1,7 @@
-"""Asks a Postgres server by its own protocol why it refuses a login: the SQLSTATE, in any language.
+"""The start of a Postgres connection, spoken by hand, for what drivers do not tell: the SQLSTATE.
 
-The drivers hide the code of a refused login, and the server translates its text.
+Before login a server translates its messages and the drivers keep no SQLSTATE; the error's fields
+are the same in every language. Standard library only.
 """
 
 from __future__ import annotations
@@ -9,156 +10,339 @@ import base64
 import hashlib
 import hmac
 import os
+import secrets
 import socket
 import ssl
 import struct
-from dataclasses import dataclass
+import time
+import unicodedata
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any
 
-_PROTOCOL = 196608  # version 3.0
-_SSL_REQUEST = 80877103
+_PROTOCOL_3 = 196608
+_SSL_REQUEST = struct.pack("!ii", 8, 80877103)
+_LARGEST = 1 << 20
+"""Bytes of a message before login; a longer one is not Postgres speaking."""
+
+
+class Outcome(str, Enum):
+    """How far the connection came."""
+
+    READY = "ready"
+    ERROR = "error"  # the server said so: see the fields
+    PASSWORD_WANTED = "password wanted"
+    UNKNOWN_METHOD = "unknown method"  # Kerberos, SSPI, ...
+    REFUSED = "refused"
+    UNREACHABLE = "unreachable"
+    SILENT = "silent"
+    FOREIGN = "foreign"  # something else than Postgres answered
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """One address to connect to: an IP address with its port, or a socket's path."""
+
+    family: int
+    address: Any
+    name: str
+
+    @property
+    def ip(self) -> str | None:
+        return str(self.address[0]) if isinstance(self.address, tuple) else None
 
 
 @dataclass(frozen=True)
 class Answer:
-    """How a login ended: `state` is the SQLSTATE of the refusal, empty when it was accepted.
+    """What a server said to a login.
 
-    `routine` is the server's function that refused, whose name is never translated.
-    `is_postgres` is False when something answered that does not speak the protocol.
+    `fields` are those of its ErrorResponse by their letters: C SQLSTATE, M message (in the server's
+    language), R routine, L line of its source. `authenticated`: it had accepted the login before
+    that. `method`: how it asked for the password, or "" where it did not. `text`: what was observed
+    where there are no fields. `tls`: whether the server offered TLS (None: not asked).
     """
 
-    state: str = ""
+    outcome: Outcome
+    endpoint: Endpoint
+    fields: Mapping[str, str] = field(default_factory=dict)
+    authenticated: bool = False
+    method: str = ""
     text: str = ""
-    routine: str = ""
-    is_postgres: bool = True
+    tls: bool | None = None
+
+    @property
+    def sqlstate(self) -> str:
+        return self.fields.get("C", "")
 
 
-class _Refused(Exception):
-    def __init__(self, state: str, text: str, routine: str = "") -> None:
-        super().__init__(text)
-        self.answer = Answer(state, text, routine)
+def endpoints(host: str, port: int) -> list[Endpoint]:
+    """The addresses of a host in the order of use; raises socket.gaierror for an unknown name."""
+    if host.startswith(("/", "@")):
+        path = f"{host}/.s.PGSQL.{port}"
+        # The leading zero byte is how Linux spells its abstract sockets.
+        return [Endpoint(getattr(socket, "AF_UNIX", -1), path.replace("@", "\0", 1), path)]
+    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return [
+        Endpoint(
+            family,
+            address,
+            f"[{address[0]}]:{port}" if ":" in str(address[0]) else f"{address[0]}:{port}",
+        )
+        for family, _, _, _, address in found
+    ]
+
+
+def ask(
+    endpoint: Endpoint,
+    user: str,
+    password: str | None,
+    database: str,
+    *,
+    tls: bool = True,
+    timeout: float = 2.0,
+) -> Answer:
+    """Try to log in and say what the server answered; never raises for what a server does."""
+    try:
+        with socket.socket(endpoint.family, socket.SOCK_STREAM) as connection:
+            line = _Line(connection, time.monotonic() + timeout)
+            return _Login(endpoint, line, user, password, database).go(tls)
+    except OSError as error:
+        return Answer(Outcome.UNREACHABLE, endpoint, text=_reason(error))
+
+
+def greeting(endpoint: Endpoint, timeout: float = 0.5) -> str:
+    """What something that is no Postgres says to an HTTP request: its first line, or nothing."""
+    try:
+        with socket.socket(endpoint.family, socket.SOCK_STREAM) as connection:
+            connection.settimeout(timeout)
+            connection.connect(endpoint.address)
+            connection.sendall(b"GET / HTTP/1.0\r\n\r\n")
+            return _printable(connection.recv(200))
+    except OSError:
+        return ""
+
+
+def scram_verifier(password: str, salt: bytes | None = None, rounds: int = 4096) -> str:
+    """The password as the server keeps it, so that its plain text does not reach any log."""
+    salt = salt or os.urandom(16)
+    salted = _salted(password, salt, rounds)
+    stored = hashlib.sha256(_hmac(salted, b"Client Key")).digest()
+    server = _hmac(salted, b"Server Key")
+    return f"SCRAM-SHA-256${rounds}:{_b64(salt)}${_b64(stored)}:{_b64(server)}"
 
 
 class _Foreign(Exception):
-    """What answered is not Postgres."""
+    """The bytes are not the Postgres protocol."""
 
 
-def login(
-    host: str, port: int, user: str, password: str, database: str, *, limit: float = 2.0
-) -> Answer:
-    """Log in and leave again. `host`: an address, or the folder of a Unix socket.
+class _Line:
+    """A connection with one deadline for all that is said on it."""
 
-    Raises OSError where nothing answers (TimeoutError: nothing within `limit` seconds).
-    """
-    with _connect(host, port, limit) as plain:
-        stream = _encrypted(plain, host)
-        try:
-            pairs = [b"user", user.encode(), b"database", database.encode()]
-            body = struct.pack(">i", _PROTOCOL) + b"\0".join(pairs) + b"\0\0"
-            stream.sendall(struct.pack(">i", len(body) + 4) + body)
-            _authenticate(stream, user, password)
-            stream.sendall(b"X\0\0\0\x04")
-        except _Refused as refused:
-            return refused.answer
-        except _Foreign as foreign:
-            return Answer(text=str(foreign), is_postgres=False)
-    return Answer()
+    def __init__(self, connection: socket.socket, deadline: float) -> None:
+        self.connection = connection
+        self.deadline = deadline
 
+    def _hurry(self) -> None:
+        left = self.deadline - time.monotonic()
+        if left <= 0:
+            raise TimeoutError
+        self.connection.settimeout(left)
 
-def _connect(host: str, port: int, limit: float) -> socket.socket:
-    if host.startswith("/"):
-        stream = socket.socket(socket.AF_UNIX)
-        stream.settimeout(limit)
-        stream.connect(f"{host}/.s.PGSQL.{port}")
-        return stream
-    return socket.create_connection((host, port), timeout=limit)
+    def connect(self, address: Any) -> None:
+        self._hurry()
+        self.connection.connect(address)
 
+    def send(self, data: bytes) -> None:
+        self._hurry()
+        self.connection.sendall(data)
 
-def _encrypted(stream: socket.socket, host: str) -> socket.socket:
-    """The stream under TLS where the server offers it, as the drivers have it by default."""
-    if host.startswith("/"):
-        return stream
-    stream.sendall(struct.pack(">ii", 8, _SSL_REQUEST))
-    answer = stream.recv(1)
-    if answer == b"S":
+    def send_message(self, kind: bytes, body: bytes) -> None:
+        self.send(kind + struct.pack("!i", len(body) + 4) + body)
+
+    def read(self, count: int) -> bytes:
+        data = b""
+        while len(data) < count:
+            self._hurry()
+            part = self.connection.recv(count - len(data))
+            if not part:
+                raise _Foreign(_printable(data) or "it closed the connection without a word")
+            data += part
+        return data
+
+    def message(self, kind: bytes = b"") -> tuple[bytes, bytes]:
+        """The next message: its letter and its body."""
+        kind = kind or self.read(1)
+        if kind not in (b"R", b"E", b"N", b"S", b"K", b"Z", b"v"):
+            raise _Foreign(self.rest(kind))
+        head = self.read(4)
+        length = struct.unpack("!i", head)[0]
+        if not 4 <= length <= _LARGEST:
+            raise _Foreign(self.rest(kind + head))
+        return kind, self.read(length - 4)
+
+    def rest(self, seen: bytes) -> str:
+        self._hurry()
+        return _printable(seen + self.connection.recv(200))
+
+    def secure(self, name: str | None) -> None:
         context = ssl.create_default_context()
+        # Nothing is trusted here: only the server's answer is wanted, as with sslmode=prefer.
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
-        return context.wrap_socket(stream)
-    return stream
+        self._hurry()
+        self.connection = context.wrap_socket(self.connection, server_hostname=name)
 
 
-def _message(stream: socket.socket) -> tuple[bytes, bytes]:
-    kind = _exactly(stream, 1)
-    (size,) = struct.unpack(">i", _exactly(stream, 4))
-    if kind not in b"RESKZNv" or not 4 <= size <= 100_000:
-        raise _Foreign(f"answered {kind!r}, which is not Postgres' protocol")
-    return kind, _exactly(stream, size - 4)
+class _Login:
+    def __init__(
+        self, endpoint: Endpoint, line: _Line, user: str, password: str | None, database: str
+    ) -> None:
+        self.endpoint = endpoint
+        self.line = line
+        self.user = user
+        self.password = password
+        self.database = database
+        self.authenticated = False
+        self.method = ""
+        self.tls: bool | None = None
+        self.scram: _Scram | None = None
 
+    def go(self, tls: bool) -> Answer:
+        try:
+            self.line.connect(self.endpoint.address)
+        except TimeoutError:
+            return self._answer(Outcome.UNREACHABLE, text="no answer to the connection")
+        except (ConnectionRefusedError, FileNotFoundError) as error:
+            return self._answer(Outcome.REFUSED, text=_reason(error))
+        try:
+            first = self._ask_for_tls() if tls and self.endpoint.ip else b""
+            return self._converse(first)
+        except TimeoutError:
+            return self._answer(Outcome.SILENT, text="the connection was accepted, then silence")
+        except _Foreign as seen:
+            return self._answer(Outcome.FOREIGN, text=str(seen))
+        except (OSError, ValueError, IndexError, struct.error) as error:
+            return self._answer(Outcome.FOREIGN, text=_reason(error))
 
-def _exactly(stream: socket.socket, size: int) -> bytes:
-    data = b""
-    while len(data) < size:
-        part = stream.recv(size - len(data))
-        if not part:
-            raise _Foreign("closed the connection without an answer")
-        data += part
-    return data
+    def _answer(self, outcome: Outcome, **values: Any) -> Answer:
+        return Answer(
+            outcome,
+            self.endpoint,
+            authenticated=self.authenticated,
+            method=self.method,
+            tls=self.tls,
+            **values,
+        )
 
+    def _ask_for_tls(self) -> bytes:
+        """Begin TLS where the server has it; a server with no room answers with an error at once."""
+        self.line.send(_SSL_REQUEST)
+        answer = self.line.read(1)
+        if answer == b"E":
+            return answer
+        if answer not in (b"S", b"N"):
+            raise _Foreign(self.line.rest(answer))
+        self.tls = answer == b"S"
+        if self.tls:
+            self.line.secure(self.endpoint.ip)
+        return b""
 
-def _send(stream: socket.socket, body: bytes) -> None:
-    stream.sendall(b"p" + struct.pack(">i", len(body) + 4) + body)
+    def _converse(self, first: bytes) -> Answer:
+        if not first:
+            pairs = {
+                "user": self.user,
+                "database": self.database,
+                "application_name": "saas-doctor",
+            }
+            body = b"".join(f"{k}\0{v}\0".encode() for k, v in pairs.items()) + b"\0"
+            self.line.send(struct.pack("!ii", len(body) + 8, _PROTOCOL_3) + body)
+        while True:
+            # Read on after "authenticated": the role and the database are looked up after it.
+            kind, body = self.line.message(first)
+            first = b""
+            if kind == b"E":
+                return self._answer(Outcome.ERROR, fields=_fields(body))
+            if kind == b"Z":
+                self.line.send_message(b"X", b"")
+                return self._answer(Outcome.READY)
+            if kind == b"R":
+                ended = self._authenticate(struct.unpack("!i", body[:4])[0], body[4:])
+                if ended:
+                    return ended
 
-
-def _authenticate(stream: socket.socket, user: str, password: str) -> None:
-    """Answer the server's questions until it is ready; raises _Refused with its SQLSTATE."""
-    scram: _Scram | None = None
-    while True:
-        kind, body = _message(stream)
-        if kind == b"E":
-            raise _Refused(*_error(body))
-        if kind == b"Z":
-            return
-        if kind != b"R":
-            continue  # parameters, notices, keys: also after the login was accepted
-        (method,) = struct.unpack(">i", body[:4])
-        if method == 3:
-            _send(stream, password.encode() + b"\0")
-        elif method == 5:
-            inner = hashlib.md5(password.encode() + user.encode()).hexdigest().encode()
-            _send(stream, b"md5" + hashlib.md5(inner + body[4:8]).hexdigest().encode() + b"\0")
-        elif method == 10:
-            scram = _Scram(password)
-            first = scram.first()
-            _send(stream, b"SCRAM-SHA-256\0" + struct.pack(">i", len(first)) + first)
-        elif method == 11 and scram:
-            _send(stream, scram.final(body[4:]))
-        elif method not in (0, 12):
-            raise _Refused("", f"asks for an authentication (method {method}) not known here")
-
-
-def _error(body: bytes) -> tuple[str, str, str]:
-    fields = {part[:1]: part[1:].decode("utf-8", "replace") for part in body.split(b"\0") if part}
-    return fields.get(b"C", ""), fields.get(b"M", ""), fields.get(b"R", "")
+    def _authenticate(self, request: int, data: bytes) -> Answer | None:
+        if request == 0:
+            self.authenticated = True
+            return None
+        if request == 12:
+            return None
+        names = {3: "password", 5: "md5", 10: "scram-sha-256", 11: "scram-sha-256"}
+        self.method = names.get(request, f"method {request}")
+        if request not in names or (request == 10 and b"SCRAM-SHA-256\0" not in data):
+            return self._answer(Outcome.UNKNOWN_METHOD)
+        if self.password is None:
+            return self._answer(Outcome.PASSWORD_WANTED)
+        if request == 3:
+            self.line.send_message(b"p", self.password.encode() + b"\0")
+        elif request == 5:
+            inner = hashlib.md5((self.password + self.user).encode()).hexdigest()
+            outer = hashlib.md5(inner.encode() + data[:4]).hexdigest()
+            self.line.send_message(b"p", f"md5{outer}\0".encode())
+        elif request == 10:
+            self.scram = _Scram(self.password)
+            first = self.scram.first()
+            head = b"SCRAM-SHA-256\0" + struct.pack("!i", len(first))
+            self.line.send_message(b"p", head + first)
+        elif self.scram:
+            self.line.send_message(b"p", self.scram.final(data))
+        return None
 
 
 class _Scram:
-    """SCRAM-SHA-256 (RFC 7677) without channel binding."""
+    """The client's side of SCRAM-SHA-256, without channel binding."""
 
     def __init__(self, password: str) -> None:
-        self.password = password.encode()
-        self.nonce = base64.b64encode(os.urandom(18))
+        self.password = password
+        self.bare = f"n=,r={secrets.token_urlsafe(18)}"
 
     def first(self) -> bytes:
-        return b"n,,n=,r=" + self.nonce
+        return f"n,,{self.bare}".encode()
 
-    def final(self, server_first: bytes) -> bytes:
-        values = dict(part.split(b"=", 1) for part in server_first.split(b","))
-        salted = hashlib.pbkdf2_hmac(
-            "sha256", self.password, base64.b64decode(values[b"s"]), int(values[b"i"])
-        )
-        client_key = hmac.digest(salted, b"Client Key", "sha256")
-        without_proof = b"c=biws,r=" + values[b"r"]
-        message = b"n=,r=" + self.nonce + b"," + server_first + b"," + without_proof
-        signature = hmac.digest(hashlib.sha256(client_key).digest(), message, "sha256")
-        proof = bytes(a ^ b for a, b in zip(client_key, signature, strict=True))
-        return without_proof + b",p=" + base64.b64encode(proof)
+    def final(self, challenge: bytes) -> bytes:
+        text = challenge.decode()
+        parts = dict(part.split("=", 1) for part in text.split(","))
+        salted = _salted(self.password, base64.b64decode(parts["s"]), int(parts["i"]))
+        key = _hmac(salted, b"Client Key")
+        without_proof = f"c=biws,r={parts['r']}"
+        signed = f"{self.bare},{text},{without_proof}".encode()
+        signature = _hmac(hashlib.sha256(key).digest(), signed)
+        proof = bytes(one ^ other for one, other in zip(key, signature, strict=True))
+        return f"{without_proof},p={_b64(proof)}".encode()
+
+
+def _salted(password: str, salt: bytes, rounds: int) -> bytes:
+    text = password if password.isascii() else unicodedata.normalize("NFKC", password)
+    return hashlib.pbkdf2_hmac("sha256", text.encode(), salt, rounds)
+
+
+def _hmac(key: bytes, data: bytes) -> bytes:
+    return hmac.new(key, data, "sha256").digest()
+
+
+def _b64(data: bytes) -> str:
+    return base64.b64encode(data).decode()
+
+
+def _fields(body: bytes) -> dict[str, str]:
+    parts = [part for part in body.split(b"\0") if part]
+    return {part[:1].decode("latin-1"): part[1:].decode("utf-8", "replace") for part in parts}
+
+
+def _printable(data: bytes) -> str:
+    line = data.decode("utf-8", "replace").strip().splitlines()
+    return "".join(c if c.isprintable() else "?" for c in line[0])[:80] if line else ""
+
+
+def _reason(error: Exception) -> str:
+    return getattr(error, "strerror", None) or str(error) or type(error).__name__

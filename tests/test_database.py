@@ -1,0 +1,740 @@
+"""Postgres: addresses, what a refused login means, the administrative connection, undo."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import socket
+import struct
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from saas_doctor import platform as platforms
+from saas_doctor import repair, runner
+from saas_doctor.actions import Bench, NotApplied, Refused
+from saas_doctor.actions.database import CreateDatabase, CreateRole, GrantCreate
+from saas_doctor.facts import Facts, database
+from saas_doctor.facts.admin import AdminConnection, AsUser, RoleState, identifier, literal
+from saas_doctor.facts.database import Address, Database, Trouble, parse_url
+from saas_doctor.facts.postgres_protocol import Outcome, ask, endpoints, scram_verifier
+from saas_doctor.model import Absent, Report, Status, Unreadable
+from saas_doctor.repair import Outcome as Done
+from saas_doctor.runner import Selection
+from tests.testbed.ports import black_hole, free_port, listener
+from tests.testbed.postgres import Cluster, binaries
+
+PASSWORD = "p#w/o:r%d"
+DB = Selection(select=("DB",))
+
+
+# The address.
+
+
+@pytest.mark.parametrize(
+    ("url", "host", "port", "role", "password", "name"),
+    [
+        ("postgresql://u:p@h:5433/d", "h", 5433, "u", "p", "d"),
+        ("postgresql+psycopg2://u:p@h/d", "h", 5432, "u", "p", "d"),
+        ("postgres://u@h/d", "h", 5432, "u", None, "d"),
+        ("postgresql://u:a%40b%2Fc@h/d", "h", 5432, "u", "a@b/c", "d"),
+        ("postgresql://u:a#b/c?@h/d", "h", 5432, "u", "a#b/c?", "d"),
+        ("postgresql+asyncpg://u:p@[::1]:6000/d?ssl=require", "::1", 6000, "u", "p", "d"),
+        ("postgresql://u:p@/d?host=/tmp&port=6543", "/tmp", 6543, "u", "p", "d"),
+        ("postgresql:///d?host=h:6000&host=i:6001&user=u", "i", 6001, "u", None, "d"),
+        ("postgresql://u:p@h", "h", 5432, "u", "p", "u"),
+    ],
+)
+def test_an_address_is_read_as_sqlalchemy_reads_it(
+    url: str, host: str, port: int, role: str, password: str | None, name: str
+) -> None:
+    found = parse_url(url, "DATABASE_URL")
+    assert (found.host, found.port, found.role, found.password, found.database) == (
+        host, port, role, password, name,
+    )  # fmt: skip
+
+
+def test_what_libpq_knows_of_a_query_is_kept_and_the_rest_is_not() -> None:
+    url = "postgresql://u@h/d?sslmode=require&prepared_statement_cache_size=0&options=-c%20x%3D1"
+    assert parse_url(url, "K").options == {"sslmode": "require", "options": "-c x=1"}
+    assert parse_url("postgresql+asyncpg://u@h/d?ssl=disable", "K").options == {
+        "sslmode": "disable"
+    }
+
+
+@pytest.mark.parametrize("port", ["x", "0", "70000", "54 32"])
+def test_an_address_without_a_valid_port_is_unreadable_and_shows_no_secret(port: str) -> None:
+    with pytest.raises(Unreadable) as error:
+        parse_url(f"postgresql://u:hunter2@h:{port}/d", "DATABASE_URL")
+    assert "hunter2" not in str(error.value)
+
+
+def test_another_kind_of_database_is_nothing_to_look_at() -> None:
+    with pytest.raises(Absent, match="its scheme is sqlite"):
+        parse_url("sqlite:///x.db", "DATABASE_URL")
+
+
+def test_the_shells_variables_stand_in_for_what_the_address_leaves_out() -> None:
+    environ = {"PGHOST": "h", "PGPORT": "6000", "PGUSER": "u", "PGPASSWORD": "p"}
+    found = parse_url("postgresql:///", "K", environ)
+    assert (str(found), found.role, found.password, found.database) == ("h:6000", "u", "p", "u")
+
+
+def test_the_password_is_in_no_text_of_an_address() -> None:
+    address = parse_url("postgresql://u:hunter2@h/d?sslpassword=hunter2", "K")
+    assert "hunter2" not in f"{address} {address!r} {CreateRole.for_login(address)!r}"
+
+
+# Nothing that lets one in.
+
+
+def facts_of(root: Path, url: str, toml: str = "[database]\n", compose: str = "") -> Facts:
+    (root / "backend").mkdir(exist_ok=True)
+    (root / "backend/.env").write_text(f"DATABASE_URL={url}\n")
+    (root / "saas-doctor.toml").write_text(toml)
+    if compose:
+        (root / "docker-compose.yml").write_text(compose)
+    return Facts(platforms.load(root, exact=True, environ={}))
+
+
+def trouble_of(root: Path, url: str) -> Trouble | None:
+    return facts_of(root, url).get(Database).trouble
+
+
+COMPOSE = 'services:\n  db:\n    image: "postgres:16"\n    ports: ["127.0.0.1:%d:5432"]\n'
+
+
+def test_nothing_on_the_port_is_refused_by_both_families_and_compose_starts_it(
+    tmp_path: Path,
+) -> None:
+    port = free_port()
+    url = f"postgresql://u:p@localhost:{port}/d"
+    found = facts_of(tmp_path, url, compose=COMPOSE % port).get(Database)
+    assert found.trouble is Trouble.REFUSED
+    assert f"127.0.0.1:{port}" in found.failed.found
+    assert found.start == "docker compose up -d db"
+
+
+def test_a_compose_file_for_another_port_is_not_what_starts_the_server(tmp_path: Path) -> None:
+    url = f"postgresql://u:p@127.0.0.1:{free_port()}/d"
+    found = facts_of(tmp_path, url, compose=COMPOSE % 5432).get(Database)
+    assert found.start.endswith("correct the port in backend/.env:1: compose has db on 5432")
+
+
+def test_the_name_of_a_compose_service_is_no_host_on_this_machine(tmp_path: Path) -> None:
+    compose = COMPOSE.replace("db:", "no-such-host:") % 5433
+    found = facts_of(tmp_path, "postgresql://u:p@no-such-host/d", compose=compose).get(Database)
+    assert found.trouble is Trouble.UNKNOWN_HOST
+    assert found.start.startswith("no-such-host is a name inside compose only")
+    assert "localhost:5433" in found.start
+
+
+def test_a_missing_socket_is_refused(tmp_path: Path) -> None:
+    assert trouble_of(tmp_path, f"postgresql://u@/d?host={tmp_path}") is Trouble.REFUSED
+
+
+def test_who_accepts_and_is_silent_is_told_within_the_bound(tmp_path: Path) -> None:
+    port = free_port()
+    with black_hole(port):
+        found = facts_of(tmp_path, f"postgresql://u:p@127.0.0.1:{port}/d").get(Database)
+    assert found.trouble is Trouble.SILENT
+
+
+def test_a_web_server_on_the_port_is_named(tmp_path: Path) -> None:
+    port = free_port()
+    with listener(port):
+        found = facts_of(tmp_path, f"postgresql://u:p@127.0.0.1:{port}/d").get(Database)
+    assert found.trouble is Trouble.FOREIGN
+    assert "HTTP/1.0 200" in found.failed.found
+
+
+def error(**fields: str) -> bytes:
+    body = b"".join(f"{key}{value}\0".encode() for key, value in fields.items()) + b"\0"
+    return b"E" + struct.pack("!i", len(body) + 4) + body
+
+
+AUTHENTICATED = b"R" + struct.pack("!ii", 8, 0)
+
+
+@contextmanager
+def fake(answer: Callable[[int], bytes], port: int, host: str = "127.0.0.1") -> Iterator[None]:
+    """A server without TLS that answers every login with these bytes (by the login's number)."""
+    server = socket.create_server((host, port))
+    over = threading.Event()
+    server.settimeout(0.1)
+
+    def serve() -> None:
+        number = 0
+        while not over.is_set():
+            try:
+                connection = server.accept()[0]
+            except TimeoutError:
+                continue
+            with connection:
+                connection.settimeout(2)
+                data = connection.recv(1000)
+                while data[4:6] == b"\x04\xd2":  # asks for TLS or Kerberos
+                    connection.sendall(b"N")
+                    data = connection.recv(1000)
+                if data:
+                    connection.sendall(answer(number))
+                    number += 1
+
+    thread = threading.Thread(target=serve, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+        server.close()
+
+
+@pytest.mark.parametrize(
+    ("answer", "trouble"),
+    [
+        (error(S="F", C="57P03", M="启动中"), Trouble.STARTING),
+        (error(S="F", C="53300", M="已有太多的客户端"), Trouble.FULL),
+        (error(S="F", C="28000", M="没有条目", R="ClientAuthentication"), Trouble.RULES),
+        (AUTHENTICATED + error(S="F", C="42501", M="权限不够", R="CheckMyDatabase"), Trouble.RULES),
+        (AUTHENTICATED + error(S="F", C="55000", M="-", R="CheckMyDatabase"), Trouble.RULES),
+        (AUTHENTICATED + error(S="F", C="3D000", M="不存在", R="InitPostgres"), Trouble.DATABASE),
+        (error(S="F", C="28P01", M="认证失败", R="auth_failed"), Trouble.PASSWORD),
+        (b"R" + struct.pack("!ii", 8, 3), Trouble.NO_PASSWORD),
+        (b"-ERR unknown command\r\n", Trouble.FOREIGN),
+    ],
+)
+def test_the_code_tells_the_trouble_in_any_language(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answer: bytes, trouble: Trouble
+) -> None:
+    monkeypatch.setattr(database, "_PATIENCE", 0.0)
+    port = free_port()
+    with fake(lambda _: answer, port):
+        assert trouble_of(tmp_path, f"postgresql://u@127.0.0.1:{port}/d") is trouble
+
+
+def test_a_server_that_is_starting_up_is_waited_for(tmp_path: Path) -> None:
+    port = free_port()
+    starting, refused = error(C="57P03", M="starting"), error(C="3D000", M="no such database")
+    with fake(lambda number: starting if number < 4 else refused, port):
+        assert trouble_of(tmp_path, f"postgresql://u@127.0.0.1:{port}/d") is Trouble.DATABASE
+
+
+def test_tls_that_the_server_does_not_have_is_the_drivers_own_complaint(
+    tmp_path: Path, postgres: Cluster
+) -> None:
+    url = postgres.url("postgres", postgres.password, "postgres") + "?sslmode=require"
+    found = facts_of(tmp_path, url).get(Database)
+    assert found.trouble is Trouble.CLIENT
+    assert "SSL" in found.failed.found
+
+
+# Real servers: one that asks for passwords, one that trusts everybody and speaks Chinese.
+
+
+@pytest.fixture(scope="module")
+def chinese() -> Iterator[Cluster]:
+    if not binaries():
+        pytest.skip("Postgres is not installed")
+    known = subprocess.run(["locale", "-a"], capture_output=True, text=True, check=False).stdout
+    options = {"lc_messages": "zh_CN.UTF-8"} if "zh_CN.utf8" in known else {}
+    cluster = Cluster(host_auth="trust", options=options)
+    yield cluster
+    cluster.close()
+
+
+@pytest.fixture(params=["scram", "chinese trust"])
+def server(request: pytest.FixtureRequest) -> Cluster:
+    name = "postgres" if request.param == "scram" else "chinese"
+    found: Cluster = request.getfixturevalue(name)
+    return found
+
+
+_number = iter(range(1000))
+
+
+@pytest.fixture
+def name(postgres: Cluster, chinese: Cluster) -> Iterator[str]:
+    """A name for a role and its database, removed after the test from both servers."""
+    made = f"dbt_{os.environ.get('PYTEST_XDIST_WORKER', 'gw')}_{next(_number)}"
+    yield made
+    for cluster in (postgres, chinese):
+        cluster.sql(f'DROP DATABASE IF EXISTS "{made}" WITH (FORCE)')
+        cluster.sql(f'DROP ROLE IF EXISTS "{made}"')
+
+
+def make(cluster: Cluster, name: str, *, role: str = "LOGIN", base: bool = True) -> None:
+    cluster.sql(f"CREATE ROLE {name} {role} PASSWORD '{PASSWORD}'")
+    if base:
+        cluster.sql(f"CREATE DATABASE {name} OWNER {name}")
+
+
+def url_of(cluster: Cluster, name: str, password: str = PASSWORD) -> str:
+    return cluster.url(name, password, name)
+
+
+def state_of(root: Path, cluster: Cluster, name: str) -> tuple[Trouble | None, RoleState]:
+    facts = facts_of(root, url_of(cluster, name))
+    return facts.get(Database).trouble, facts.get(RoleState)
+
+
+def test_a_missing_role_is_told(tmp_path: Path, server: Cluster, name: str) -> None:
+    trouble, role = state_of(tmp_path, server, name)
+    assert trouble is (Trouble.ROLE if server.host_auth == "trust" else Trouble.PASSWORD)
+    assert (role.known, role.role_exists) == (True, False)
+
+
+def test_a_role_that_may_not_log_in_is_not_taken_for_a_missing_one(
+    tmp_path: Path, server: Cluster, name: str
+) -> None:
+    make(server, name, role="NOLOGIN")
+    trouble, role = state_of(tmp_path, server, name)
+    assert trouble is Trouble.NO_LOGIN
+    assert (role.known, role.role_exists, role.can_login) == (True, True, False)
+
+
+def test_a_missing_database_is_told_by_its_code(tmp_path: Path, server: Cluster, name: str) -> None:
+    make(server, name, base=False)
+    assert trouble_of(tmp_path, url_of(server, name)) is Trouble.DATABASE
+
+
+def test_one_connection_tells_all_of_a_healthy_server(
+    tmp_path: Path, server: Cluster, name: str
+) -> None:
+    make(server, name)
+    found = facts_of(tmp_path, url_of(server, name)).get(Database).server
+    assert found
+    system = server.sql("SELECT system_identifier::text FROM pg_control_system()")
+    assert (found.system,) in system
+    assert (found.role, found.database, found.owner) == (name, name, name)
+    assert (found.schema, found.can_create, found.superuser) == ("public", True, False)
+
+
+def test_the_probe_by_hand_comes_in_by_every_method(
+    postgres: Cluster, chinese: Cluster, name: str
+) -> None:
+    for cluster in (postgres, chinese):
+        make(cluster, name)
+        (endpoint,) = endpoints("127.0.0.1", cluster.port)
+        assert ask(endpoint, name, PASSWORD, name).outcome is Outcome.READY
+    (endpoint,) = endpoints("127.0.0.1", postgres.port)
+    assert ask(endpoint, name, "wrong", name).sqlstate == "28P01"
+    assert ask(endpoint, name, None, name).outcome is Outcome.PASSWORD_WANTED
+
+
+def test_the_server_takes_the_verifier_for_the_password_itself(
+    postgres: Cluster, name: str
+) -> None:
+    postgres.sql(f"CREATE ROLE {name} LOGIN PASSWORD {literal(scram_verifier('pä#ss'))}")
+    (endpoint,) = endpoints("127.0.0.1", postgres.port)
+    assert ask(endpoint, name, "pä#ss", "postgres").outcome is Outcome.READY
+
+
+def examine(root: Path, url: str, toml: str = "[database]\n") -> Report:
+    facts_of(root, url, toml)
+    platform = platforms.load(root, exact=True, environ={})
+    report = runner.run(platform, DB, timeout=20)
+    assert not [r for r in report.results if r.status is Status.CRASHED]
+    return report
+
+
+def statuses(report: Report) -> dict[str, Status]:
+    return {r.code: r.status for r in report.results if r.code.startswith("DB")}
+
+
+def test_a_wrong_password_is_told_from_a_missing_role_by_an_administrator(
+    tmp_path: Path, postgres: Cluster, name: str
+) -> None:
+    make(postgres, name)
+    report = examine(tmp_path, url_of(postgres, name, "hunter2"))
+    (finding,) = report.findings
+    assert finding.code == "DB503"
+    assert finding.message.endswith("is refused: wrong password")
+    assert f"-c '\\password {name}'" in finding.next_step
+    assert "hunter2" not in str(finding)
+
+
+def test_without_an_administrator_it_is_said_that_the_server_does_not_tell(
+    tmp_path: Path,
+) -> None:
+    port = free_port()
+    with fake(lambda _: error(C="28P01", M="no", R="auth_failed"), port):
+        report = examine(tmp_path, f"postgresql://u:p@127.0.0.1:{port}/d")
+    (finding,) = report.findings
+    assert finding.code == "DB503"
+    assert "wrong password or missing role, the server does not tell" in finding.message
+    assert "\\password u" in finding.next_step
+    assert "CREATE ROLE u LOGIN" in finding.next_step
+    assert statuses(report)["DB502"] is Status.SKIPPED
+
+
+def test_what_comes_after_an_unreachable_server_is_blocked_by_it(tmp_path: Path) -> None:
+    found = statuses(examine(tmp_path, f"postgresql://u:p@127.0.0.1:{free_port()}/d"))
+    assert found.pop("DB501") is Status.FAILED
+    assert set(found.values()) == {Status.BLOCKED}
+
+
+# The right to create.
+
+
+def public_is_not_theirs(cluster: Cluster, name: str) -> None:
+    make(cluster, name)
+    cluster.sql(f"ALTER DATABASE {name} OWNER TO postgres")
+
+
+def test_no_right_on_public_is_found_and_granted_and_taken_back(
+    tmp_path: Path, postgres: Cluster, name: str
+) -> None:
+    public_is_not_theirs(postgres, name)
+    rights = "SELECT nspacl::text FROM pg_namespace WHERE nspname = 'public'"
+    before = postgres.sql(rights, database=name)
+    assert [f.target for f in examine(tmp_path, url_of(postgres, name)).findings] == [
+        f"{name}.public"
+    ]
+    assert fix(tmp_path) == [Done.VERIFIED]
+    assert f"{name}=UC/" in str(postgres.sql(rights, database=name))
+    assert undo(tmp_path) == []
+    assert postgres.sql(rights, database=name) == before
+
+
+def test_a_right_that_was_there_before_is_not_taken_back(
+    tmp_path: Path, postgres: Cluster, name: str
+) -> None:
+    public_is_not_theirs(postgres, name)
+    postgres.sql(f"GRANT USAGE ON SCHEMA public TO {name}", database=name)
+    examine(tmp_path, url_of(postgres, name))
+    assert fix(tmp_path) == [Done.VERIFIED]
+    undo(tmp_path)
+    rights = postgres.sql(
+        "SELECT nspacl::text FROM pg_namespace WHERE nspname='public'", database=name
+    )
+    assert f"{name}=U/" in str(rights)
+
+
+@pytest.mark.parametrize(
+    "statements",
+    [
+        ("CREATE SCHEMA {name} AUTHORIZATION {name}",),
+        ("CREATE SCHEMA app", "GRANT USAGE, CREATE ON SCHEMA app TO {name}"),
+        ("DROP SCHEMA public", "CREATE SCHEMA app AUTHORIZATION {name}"),
+        ("CREATE TABLE made_by_migrations ()", "GRANT SELECT ON made_by_migrations TO {name}"),
+        ("GRANT CREATE ON SCHEMA public TO PUBLIC",),
+    ],
+)
+def test_a_role_that_has_where_to_work_needs_no_right_on_public(
+    tmp_path: Path, postgres: Cluster, name: str, statements: tuple[str, ...]
+) -> None:
+    public_is_not_theirs(postgres, name)
+    for statement in statements:
+        postgres.sql(statement.format(name=name), database=name)
+    assert examine(tmp_path, url_of(postgres, name)).findings == []
+
+
+def test_a_dropped_schema_public_is_said_and_not_made(
+    tmp_path: Path, postgres: Cluster, name: str
+) -> None:
+    make(postgres, name)
+    postgres.sql("DROP SCHEMA public", database=name)
+    (finding,) = examine(tmp_path, url_of(postgres, name)).findings
+    assert finding.message == f'database "{name}" has no schema public'
+    assert finding.fix is None
+    assert f"CREATE SCHEMA public AUTHORIZATION {name}" in finding.next_step
+
+
+# The administrative connection.
+
+
+def test_an_admin_url_to_another_server_is_not_used(
+    tmp_path: Path, postgres: Cluster, chinese: Cluster, name: str
+) -> None:
+    make(chinese, name, base=False)
+    toml = f"[database]\nadmin-url = '{postgres.url('postgres', postgres.password, 'postgres')}'\n"
+    found = facts_of(tmp_path, url_of(chinese, name), toml).get(AdminConnection)
+    assert found.run("SHOW port") == [[str(chinese.port)]]
+
+
+def test_an_admin_url_to_the_same_server_comes_first(
+    tmp_path: Path, postgres: Cluster, name: str
+) -> None:
+    toml = f"[database]\nadmin-url = '{postgres.url('postgres', postgres.password, 'postgres')}'\n"
+    found = facts_of(tmp_path, url_of(postgres, name), toml).get(AdminConnection)
+    assert str(found.door) == "admin-url of the configuration (role postgres)"
+    assert postgres.password not in repr(found)
+
+
+def test_a_socket_of_the_same_port_is_not_used_when_another_server_holds_the_address(
+    tmp_path: Path, postgres: Cluster
+) -> None:
+    link = Path(f"/tmp/.s.PGSQL.{postgres.port}")
+    link.symlink_to(postgres.socket_dir / link.name)
+    try:
+        with fake(lambda _: error(C="28P01", M="no"), postgres.port, "127.0.0.2"):
+            facts = facts_of(tmp_path, f"postgresql://u:p@127.0.0.2:{postgres.port}/d")
+            with pytest.raises(Absent, match="leads to another server"):
+                facts.get(AdminConnection)
+    finally:
+        link.unlink()
+
+
+def test_the_platforms_own_superuser_is_administrator_enough(
+    tmp_path: Path, postgres: Cluster, name: str
+) -> None:
+    make(postgres, name, role="LOGIN SUPERUSER", base=False)
+    found = facts_of(tmp_path, url_of(postgres, name)).get(AdminConnection)
+    assert str(found.door).startswith("the platform's own login")
+
+
+def test_no_administrator_is_absent_with_what_was_tried(tmp_path: Path) -> None:
+    port = free_port()
+    with fake(lambda _: error(C="28P01", M="no"), port):
+        facts = facts_of(tmp_path, f"postgresql://u:p@127.0.0.1:{port}/d")
+        with pytest.raises(Absent, match="admin-url under"):
+            facts.get(AdminConnection)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may become the server's user")
+def test_root_comes_in_as_the_servers_own_user_where_the_socket_asks_for_it(
+    tmp_path: Path,
+) -> None:
+    cluster = Cluster()
+    try:
+        hba = cluster.data / "pg_hba.conf"
+        hba.write_text("local all all peer\n" + hba.read_text())
+        cluster.sql("SELECT pg_reload_conf()")
+        url = cluster.url("dbt_missing", PASSWORD, "it's")
+        assert [f.code for f in examine(tmp_path, url).findings] == ["DB502"]
+        found = facts_of(tmp_path, url).get(AdminConnection)
+        assert isinstance(found.door, AsUser)
+        odd = literal("a\\b\n'")
+        assert found.run(f"SELECT {odd}, NULL, true") == [["a\\b\n'", "", "t"]]
+        assert found.door.command.startswith("sudo -u postgres psql -h ")
+        assert fix(tmp_path) == [Done.VERIFIED, Done.VERIFIED]
+        assert undo(tmp_path) == []
+        assert PASSWORD not in (cluster.folder / "log").read_text()
+    finally:
+        cluster.close()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may become another user")
+def test_an_ordinary_user_is_told_whose_process_listens_though_not_which(
+    postgres: Cluster,
+) -> None:
+    nobody = pwd.getpwnam("nobody")
+    code = (
+        "import os, psutil, psutil._pslinux\n"
+        "from saas_doctor.facts import admin, postgres_protocol as p\n"
+        f"endpoint = p.endpoints('127.0.0.1', {postgres.port})[0]\n"
+        f"os.setgid({nobody.pw_gid}); os.setuid({nobody.pw_uid})\n"
+        "print(admin._listeners(endpoint))\n"
+    )
+    root = Path(__file__).resolve().parents[1]
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=False
+    )
+    owner = (postgres.socket_dir / f".s.PGSQL.{postgres.port}").stat().st_uid
+    assert done.stdout.strip() == f"[(None, {owner})]", done.stderr
+
+
+# Fix and undo.
+
+
+def fix(root: Path) -> list[Done]:
+    platform = platforms.load(root, exact=True, environ={})
+    done = repair.repair(platform, DB, lambda plan: plan, timeout=20)
+    journals = list(root.glob(".saas-doctor/runs/*/journal.jsonl"))
+    assert not any(PASSWORD in journal.read_text() for journal in journals)
+    return [d.outcome for d in done.done]
+
+
+def undo(root: Path) -> list[str]:
+    """What was refused, and why."""
+    undone = repair.undo(platforms.load(root, exact=True, environ={}))
+    return [reason for _, reason in undone.refused]
+
+
+def there(cluster: Cluster, name: str) -> tuple[bool, bool]:
+    """Whether the role and the database of this name are there."""
+    (row,) = cluster.sql(
+        f"SELECT EXISTS (SELECT FROM pg_roles WHERE rolname = '{name}'), "
+        f"EXISTS (SELECT FROM pg_database WHERE datname = '{name}')"
+    )
+    return row[0], row[1]
+
+
+def test_role_and_database_are_made_one_after_another_and_taken_back(
+    tmp_path: Path, server: Cluster, name: str
+) -> None:
+    examine(tmp_path, url_of(server, name))
+    assert fix(tmp_path) == [Done.VERIFIED, Done.VERIFIED]
+    assert examine(tmp_path, url_of(server, name)).findings == []
+    assert fix(tmp_path) == []
+    assert undo(tmp_path) == []
+    assert there(server, name) == (False, False)
+
+
+@pytest.mark.parametrize(
+    ("statement", "reason"),
+    [
+        ("CREATE TABLE notes ()", "table public.notes"),
+        ("CREATE SCHEMA mine", "schema mine"),
+        ("CREATE FUNCTION f() RETURNS int LANGUAGE sql RETURN 1", "function public.f"),
+        ("CREATE TYPE mood AS ENUM ('a')", "type public.mood"),
+        ("SELECT lo_create(0)", "large object"),
+        ("ALTER DATABASE {name} SET work_mem = '8MB'", "settings of the database"),
+    ],
+)
+def test_a_database_with_anything_of_the_users_survives_undo(
+    tmp_path: Path, postgres: Cluster, name: str, statement: str, reason: str
+) -> None:
+    examine(tmp_path, url_of(postgres, name))
+    fix(tmp_path)
+    postgres.sql(statement.format(name=name), database=name)
+    for _ in range(2):
+        refused = undo(tmp_path)
+        assert f'database "{name}" is not empty' in refused[0]
+        assert reason in refused[0]
+        assert "owner of database" in refused[1]
+        assert there(postgres, name) == (True, True)
+
+
+def test_a_database_in_use_survives_undo_until_it_is_left(
+    tmp_path: Path, postgres: Cluster, name: str
+) -> None:
+    examine(tmp_path, url_of(postgres, name))
+    fix(tmp_path)
+    import psycopg
+
+    with psycopg.connect(url_of(postgres, name), application_name="the core service"):
+        assert "in use by 1 session(s) (the core service)" in undo(tmp_path)[0]
+    assert undo(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("statement", "reason"),
+    [
+        ("ALTER ROLE {name} CREATEDB", "its rights"),
+        ("ALTER ROLE {name} PASSWORD 'mine'", "its password"),
+        ("ALTER ROLE {name} SET work_mem = '8MB'", "its settings"),
+        ("GRANT pg_monitor TO {name}", "its memberships"),
+        ("COMMENT ON ROLE {name} IS 'mine'", "its comment is another"),
+    ],
+)
+def test_a_role_that_was_changed_since_survives_undo(
+    tmp_path: Path, postgres: Cluster, name: str, statement: str, reason: str
+) -> None:
+    examine(tmp_path, url_of(postgres, name))
+    fix(tmp_path)
+    postgres.sql(statement.format(name=name))
+    (refused,) = undo(tmp_path)
+    assert reason in refused
+    assert there(postgres, name) == (True, False)
+
+
+def test_undo_refuses_on_another_server_than_the_one_that_was_changed(
+    tmp_path: Path, postgres: Cluster, chinese: Cluster, name: str
+) -> None:
+    examine(tmp_path, url_of(postgres, name))
+    fix(tmp_path)
+    make(chinese, name)
+    facts_of(tmp_path, url_of(chinese, name))
+    assert [r.startswith("another Postgres server answers") for r in undo(tmp_path)] == [True] * 2
+    assert there(postgres, name) == there(chinese, name) == (True, True)
+
+
+@pytest.fixture
+def bench(tmp_path: Path, postgres: Cluster, name: str) -> Bench:
+    facts = facts_of(tmp_path, url_of(postgres, name))
+    folder = tmp_path / "20260101-000000-abcd"
+    folder.mkdir()
+    return Bench(platforms.load(tmp_path, exact=True, environ={}), facts, folder)
+
+
+def address_of(bench: Bench) -> Address:
+    return bench.facts.get(Address)
+
+
+def test_a_crash_after_the_role_was_made_is_undone(
+    bench: Bench, postgres: Cluster, name: str
+) -> None:
+    action = CreateRole.for_login(address_of(bench))
+    before = action.before(bench)
+    CreateRole.undo(bench, before, None)
+    action.apply(bench, before)
+    assert action.verify(bench)
+    for _ in range(2):
+        CreateRole.undo(bench, before, None)
+        assert there(postgres, name) == (False, False)
+
+
+def test_a_crash_between_making_and_naming_a_database_is_undone(
+    bench: Bench, postgres: Cluster, name: str
+) -> None:
+    postgres.sql(f"CREATE ROLE {name}")
+    action = CreateDatabase(address_of(bench))
+    before = action.before(bench)
+    postgres.sql(f'CREATE DATABASE "{before["aside"]}" OWNER {name}')
+    for _ in range(2):
+        CreateDatabase.undo(bench, before, None)
+        assert there(postgres, before["aside"]) == (False, False)
+
+
+def test_a_crash_in_the_middle_of_undo_is_taken_up_again(
+    bench: Bench, postgres: Cluster, name: str
+) -> None:
+    postgres.sql(f"CREATE ROLE {name}")
+    action = CreateDatabase(address_of(bench))
+    before = action.before(bench)
+    action.apply(bench, before)
+    postgres.sql(f'ALTER DATABASE {name} RENAME TO "{before["aside"]}"')
+    postgres.sql("CREATE TABLE notes ()", database=before["aside"])
+    with pytest.raises(Refused, match="notes"):
+        CreateDatabase.undo(bench, before, {})
+    # What holds something has its own name again.
+    assert there(postgres, name) == (True, True)
+    postgres.sql("DROP TABLE notes", database=name)
+    CreateDatabase.undo(bench, before, {})
+    assert there(postgres, name) == (True, False)
+
+
+def test_a_database_that_somebody_else_made_meanwhile_is_not_ours_to_drop(
+    bench: Bench, postgres: Cluster, name: str
+) -> None:
+    action = CreateDatabase(address_of(bench))
+    before = action.before(bench)
+    make(postgres, name)
+    with pytest.raises(Refused, match="no mark"):
+        CreateDatabase.undo(bench, before, None)
+    with pytest.raises(NotApplied, match="by now"):
+        action.before(bench)
+    assert there(postgres, name) == (True, True)
+
+
+def test_a_grant_that_was_never_made_needs_no_undo(
+    bench: Bench, postgres: Cluster, name: str
+) -> None:
+    public_is_not_theirs(postgres, name)
+    action = GrantCreate(address_of(bench), name)
+    before = action.before(bench)
+    GrantCreate.undo(bench, before, None)
+    action.apply(bench, before)
+    postgres.sql(f"DROP DATABASE {name}")
+    GrantCreate.undo(bench, before, None)
+
+
+def test_previews_show_the_sql_and_no_secret(bench: Bench, name: str) -> None:
+    address = address_of(bench)
+    role = CreateRole.for_login(address)
+    assert role.preview() == f"CREATE ROLE \"{name}\" LOGIN PASSWORD '***'"
+    assert CreateDatabase(address).preview() == f'CREATE DATABASE "{name}" OWNER "{name}"'
+    assert GrantCreate(address).preview().startswith("GRANT USAGE, CREATE ON SCHEMA public TO")
+    assert "SCRAM" not in f"{role!r} {role.title} {role.before(bench)}"
+
+
+def test_names_and_texts_are_quoted() -> None:
+    assert identifier('a"; DROP') == '"a""; DROP"'
+    assert literal("it's") == "'it''s'"

@@ -1,0 +1,76 @@
+"""Puts a copy of the platform together with its servers: for fixtures, the demo and the benchmark."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tests.faults import Copy
+from tests.testbed import platforms
+from tests.testbed.cache import RedisServer
+from tests.testbed.platforms import UV
+from tests.testbed.ports import free_port
+from tests.testbed.postgres import Cluster
+
+_KEPT = ("LANG", "LC_", "SSL_", "PIP_", "UV_", "PYENV_ROOT")
+_numbers = itertools.count(1)
+
+
+def shell_environment() -> dict[str, str]:
+    """A plain developer's environment, with the test environment's uv on the path."""
+    kept = {k: v for k, v in os.environ.items() if k.startswith(_KEPT)}
+    path = f"{Path(UV).parent}{os.pathsep}{os.environ['PATH']}"
+    return {**kept, "PATH": path, "HOME": os.environ.get("HOME", "/"), "CI": "true"}
+
+
+def make_copy(
+    root: Path, cluster: Cluster, redis_url: str, *, environment: Path | None = None
+) -> Copy:
+    """A healthy copy of the platform: files, settings, ports, role and database.
+
+    `environment`: one to link to, in place of an own clone.
+    """
+    platforms.copy_files(root)
+    if environment is None:
+        platforms.clone_environment(root / "backend/.venv")
+    else:
+        (root / "backend/.venv").symlink_to(environment)
+    name = f"copy_{os.environ.get('PYTEST_XDIST_WORKER', 'gw0')}_{next(_numbers)}"
+    copy = Copy(
+        root=root,
+        environ=shell_environment(),
+        ports={service: free_port() for service in platforms.SERVICES},
+        cluster=cluster,
+        database=name,
+        role=f"{name}_user",
+        password="role-secret",
+        redis_url=redis_url,
+    )
+    cluster.sql(f"CREATE ROLE {copy.role} LOGIN PASSWORD '{copy.password}'")
+    cluster.sql(f"CREATE DATABASE {name} OWNER {copy.role}")
+    values = platforms.set_ports(root, copy.ports)
+    values |= {"DATABASE_URL": cluster.url(copy.role, copy.password, name), "REDIS_URL": redis_url}
+    platforms.write_settings(root, values)
+    return copy
+
+
+def drop(copy: Copy) -> None:
+    """Remove what the copy has on the server."""
+    copy.cluster.sql(f"DROP DATABASE IF EXISTS {copy.database} WITH (FORCE)")
+    copy.cluster.sql(f"DROP ROLE IF EXISTS {copy.role}")
+
+
+@contextmanager
+def running_platform(folder: Path) -> Iterator[Copy]:
+    """A copy with its own Postgres and Redis, all four services up."""
+    cluster, redis = Cluster(), RedisServer()
+    try:
+        copy = make_copy(folder / "platform", cluster, redis.url)
+        with platforms.started(copy.root, copy.ports, copy.environ):
+            yield copy
+    finally:
+        redis.stop()
+        cluster.close()

@@ -1,0 +1,53 @@
+"""Times saas-doctor against peers, in turn in one run; prints medians and their ratio."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from pathlib import Path
+
+from tests.testbed import platforms
+from tests.testbed.bed import running_platform
+from tests.testbed.timing import Argv, compare
+
+DOCTOR = [sys.executable, "-m", "saas_doctor"]
+CONSOLE = Path(sys.executable).with_name("saas-doctor")
+BARE = [sys.executable, "-m", "tests.testbed.bare_app"]
+IMPORTS = [sys.executable, "-c", "import docker, psycopg, redis, httpx"]
+
+
+def main() -> None:
+    print(f"{'saas-doctor against a peer, medians':<58} {'ours':>10}  {'peer':>10}  ratio")
+    here = {**os.environ, "PYTHONPATH": str(platforms.ROOT)}
+    # Byte code is kept, as on a developer's machine: else every run compiles all it imports.
+    here.pop("PYTHONDONTWRITEBYTECODE", None)
+    for option in ("--version", "--help"):
+        print(
+            compare(
+                f"{option} : bare Typer app with as many commands",
+                [CONSOLE, option],
+                [*BARE, option],
+                cwd=platforms.ROOT,
+                environ=here,
+            )
+        )
+    with (
+        tempfile.TemporaryDirectory(prefix="sd-bench-") as folder,
+        running_platform(Path(folder)) as copy,
+    ):
+        check: list[str | Path] = [CONSOLE, "check", "-C", copy.root]
+        python: Path | str = copy.root / "backend/.venv/bin/python"
+        peers: dict[str, tuple[Argv, Argv]] = {
+            "check --static : pip check in the same environment": (
+                [*check, "--static"],
+                [python, "-m", "pip", "check"],
+            ),
+            "check, all healthy : import docker, psycopg, redis, httpx": (check, IMPORTS),
+        }
+        for name, (ours, peer) in peers.items():
+            print(compare(name, ours, peer, cwd=copy.root, environ=copy.environ))
+
+
+if __name__ == "__main__":
+    main()
