@@ -28,7 +28,7 @@ def test_a_check_says_how_it_is_detected_fixed_and_when_it_is_silent(code: str) 
     assert document.partition("\n")[0].endswith(".")
     assert "**Detected**" in document
     assert "**Silent**" in document
-    assert ("**Fixed**" in document) == (code in rules.fixes())
+    assert code not in rules.fixes() or "**Fixed**" in document
 
 
 @pytest.mark.parametrize("code", sorted(rules.checks()))

@@ -1,8 +1,8 @@
-"""Users: sign-up, login, and who one is."""
+"""Users: sign-up, login, and who one is; and the catalogue of services."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import Depends, FastAPI, HTTPException
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
@@ -13,21 +13,34 @@ from sqlalchemy.orm import Session
 from shared.config import get_settings
 from shared.database import get_engine, get_session
 from shared.models import Base, Service, User
-from shared.schemas import Token, UserCreate, UserRead
+from shared.schemas import ServiceRead, Token, UserCreate, UserLogin, UserRead
 from shared.utils.registration import registered
 from shared.utils.security import create_token, hash_password, read_token, verify_password
 
 
 @asynccontextmanager
 async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+    # A database that is down ends the start here, with its own words.
     Base.metadata.create_all(get_engine())
     async with registered("core", get_settings().CORE_PORT):
         yield
+    get_engine().dispose()
 
 
 app = FastAPI(title="core", lifespan=lifespan)
 Db = Annotated[Session, Depends(get_session)]
 Bearer = Annotated[HTTPAuthorizationCredentials, Depends(HTTPBearer())]
+
+
+def current_user(bearer: Bearer, db: Db) -> User:
+    email = read_token(bearer.credentials)
+    user = db.scalar(select(User).where(User.email == email)) if email else None
+    if user is None:
+        raise HTTPException(401, "this token is not valid")
+    return user
+
+
+CurrentUser = Annotated[User, Depends(current_user)]
 
 
 @app.get("/")
@@ -47,7 +60,7 @@ def sign_up(new: UserCreate, db: Db) -> UserRead:
 
 
 @app.post("/api/core/login")
-def login(given: UserCreate, db: Db) -> Token:
+def login(given: UserLogin, db: Db) -> Token:
     user = db.scalar(select(User).where(User.email == given.email))
     if user is None or not verify_password(given.password, user.hashed_password):
         raise HTTPException(401, "wrong address or password")
@@ -55,14 +68,20 @@ def login(given: UserCreate, db: Db) -> Token:
 
 
 @app.get("/api/core/me")
-def me(bearer: Bearer, db: Db) -> UserRead:
-    email = read_token(bearer.credentials)
-    user = db.scalar(select(User).where(User.email == email)) if email else None
-    if user is None:
-        raise HTTPException(401, "this token is not valid")
+def me(user: CurrentUser) -> UserRead:
     return UserRead.model_validate(user)
 
 
 @app.get("/api/core/services")
-def subscribed(db: Db) -> list[dict[str, object]]:
-    return [{"name": s.name, "metadata": s.service_metadata} for s in db.scalars(select(Service))]
+def catalogue(db: Db) -> list[ServiceRead]:
+    services = db.scalars(select(Service).order_by(Service.name))
+    return [ServiceRead.model_validate(service) for service in services]
+
+
+@app.put("/api/core/services/{name}", dependencies=[Depends(current_user)])
+def describe(name: str, metadata: dict[str, Any], db: Db) -> ServiceRead:
+    service = db.scalar(select(Service).where(Service.name == name)) or Service(name=name)
+    service.service_metadata = metadata
+    db.add(service)
+    db.commit()
+    return ServiceRead.model_validate(service)

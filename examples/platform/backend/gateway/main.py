@@ -8,17 +8,28 @@ from fastapi import FastAPI, Request, Response
 from fastapi.middleware.cors import CORSMiddleware
 from fastapi.responses import JSONResponse
 
-from gateway.table import RegistryDown, addresses
+from gateway.table import RegistryDown, Table
 from shared.config import get_settings
 
+METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 # What belongs to one connection is not passed on.
-HOP_BY_HOP = {"connection", "content-length", "host", "keep-alive", "transfer-encoding", "upgrade"}
+HOP_BY_HOP = {
+    "connection",
+    "content-length",
+    "keep-alive",
+    "proxy-authenticate",
+    "proxy-authorization",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+}
 
 
 @asynccontextmanager
 async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-    async with httpx.AsyncClient(trust_env=False, timeout=30) as client:
-        app.state.client = client
+    async with httpx.AsyncClient(trust_env=False, timeout=30) as client, Table(client) as table:
+        app.state.client, app.state.table = client, table
         yield
 
 
@@ -37,29 +48,33 @@ def root() -> dict[str, str]:
     return {"service": "gateway", "status": "ok"}
 
 
-@app.api_route("/api/{service}/{path:path}", methods=["GET", "POST", "PUT", "PATCH", "DELETE"])
-async def forward(service: str, path: str, request: Request) -> Response:
+@app.api_route("/api/{service}/{path:path}", methods=METHODS, include_in_schema=False)
+async def forward(service: str, request: Request) -> Response:
     client: httpx.AsyncClient = request.app.state.client
+    table: Table = request.app.state.table
     try:
-        table = await addresses(client)
+        address = await table.address(service)
     except RegistryDown as error:
         return _problem(503, f"the registry does not answer: {error}")
-    if service == "registry":
-        table["registry"] = get_settings().REGISTRY_URL
-    if service not in table:
+    if address is None:
         return _problem(404, f"no service is called {service}")
+    # The path as it came: decoded, a %3F in it would begin the query.
+    path, query = request.scope["raw_path"].decode("ascii"), request.url.query
     try:
         answer = await client.request(
             request.method,
-            f"{table[service].rstrip('/')}/api/{service}/{path}",
-            params=request.query_params,
+            address.rstrip("/") + path + (f"?{query}" if query else ""),
             content=await request.body(),
             headers=[(k, v) for k, v in request.headers.items() if k not in HOP_BY_HOP],
         )
-    except httpx.HTTPError as error:
-        return _problem(502, f"{service} does not answer at {table[service]}: {error!r}")
-    headers = {k: v for k, v in answer.headers.items() if k not in HOP_BY_HOP | {"content-encoding"}}
-    return Response(answer.content, answer.status_code, headers)
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        return _problem(502, f"{service} does not answer at {address}: {error!r}")
+    response = Response(answer.content, answer.status_code)
+    for key, value in answer.headers.multi_items():
+        # httpx has undone the encoding.
+        if key not in HOP_BY_HOP | {"content-encoding"}:
+            response.headers.append(key, value)
+    return response
 
 
 def _problem(status: int, detail: str) -> JSONResponse:

@@ -2,6 +2,8 @@
 
 import json
 import logging
+import time
+from typing import Self
 
 import httpx
 import redis.asyncio as redis
@@ -10,49 +12,76 @@ from shared.config import get_settings
 
 logger = logging.getLogger(__name__)
 
-# Short, so that a service that died is not routed to for long.
+# Seconds. Short, so that a service that died is not routed to for long.
 TTL = 2
-KEY = "gateway:services"
+# Seconds without the cache once it failed, so that not every request waits for it.
+PAUSE = 5
 
 
 class RegistryDown(Exception):
     """Neither the cache nor the registry tells where the services are."""
 
 
-async def addresses(client: httpx.AsyncClient) -> dict[str, str]:
-    """The services' addresses by their names."""
-    settings = get_settings()
-    cache = _cache(settings.REDIS_URL)
-    if cache and (kept := await _kept(cache)):
-        return kept
-    try:
-        response = await client.get(f"{settings.REGISTRY_URL.rstrip('/')}/api/registry/services")
-        response.raise_for_status()
-    except httpx.HTTPError as error:
-        raise RegistryDown(f"{settings.REGISTRY_URL}: {error!r}") from error
-    found = {service["name"]: service["url"] for service in response.json()}
-    if cache:
-        await _keep(cache, found)
-    return found
+class Table:
+    """The services' addresses."""
 
+    def __init__(self, client: httpx.AsyncClient) -> None:
+        settings = get_settings()
+        self._client = client
+        self._url = f"{settings.REGISTRY_URL.rstrip('/')}/api/registry/services"
+        # Platforms that share a Redis don't share their services.
+        self._key = f"gateway:services:{self._url}"
+        self._cache: redis.Redis | None = None
+        if settings.REDIS_URL:
+            self._cache = redis.from_url(
+                settings.REDIS_URL, socket_timeout=0.5, socket_connect_timeout=0.5
+            )
+        self._paused_until = 0.0
 
-def _cache(url: str | None) -> "redis.Redis | None":
-    return redis.from_url(url, socket_timeout=0.5, socket_connect_timeout=0.5) if url else None
+    async def __aenter__(self) -> Self:
+        return self
 
+    async def __aexit__(self, *_: object) -> None:
+        if self._cache:
+            await self._cache.aclose()
 
-async def _kept(cache: "redis.Redis") -> dict[str, str] | None:
-    try:
-        text = await cache.get(KEY)
-    except redis.RedisError as error:
-        logger.warning("no cache: %s", error)
-        return None
-    return json.loads(text) if text else None
+    async def address(self, service: str) -> str | None:
+        """Where a service is, or None for one that is not registered."""
+        if found := (await self._kept()).get(service):
+            return found
+        # Not in the cache may mean: registered a moment ago.
+        return (await self._asked()).get(service)
 
+    async def _asked(self) -> dict[str, str]:
+        try:
+            response = await self._client.get(self._url, timeout=5)
+            response.raise_for_status()
+            table = {service["name"]: service["url"] for service in response.json()}
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            raise RegistryDown(f"{self._url}: {error!r}") from error
+        except (ValueError, TypeError, KeyError) as error:
+            raise RegistryDown(f"{self._url} answers, but with no list of services") from error
+        await self._keep(table)
+        return table
 
-async def _keep(cache: "redis.Redis", table: dict[str, str]) -> None:
-    try:
-        await cache.set(KEY, json.dumps(table), ex=TTL)
-    except redis.RedisError as error:
-        logger.warning("no cache: %s", error)
-    finally:
-        await cache.aclose()
+    async def _kept(self) -> dict[str, str]:
+        if self._cache is None or time.monotonic() < self._paused_until:
+            return {}
+        try:
+            text = await self._cache.get(self._key)
+        except redis.RedisError as error:
+            self._pause(error)
+            return {}
+        return json.loads(text) if text else {}
+
+    async def _keep(self, table: dict[str, str]) -> None:
+        if self._cache is None or time.monotonic() < self._paused_until:
+            return
+        try:
+            await self._cache.set(self._key, json.dumps(table), ex=TTL)
+        except redis.RedisError as error:
+            self._pause(error)
+
+    def _pause(self, error: redis.RedisError) -> None:
+        self._paused_until = time.monotonic() + PAUSE
+        logger.warning("no cache for %s s: %s", PAUSE, error)

@@ -2,45 +2,55 @@
 
 import time
 
-from fastapi import FastAPI, HTTPException, Response
+from fastapi import FastAPI, HTTPException
 
 from shared.config import get_settings
 from shared.schemas import ServiceInfo, ServiceRegister
 
 app = FastAPI(title="registry")
 
+# Every endpoint is a coroutine and none awaits, so that they change this one after the other.
 _services: dict[str, tuple[ServiceRegister, float]] = {}
 
 
 @app.get("/")
-def root() -> dict[str, str]:
+async def root() -> dict[str, str]:
     return {"service": "registry", "status": "ok"}
 
 
 @app.post("/api/registry/services", status_code=201)
-def register(service: ServiceRegister) -> ServiceInfo:
+async def register(service: ServiceRegister) -> ServiceInfo:
+    return _seen(service)
+
+
+@app.post("/api/registry/services/{name}/heartbeat")
+async def heartbeat(name: str) -> ServiceInfo:
+    _forget_the_silent()
+    if name not in _services:
+        raise HTTPException(404, f"{name} is not registered")
+    return _seen(_services[name][0])
+
+
+@app.delete("/api/registry/services/{name}", status_code=204)
+async def deregister(name: str) -> None:
+    _services.pop(name, None)
+
+
+@app.get("/api/registry/services")
+async def services() -> list[ServiceInfo]:
+    """Those that gave a sign of life of late."""
+    _forget_the_silent()
+    now = time.monotonic()
+    return [ServiceInfo(**s.model_dump(), age=now - seen) for s, seen in _services.values()]
+
+
+def _seen(service: ServiceRegister) -> ServiceInfo:
     _services[service.name] = (service, time.monotonic())
     return ServiceInfo(**service.model_dump(), age=0.0)
 
 
-@app.post("/api/registry/services/{name}/heartbeat")
-def heartbeat(name: str) -> ServiceInfo:
-    if name not in _services:
-        raise HTTPException(404, f"{name} is not registered")
-    return register(_services[name][0])
-
-
-@app.delete("/api/registry/services/{name}", status_code=204)
-def deregister(name: str) -> Response:
-    _services.pop(name, None)
-    return Response(status_code=204)
-
-
-@app.get("/api/registry/services")
-def services() -> list[ServiceInfo]:
-    """Those that gave a sign of life of late; the silent ones are forgotten."""
-    now = time.monotonic()
+def _forget_the_silent() -> None:
+    oldest = time.monotonic() - get_settings().SERVICE_EXPIRY
     for name, (_, seen) in list(_services.items()):
-        if now - seen > get_settings().SERVICE_EXPIRY:
+        if seen < oldest:
             del _services[name]
-    return [ServiceInfo(**s.model_dump(), age=now - seen) for s, seen in _services.values()]

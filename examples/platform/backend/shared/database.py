@@ -11,9 +11,14 @@ from shared.config import get_settings
 
 @lru_cache
 def get_engine() -> Engine:
-    # Small on purpose: every process of every service has a pool of its own.
     return create_engine(
-        get_settings().DATABASE_URL, pool_size=5, max_overflow=2, pool_pre_ping=True
+        get_settings().DATABASE_URL,
+        # Small on purpose: every process of every service has a pool of its own.
+        pool_size=5,
+        max_overflow=2,
+        pool_pre_ping=True,
+        # Without a limit, a port that accepts and stays silent is waited for for ever.
+        connect_args={"connect_timeout": 5},
     )
 
 

@@ -4,7 +4,7 @@ from shared.models.base import Base
 
 
 class Service(Base):
-    """A service that users have subscribed to."""
+    """A service of the catalogue, with what is told of it."""
 
     __tablename__ = "services"
 

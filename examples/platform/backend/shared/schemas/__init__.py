@@ -1,6 +1,14 @@
 """What goes over the wire."""
 
-from shared.schemas.service import ServiceInfo, ServiceRegister
-from shared.schemas.user import Token, UserCreate, UserRead
+from shared.schemas.service import ServiceInfo, ServiceRead, ServiceRegister
+from shared.schemas.user import Token, UserCreate, UserLogin, UserRead
 
-__all__ = ["ServiceInfo", "ServiceRegister", "Token", "UserCreate", "UserRead"]
+__all__ = [
+    "ServiceInfo",
+    "ServiceRead",
+    "ServiceRegister",
+    "Token",
+    "UserCreate",
+    "UserLogin",
+    "UserRead",
+]

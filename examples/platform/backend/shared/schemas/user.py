@@ -1,9 +1,27 @@
-from pydantic import BaseModel, ConfigDict, EmailStr, Field
+from typing import Annotated
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, EmailStr, Field
 
 
-class UserCreate(BaseModel):
+def _fits_bcrypt(password: str) -> str:
+    """bcrypt takes 72 bytes, not characters, and no NUL."""
+    if len(password.encode()) > 72:
+        raise ValueError("a password has at most 72 bytes")
+    if "\0" in password:
+        raise ValueError("a password has no NUL character")
+    return password
+
+
+Password = Annotated[str, AfterValidator(_fits_bcrypt)]
+
+
+class UserLogin(BaseModel):
     email: EmailStr
-    password: str = Field(min_length=6, max_length=72)
+    password: Password
+
+
+class UserCreate(UserLogin):
+    password: Annotated[Password, Field(min_length=8)]
 
 
 class UserRead(BaseModel):

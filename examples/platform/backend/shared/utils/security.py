@@ -1,11 +1,15 @@
 """Passwords and tokens."""
 
-from datetime import datetime, timedelta, timezone
+import logging
+from datetime import UTC, datetime, timedelta
 
 from jose import JWTError, jwt
 from passlib.context import CryptContext
 
 from shared.config import get_settings
+
+# passlib looks for a version number that bcrypt 4.1 no longer has, and tells so without need.
+logging.getLogger("passlib.handlers.bcrypt").setLevel(logging.ERROR)
 
 _passwords = CryptContext(schemes=["bcrypt"])
 _ALGORITHM = "HS256"
@@ -20,7 +24,7 @@ def verify_password(password: str, hashed: str) -> bool:
 
 
 def create_token(subject: str) -> str:
-    expires = datetime.now(timezone.utc) + timedelta(hours=1)
+    expires = datetime.now(UTC) + timedelta(hours=1)
     return jwt.encode(
         {"sub": subject, "exp": expires}, get_settings().SECRET_KEY, algorithm=_ALGORITHM
     )
