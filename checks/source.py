@@ -101,16 +101,24 @@ def _names_lost(
     homes = {
         n: [m for m in source.modules if m.path.parent == folder and n in m.defined] for n in names
     }
-    lines = [
-        f"from {dotted}.{h[0].path.stem} import {n}\n" for n, h in homes.items() if len(h) == 1
-    ]
-    content = "".join(lines).encode() if len(lines) == len(names) else None
-    if content:
-        exported = ", ".join(f'"{name}"' for name in names)
-        content += f"\n__all__ = [{exported}]\n".encode()
+    content = (
+        _exports(dotted, {n: h[0].path.stem for n, h in homes.items()})
+        if all(len(h) == 1 for h in homes.values())
+        else None
+    )
     module, node, _ = asked[0]
     why = f"{module.place(node)} imports {', '.join(names)} from it"
     return _marker(folder, dotted, Severity.ERROR, why, content)
+
+
+def _exports(dotted: str, homes: dict[str, str]) -> bytes:
+    """The text of an `__init__.py` that hands on names; `homes` is the module of each."""
+    lines = []
+    for module in sorted(set(homes.values())):
+        names = [name for name, home in homes.items() if home == module]
+        lines.append(f"from {dotted}.{module} import {', '.join(names)}")
+    exported = "".join(f'    "{name}",\n' for name in homes)
+    return ("\n".join(lines) + f"\n\n__all__ = [\n{exported}]\n").encode()
 
 
 def _marker(

@@ -39,6 +39,7 @@ def install_wanted_version(
     yield _install(platform, interpreter)
 
 
+BCRYPT = ">=4.0.1,<5"
 PYDANTIC = ">=2.9,<3"
 EMAIL_VALIDATOR = ">=2.1,<3"
 
@@ -47,17 +48,11 @@ def _require(requirements: Requirements, name: str, versions: str) -> Iterator[E
     """Ask for these versions, unless a version that fits is asked for already."""
     line = requirements.find(name)
     wanted = SpecifierSet(versions)
-    # Fitting: what the line allows begins inside the range (">=2.9,<3" or "==2.14.3").
-    bounds = (
-        [
-            Version(s.version.rstrip(".*"))
-            for s in line.requirement.specifier
-            if s.operator in (">=", "==", "~=")
-        ]
-        if line
-        else []
-    )
-    if not bounds or not all(wanted.contains(bound) for bound in bounds):
+    # Fitting: an upper bound is there, and what the line allows begins inside the range.
+    asked = line.requirement.specifier if line else SpecifierSet()
+    begins = [Version(s.version.rstrip(".*")) for s in asked if s.operator in (">=", "==", "~=")]
+    above = Version(versions.rpartition("<")[2])
+    if not begins or not all(map(wanted.contains, begins)) or asked.contains(above):
         yield requirements.pin(name, versions)
 
 
@@ -93,5 +88,5 @@ def pin_bcrypt(
     _: Finding, platform: Platform, interpreter: Interpreter, requirements: Requirements
 ) -> Iterator[Action]:
     """Pin bcrypt below 5 and install it."""
-    yield requirements.pin("bcrypt", ">=4.0.1,<5")
-    yield _install(platform, interpreter, "bcrypt>=4.0.1,<5")
+    yield from _require(requirements, "bcrypt", BCRYPT)
+    yield _install(platform, interpreter, f"bcrypt{BCRYPT}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -156,6 +157,8 @@ def parse_dotenv(path: Path, name: str, data: bytes, text: str) -> Dotenv:
     from dotenv import dotenv_values
     from dotenv.parser import parse_stream
 
+    # It would print its warnings; the lines it can't read are told by a check.
+    logging.getLogger("dotenv.main").disabled = True
     values = dotenv_values(stream=io.StringIO(text, newline=""), interpolate=True)
     settings: list[Setting] = []
     bad: list[tuple[Place, str]] = []

@@ -29,7 +29,10 @@ def render(report: Report, console: Console, *, verbose: bool = False) -> None:
         for result in report.results:
             if result.status in (Status.OK, Status.SKIPPED):
                 why = f" ({result.reason})" if result.reason else ""
-                _line(console, result.status.value, f"{result.code} {result.title}{why}", indent=0)
+                no = "not so: " if result.status is Status.OK else ""
+                _line(
+                    console, result.status.value, f"{result.code} {no}{result.title}{why}", indent=0
+                )
     console.print(Text(summary(report), style="bold"), soft_wrap=True)
     if any(f.fix for f in report.findings):
         console.print(Text("Mend what can be mended: saas-doctor fix"), soft_wrap=True)

@@ -14,8 +14,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 _worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw") or 0)
-# Each worker has a range of its own, below the ports that the system hands out by itself.
-_ports = itertools.cycle(range(15000 + 2500 * (_worker % 6), 15000 + 2500 * (_worker % 6) + 2400))
+# Each worker has a range of its own, below the ports that the system hands out by itself; each
+# process begins elsewhere in it, so that two runs side by side do not meet.
+_first = 15000 + 2500 * (_worker % 6)
+_begin = os.getpid() * 37 % 2400
+_ports = itertools.cycle([_first + (_begin + n) % 2400 for n in range(2400)])
 
 
 def free_port() -> int:
