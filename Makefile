@@ -1,39 +1,46 @@
-# make test and make demo set up all that they need; both can be repeated.
-PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3.10 python3; do \
-	command -v $$p >/dev/null && $$p -c 'import sys; sys.exit(sys.version_info < (3, 10))' 2>/dev/null \
-	&& echo $$p && break; done)
+# `make test` on a fresh clone sets up everything that it needs. All of these can be run again.
+
+.PHONY: setup system test lint demo bench docs clean
+.DEFAULT_GOAL := test
+
 BIN := .venv/bin
 
-.PHONY: setup system test demo bench lint docs clean
+# The first Python that can make an environment for the tool itself.
+FIND_PYTHON = for python in $(PYTHON) python3 python3.13 python3.12 python3.11 python3.10; do \
+	"$$python" -c 'import ensurepip, sys; sys.exit(sys.version_info < (3, 10))' 2>/dev/null \
+	&& { echo "$$python"; exit; }; done; \
+	echo "Python 3.10 or newer with venv is needed (Debian: python3-venv)" >&2; exit 1
 
-setup: .venv/.ready
+setup: .venv/.stamp
 
-.venv/.ready: pyproject.toml
-	@test -n "$(PYTHON)" || { echo "Python 3.10 or newer is missing"; exit 1; }
-	test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install -q --disable-pip-version-check "uv>=0.5"
-	$(BIN)/uv pip install -q --python $(BIN)/python -e . --group dev
+.venv/.stamp: pyproject.toml
+	@$(BIN)/python -c '' 2>/dev/null || { python=$$($(FIND_PYTHON)) && "$$python" -m venv --clear .venv; }
+	@# Dependency groups came with pip 25.1; the one that a new environment holds may be older.
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet --editable . --group dev
 	@touch $@
 
 system: setup
-	@$(BIN)/python -m tests.testbed.system
+	@$(BIN)/python tests/testbed/system.py
 
-test: system
+test: setup system
+	@$(BIN)/python -m tests.testbed.platforms
 	$(BIN)/python -m pytest -n 2 --dist loadgroup $(PYTEST_ARGS)
 
-demo: system
+lint: setup
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+
+demo: setup system
 	@$(BIN)/python -m tests.testbed.demo
 
-bench: system
+bench: setup system
 	@$(BIN)/python -m tests.testbed.bench
-
-lint: setup
-	$(BIN)/ruff check .
-	$(BIN)/ruff format --check .
-	$(BIN)/mypy
 
 docs: setup
 	$(BIN)/python docs/generate.py
 
 clean:
-	rm -rf .venv .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis dist build
+	find saas_doctor checks fixes tests examples -name __pycache__ -prune -exec rm -rf {} +

@@ -44,7 +44,7 @@ def redis_unusable(cache: Cache, platform: Platform) -> Iterator[Finding]:
     **Detected** by PING and INFO at REDIS_URL (the shell's value before the one in `.env`), with a
     bound of one second each; nothing is written. A refused login, a full server and a read-only
     replica are told apart.
-    **Fixed** by hand: the next step says how to start it, or what to correct.
+    **To mend**, see the next step: how to start it, or what to correct.
     **Silent** without REDIS_URL. A warning where the platform can do without Redis (`optional` in
     saas-doctor.toml, which is the default): it is then slower, and works.
     """

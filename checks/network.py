@@ -270,7 +270,7 @@ def _severity(scope: Scope, clients: Clients) -> Severity:
 
 @check(
     "NET403",
-    needs=("PY103",),
+    needs=("PY101",),
     symptoms=(
         r"Using SOCKS proxy, but the 'socksio' package is not installed",
         r"Missing dependencies for SOCKS support",

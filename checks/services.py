@@ -34,7 +34,7 @@ def service_not_running(ports: Ports, starts: Starts) -> Iterator[Finding]:
     """A service of the platform is not running.
 
     **Detected** by its port: nothing listens there.
-    **Fixed** by starting it; the next step is the command, with the platform's own interpreter.
+    **To mend**, start it: the next step is the command, with the platform's own interpreter.
     **Silent** about a service whose port another program holds: that is NET401. Any HTTP answer, a
     404 too, counts as running.
     """
@@ -65,7 +65,7 @@ def service_answers_badly(ports: Ports, answers: Answers, starts: Starts) -> Ite
 
     **Detected** by a GET of the health path (`health` of the service in saas-doctor.toml, else
     `/`), by no proxy, within 3 seconds.
-    **Fixed** by hand: the service's log tells why (`logs/`).
+    **To mend**, read the service's log (`logs/`).
     **Silent** about 404 and every other answer below 500, and about another program on the port,
     which is NET401.
     """
@@ -112,7 +112,7 @@ def service_not_registered(
 
     **Detected** by the registry's own list (`/api/registry/services`), for services whose own code
     registers them.
-    **Fixed** by hand: REGISTRY_URL as that service sees it, then a restart of the service.
+    **To mend**, correct REGISTRY_URL as that service sees it, and start the service again.
     **Silent** when the registry is not running (SVC701), in the first 10 seconds of a service, and
     about the registry and the gateway themselves.
     """

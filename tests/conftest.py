@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import shutil
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.faults import Copy
-from tests.testbed import bed, engine, platforms
+from tests.testbed import bed, engine, platforms, require
 from tests.testbed.cache import RedisServer
 from tests.testbed.postgres import Cluster, binaries
 
@@ -23,14 +24,6 @@ def clean_environment() -> None:
     for name in list(os.environ):
         if any(part in name.upper() for part in _FOREIGN) or name.startswith("PG"):
             del os.environ[name]
-
-
-def require(there: object, what: str) -> None:
-    """Real parts may be missing on a developer's machine; in CI a missing one is a failure."""
-    if not there:
-        if os.environ.get("CI"):
-            pytest.fail(f"{what} is missing (`make system` installs it)")
-        pytest.skip(f"{what} is not installed")
 
 
 @pytest.fixture(scope="session")
@@ -51,10 +44,21 @@ def redis_server() -> Iterator[RedisServer]:
 
 @pytest.fixture(scope="session")
 def docker_engine() -> Iterator[str]:
-    """The DOCKER_HOST of a real engine; its tests belong to the xdist group `docker`."""
-    require(shutil.which("dockerd") and os.geteuid() == 0, "dockerd (as root)")
+    """The DOCKER_HOST of a real engine, shared by all workers.
+
+    What a test makes there carries `engine.LABEL`. Its tests belong to the xdist group `docker`.
+    """
+    require(engine.obtainable(), "a Docker engine (or dockerd, busybox and the rights to run them)")
     with engine.engine() as host:
         yield host
+
+
+@pytest.fixture
+def open_folder() -> Iterator[Path]:
+    """A temporary folder that every user may enter, unlike pytest's own; for `as_user`."""
+    with tempfile.TemporaryDirectory(prefix="sd-open-", dir="/tmp") as name:
+        Path(name).chmod(0o755)
+        yield Path(name)
 
 
 @pytest.fixture(scope="session")

@@ -123,7 +123,8 @@ def masked(command: Sequence[str]) -> str:
         MASK if _SECRET_OPTION.match(before) and not word.startswith("-") else word
         for before, word in zip(["", *command], command, strict=False)
     ]
-    return redact(" ".join(words))
+    # Servers that write their own title (redis, postgres) pad it with blanks.
+    return redact(" ".join(" ".join(words).split()))
 
 
 @dataclass(frozen=True)

@@ -106,7 +106,8 @@ def load_settings(copy: Copy) -> None:
     append(ENV, "http_proxy=http://127.0.0.1:9\nno_proxy=localhost\n")(copy)
 
 
-PORT, PROXY = "port", "proxy"
+# The ports and the variables of these stand in the settings file, as other faults do.
+ENVIRONMENT = "env"
 
 ENTRIES = [
     Fault("NET401", "another program", foreign, fixed=False),
@@ -122,14 +123,14 @@ ENTRIES = [
         "core on the registry's port",
         core_on_the_registry,
         works=registry_port_is_free,
-        group=PORT,
+        group=ENVIRONMENT,
     ),
     Fault(
         "NET401",
         "core suspended",
         suspended,
         works=core_port_is_free,
-        group=PORT,
+        group=ENVIRONMENT,
     ),
     Healthy("NET401", "everything runs", everything_runs),
     Healthy("NET401", "another program on the other IP version", other_ip_version),
@@ -159,14 +160,14 @@ ENTRIES = [
         "in the settings file",
         append(ENV, "HTTP_PROXY=http://127.0.0.1:9\n"),
         works=calls_go_directly,
-        group=PROXY,
+        group=ENVIRONMENT,
     ),
     Fault(
         "NET402",
         "in the settings file that the code loads",
         load_settings,
         works=calls_go_directly,
-        group=PROXY,
+        group=ENVIRONMENT,
     ),
     Healthy(
         "NET402",
@@ -194,7 +195,7 @@ ENTRIES = [
         "SOCKS in the settings file",
         append(ENV, "HTTPS_PROXY=socks5://127.0.0.1:9\n"),
         works=clients_can_be_made,
-        group=PROXY,
+        group=ENVIRONMENT,
     ),
     Fault(
         "NET403",

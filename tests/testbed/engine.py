@@ -1,56 +1,106 @@
-"""A Docker engine: one that answers already, else one of our own, and a tiny image."""
+"""A Docker engine: one that answers already, else one of our own, and a tiny image.
+
+All workers and test runs of a machine share one: two engines would give out the same addresses on
+the same bridge. Who uses it is written down, and the last one to leave cleans up and ends it.
+"""
 
 from __future__ import annotations
 
 import io
 import os
 import shutil
+import signal
 import subprocess
 import tarfile
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import docker
+import psutil
+from filelock import FileLock
 
 IMAGE = "saas-doctor-test/busybox:1"
 LABEL = "saas-doctor-test"
+# Short, since a socket's path may have no more than 107 characters.
+FOLDER = Path(f"/tmp/saas-doctor-test-docker-{os.geteuid()}")
+OURS = f"unix://{FOLDER}/docker.sock"
+_LOCK = FileLock(f"{FOLDER}.lock")
+_GIVEN = os.environ.get("DOCKER_HOST", "")  # read before the tests clean the environment
 
 
 @contextmanager
 def engine() -> Iterator[str]:
-    """The DOCKER_HOST of an engine that answers; ours is ended by its pid."""
-    host = os.environ.get("DOCKER_HOST", "unix:///var/run/docker.sock")
-    if _answers(host):
-        with _cleaned(host):
-            yield host
-        return
+    """The DOCKER_HOST of an engine that answers."""
+    me = FOLDER / "users" / str(os.getpid())
+    with _LOCK:
+        me.parent.mkdir(parents=True, exist_ok=True)
+        me.touch()
+        host = next((h for h in _local_hosts() if _answers(h)), None) or _start()
+        client = docker.DockerClient(base_url=host)
+        _make_image(client)
+    try:
+        yield host
+    finally:
+        with _LOCK:
+            me.unlink(missing_ok=True)
+            if not any(psutil.pid_exists(int(user.name)) for user in me.parent.iterdir()):
+                _remove_what_tests_made(client)
+                _end()
+        client.close()
+
+
+def obtainable() -> bool:
+    """Whether `engine()` has what it needs."""
+    if not Path("/bin/busybox").exists():
+        return False
+    if any(_answers(host) for host in _local_hosts()):
+        return True
+    return os.geteuid() == 0 and shutil.which("dockerd") is not None
+
+
+def _local_hosts() -> list[str]:
+    """Tests reach published ports by 127.0.0.1, so an engine elsewhere is of no use."""
+    given = [_GIVEN] if _GIVEN.startswith("unix://") else []
+    return [*given, "unix:///var/run/docker.sock", OURS]
+
+
+def _start() -> str:
     assert os.geteuid() == 0, "no Docker engine answers, and only root can start one"
     assert shutil.which("dockerd"), "dockerd is not installed"
-    folder = Path(tempfile.mkdtemp(prefix="sd-docker-", dir="/tmp"))
-    host = f"unix://{folder}/docker.sock"
-    with (folder / "log").open("wb") as log:
+    (FOLDER / "pid").unlink(missing_ok=True)  # of one that was killed
+    log = FOLDER / "log"
+    with log.open("wb") as output:
         process = subprocess.Popen(
             [
-                "dockerd", "--host", host, "--data-root", f"{folder}/data",
-                "--exec-root", f"{folder}/exec", "--pidfile", f"{folder}/pid",
+                "dockerd", "--host", OURS, "--data-root", f"{FOLDER}/data",
+                "--exec-root", f"{FOLDER}/exec", "--pidfile", f"{FOLDER}/pid",
             ],
-            stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+            stdin=subprocess.DEVNULL, stdout=output, stderr=output,
+            start_new_session=True,  # it outlives the worker that started it
         )  # fmt: skip
-    try:
-        deadline = time.monotonic() + 60
-        while not _answers(host):
-            assert process.poll() is None, (folder / "log").read_text()[-2000:]
-            assert time.monotonic() < deadline, (folder / "log").read_text()[-2000:]
-            time.sleep(0.2)
-        with _cleaned(host):
-            yield host
-    finally:
-        process.terminate()
-        process.wait(30)
-        shutil.rmtree(folder, ignore_errors=True)
+    deadline = time.monotonic() + 60
+    while not _answers(OURS):
+        assert process.poll() is None, log.read_text()[-2000:]
+        assert time.monotonic() < deadline, log.read_text()[-2000:]
+        time.sleep(0.2)
+    return OURS
+
+
+def _end() -> None:
+    """End the engine that we, or another worker, started."""
+    pidfile = FOLDER / "pid"
+    if pidfile.exists():
+        pid = int(pidfile.read_text())
+        try:
+            process = psutil.Process(pid)
+            if process.name() == "dockerd":
+                process.send_signal(signal.SIGTERM)
+                process.wait(30)
+        except psutil.NoSuchProcess:
+            pass
+    shutil.rmtree(FOLDER, ignore_errors=True)
 
 
 def _answers(host: str) -> bool:
@@ -66,17 +116,15 @@ def _answers(host: str) -> bool:
         client.close()
 
 
-@contextmanager
-def _cleaned(host: str) -> Iterator[None]:
-    """The engine with our image; the containers that tests made are removed, no others."""
-    client = docker.DockerClient(base_url=host)
-    _make_image(client)
-    try:
-        yield
-    finally:
-        for container in client.containers.list(all=True, filters={"label": LABEL}):
-            container.remove(force=True)
-        client.close()
+def _remove_what_tests_made(client: docker.DockerClient) -> None:
+    """By its label, and nothing else."""
+    mine: dict[str, str | list[str] | bool] = {"label": LABEL}
+    for container in client.containers.list(all=True, filters=mine):
+        container.remove(force=True, v=True)
+    for network in client.networks.list(filters=mine):
+        network.remove()
+    for volume in client.volumes.list(filters=mine):
+        volume.remove(force=True)
 
 
 def _make_image(client: docker.DockerClient) -> None:

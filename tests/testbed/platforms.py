@@ -15,6 +15,7 @@ from pathlib import Path
 from filelock import FileLock
 
 from tests.testbed.ports import wait_for_port
+from tests.testbed.pythons import pythons
 
 ROOT = Path(__file__).resolve().parents[2]
 PLATFORM = ROOT / "examples/platform"
@@ -32,21 +33,38 @@ def template_environment() -> Path:
     """One environment with the platform's requirements, made once a machine."""
     requirements = PLATFORM / "backend/requirements-dev.txt"
     text = requirements.read_bytes() + (PLATFORM / "backend/requirements.txt").read_bytes()
-    key = hashlib.sha256(text + sys.version.encode()).hexdigest()[:12]
-    environment = CACHE / f"environment-{key}"
+    python = _platform_python()
+    key = hashlib.sha256(text + python.encode() + sys.version.encode()).hexdigest()[:12]
+    environment = CACHE / f"platform-{key}"
     CACHE.mkdir(parents=True, exist_ok=True)
     with FileLock(CACHE / "lock"):
         if not environment.exists():
             partial = CACHE / f"partial-{key}"
             shutil.rmtree(partial, ignore_errors=True)
-            base = getattr(sys, "_base_executable", sys.executable)
-            _run(UV, "venv", "-q", "--seed", "-p", base, str(partial))
-            python = str(partial / "bin/python")
-            _run(UV, "pip", "install", "-q", "-p", python, "-r", str(requirements))
+            _run(UV, "venv", "-q", "--seed", "-p", python, str(partial))
+            inside = str(partial / "bin/python")
+            _run(UV, "pip", "install", "-q", "-p", inside, "-r", str(requirements))
             # Compiled once here, and not again in every copy.
-            _run(python, "-m", "compileall", "-q", "-j", "2", str(partial / "lib"))
+            _run(inside, "-m", "compileall", "-q", "-j", "2", str(partial / "lib"))
+            _name_new_place(partial, partial, environment)
             partial.rename(environment)
     return environment
+
+
+def _platform_python() -> str:
+    """The tool runs on Python 3.10 too, the platform does not."""
+    base = str(getattr(sys, "_base_executable", sys.executable))
+    if sys.version_info >= (3, 11):
+        return base
+    return next((pythons()[v] for v in ("3.13", "3.12", "3.11") if v in pythons()), base)
+
+
+def _name_new_place(environment: Path, old: Path, new: Path) -> None:
+    """Console scripts and activate scripts name the environment's own place."""
+    for script in (environment / "bin").iterdir():
+        if not script.is_symlink():
+            text = script.read_bytes()
+            script.write_bytes(text.replace(os.fsencode(old), os.fsencode(new)))
 
 
 def _run(*argv: str) -> None:
@@ -59,18 +77,20 @@ def _run(*argv: str) -> None:
 def clone_environment(destination: Path) -> None:
     """A clone by hard links: installers replace files and don't rewrite them.
 
-    What names its own place (console scripts, pyvenv.cfg) is copied and rewritten.
+    What names its own place (console scripts), or what a test may edit in place (pyvenv.cfg, the
+    packages' metadata), is a real copy: writing to a link would change every other clone.
     """
     template = template_environment()
-    shutil.copytree(template, destination, symlinks=True, copy_function=os.link)
-    for script in (destination / "bin").iterdir():
-        if script.is_symlink():
-            continue
-        text = script.read_bytes()
-        mode = script.stat().st_mode
-        script.unlink()  # a link into the template, which must not be written to
-        script.write_bytes(text.replace(os.fsencode(template), os.fsencode(destination)))
-        script.chmod(mode)
+
+    def link_or_copy(source: str, target: str) -> None:
+        folder, name = os.path.split(source)
+        if folder.endswith((".dist-info", os.sep + "bin")) or name.endswith((".cfg", ".pth")):
+            shutil.copy2(source, target)
+        else:
+            os.link(source, target)
+
+    shutil.copytree(template, destination, symlinks=True, copy_function=link_or_copy)
+    _name_new_place(destination, template, destination)
 
 
 def copy_files(destination: Path) -> None:
@@ -138,3 +158,8 @@ def get(url: str) -> str:
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     with opener.open(url, timeout=5) as answer:
         return str(answer.read().decode())
+
+
+if __name__ == "__main__":
+    # Before the tests: it can take longer than one test may.
+    template_environment()

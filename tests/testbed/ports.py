@@ -2,30 +2,37 @@
 
 from __future__ import annotations
 
-import itertools
 import os
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-_worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw") or 0)
-# Each worker has a range of its own, below the ports that the system hands out by itself; each
-# process begins elsewhere in it, so that two runs side by side do not meet.
-_first = 15000 + 2500 * (_worker % 6)
-_begin = os.getpid() * 37 % 2400
-_ports = itertools.cycle([_first + (_begin + n) % 2400 for n in range(2400)])
+from filelock import FileLock
+
+# Below the ports that the system hands out by itself.
+_FIRST, _COUNT = 15000, 15000
+_COUNTER = Path(tempfile.gettempdir()) / f"saas-doctor-test-port-{os.geteuid()}"
 
 
 def free_port() -> int:
-    """A port that nothing listens on, by IPv4 and IPv6; not handed out again for long."""
-    for port in _ports:
-        if _free(socket.AF_INET, "0.0.0.0", port) and _free(socket.AF_INET6, "::", port):
-            return port
+    """A port that nothing listens on, by IPv4 and IPv6.
+
+    All workers and test runs of the machine count on in one file, so none hands out a port that
+    another one has just taken and not opened yet.
+    """
+    with FileLock(f"{_COUNTER}.lock"):
+        last = int(_COUNTER.read_text() or 0) if _COUNTER.exists() else 0
+        for number in range(last + 1, last + _COUNT):
+            port = _FIRST + number % _COUNT
+            if _free(socket.AF_INET, "0.0.0.0", port) and _free(socket.AF_INET6, "::", port):
+                _COUNTER.write_text(str(number % _COUNT))
+                return port
     raise AssertionError("no free port")
 
 

@@ -30,22 +30,43 @@ def binaries() -> Path | None:
 
 
 def server_user() -> str | None:
-    """Postgres refuses to run as root; the package's user then owns the cluster."""
-    return "postgres" if os.geteuid() == 0 else None
+    """Postgres refuses to run as root; the package's user, if it made one, then owns the cluster."""
+    if os.geteuid() != 0:
+        return None
+    names = {account.pw_name for account in pwd.getpwall()}
+    return next(name for name in ("postgres", "nobody") if name in names)
+
+
+def make_locale(name: str, folder: Path) -> bool:
+    """Make a locale such as `zh_CN.UTF-8` in a folder for LOCPATH, if its sources are there."""
+    language, _, charset = name.partition(".")
+    if not shutil.which("localedef"):
+        return False
+    argv = ["localedef", "-i", language, "-f", charset, str(folder / name)]
+    done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, check=False)
+    return done.returncode == 0
 
 
 class Cluster:
-    """A server: `host_auth` is the method for TCP; the superuser comes in by the socket."""
+    """A server: `host_auth` is the method for TCP; the superuser comes in by the socket.
+
+    `messages` is the locale of its messages, made for it alone; `translated` tells if that worked.
+    """
 
     superuser = "postgres"
     password = PASSWORD
 
     def __init__(
-        self, *, host_auth: str = "scram-sha-256", options: Mapping[str, str] | None = None
+        self,
+        *,
+        host_auth: str = "scram-sha-256",
+        options: Mapping[str, str] | None = None,
+        messages: str = "",
     ) -> None:
         self.bin = binaries()
         assert self.bin, "Postgres' server programs are not installed"
         self.user = server_user()
+        self.account = pwd.getpwnam(self.user) if self.user else None
         # Directly below /tmp: a socket's path may have no more than 107 characters.
         self.folder = Path(tempfile.mkdtemp(prefix="sd-pg-", dir="/tmp"))
         self.port = free_port()
@@ -59,9 +80,11 @@ class Cluster:
             **(options or {}),
         }
         self.host_auth = host_auth
-        if self.user:
-            account = pwd.getpwnam(self.user)
-            os.chown(self.folder, account.pw_uid, account.pw_gid)
+        self.translated = bool(messages) and make_locale(messages, self.folder)
+        if self.translated:
+            self.options["lc_messages"] = messages
+        if self.account:
+            os.chown(self.folder, self.account.pw_uid, self.account.pw_gid)
         self._init()
         self.start()
 
@@ -82,7 +105,10 @@ class Cluster:
         assert self.bin
         done = subprocess.run(
             [str(self.bin / program), *argv],
+            env={**os.environ, "LOCPATH": str(self.folder)} if self.translated else None,
             user=self.user,
+            group=self.account and self.account.pw_gid,
+            extra_groups=[] if self.account else None,
             cwd="/",
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
