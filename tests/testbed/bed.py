@@ -64,13 +64,20 @@ def drop(copy: Copy) -> None:
 
 
 @contextmanager
-def running_platform(folder: Path) -> Iterator[Copy]:
-    """A copy with its own Postgres and Redis, all four services up."""
+def servers() -> Iterator[tuple[Cluster, RedisServer]]:
+    """A Postgres and a Redis of one's own, which may be stopped before the end."""
     cluster, redis = Cluster(), RedisServer()
     try:
-        copy = make_copy(folder / "platform", cluster, redis.url)
-        with platforms.started(copy.root, copy.ports, copy.environ):
-            yield copy
+        yield cluster, redis
     finally:
         redis.stop()
         cluster.close()
+
+
+@contextmanager
+def running_platform(folder: Path) -> Iterator[Copy]:
+    """A copy with its own Postgres and Redis, all four services up."""
+    with servers() as (cluster, redis):
+        copy = make_copy(folder / "platform", cluster, redis.url)
+        with platforms.started(copy.root, copy.ports, copy.environ):
+            yield copy

@@ -13,8 +13,6 @@ from pathlib import Path
 
 from tests.faults import Copy, Fault, all_of
 from tests.testbed import bed, platforms
-from tests.testbed.cache import RedisServer
-from tests.testbed.postgres import Cluster
 from tests.testbed.world import World
 
 DOCTOR = Path(sys.executable).with_name("saas-doctor")
@@ -32,14 +30,11 @@ BROKEN = {
 
 def main() -> int:
     began = time.monotonic()
-    cluster, redis = Cluster(), RedisServer()
-    try:
-        with tempfile.TemporaryDirectory(prefix="saas-doctor-demo-") as folder:
-            copy = bed.make_copy(Path(folder) / "platform", cluster, redis.url)
-            good = show(copy)
-    finally:
-        redis.stop()
-        cluster.close()
+    with (
+        bed.servers() as (cluster, redis),
+        tempfile.TemporaryDirectory(prefix="saas-doctor-demo-") as folder,
+    ):
+        good = show(bed.make_copy(Path(folder) / "platform", cluster, redis.url))
     print(f"\n{'The demo held' if good else 'THE DEMO FAILED'}, {time.monotonic() - began:.0f} s.")
     return 0 if good else 1
 

@@ -1,0 +1,147 @@
+"""The whole platform in its great states: running, stopped, seen by an ordinary user, and a fix cut off."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from saas_doctor import journal, repair
+from saas_doctor import platform as platforms
+from tests.faults import Copy, Fault, all_of
+from tests.test_repair import KILLED
+from tests.testbed import bed, require
+from tests.testbed import platforms as copies
+from tests.testbed.users import as_user
+from tests.testbed.world import World
+
+DOCTOR = [sys.executable, "-m", "saas_doctor"]
+
+
+def check(copy: Copy, *argv: str) -> tuple[int, dict[str, Any]]:
+    done = subprocess.run(
+        [*DOCTOR, "check", "--format", "json", "--timeout", "20", *argv],
+        cwd=copy.root,
+        env=copy.environ,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.stderr == ""
+    return done.returncode, json.loads(done.stdout)
+
+
+def test_a_running_platform_is_healthy_and_a_stopped_one_has_a_cause_for_each_thing_that_is_down(
+    tmp_path: Path,
+) -> None:
+    require(shutil.which("redis-server"), "redis-server")
+    with bed.servers() as (cluster, redis):
+        copy = bed.make_copy(tmp_path / "platform", cluster, redis.url)
+        with copies.started(copy.root, copy.ports, copy.environ):
+            code, report = check(copy)
+            assert (code, report["findings"]) == (0, [])
+            assert {c["status"] for c in report["checks"]} == {"ok"}
+        redis.stop()
+        cluster.stop()
+        code, report = check(copy)
+    assert code == 1
+    found = [(f["code"], f["target"]) for f in report["findings"]]
+    assert sorted(found) == [
+        ("DB501", f"127.0.0.1:{cluster.port}"),
+        ("RED501", f"127.0.0.1:{redis.port}"),
+        ("SVC701", "core"),
+        ("SVC701", "demo-service"),
+        ("SVC701", "gateway"),
+        ("SVC701", "registry"),
+    ]
+    blocked = {c["code"]: c["blocked_by"] for c in report["checks"] if c["status"] == "blocked"}
+    assert blocked == {
+        "DB502": "DB501",
+        "DB503": "DB502",
+        "DB504": "DB503",
+        "DB505": "DB504",
+        "SVC703": "SVC701",
+        "WEB802": "SVC701",
+    }
+
+
+def test_an_ordinary_user_is_told_what_could_not_be_seen(
+    open_folder: Path, make_copy: Callable[..., Copy]
+) -> None:
+    """No root, no Docker, no Postgres, and a settings file that belongs to somebody else."""
+    require(os.geteuid() == 0, "root, to become an ordinary user")
+    copy = make_copy()
+    root = open_folder / "platform"
+    copy.root.rename(root)
+    for folder, _, files in os.walk(root):
+        Path(folder).chmod(0o755)
+        for name in files:
+            path = Path(folder) / name
+            if not path.is_symlink():
+                path.chmod(0o755 if "/bin/" in str(path) else 0o644)
+    (root / "backend/.env").chmod(0o600)
+    copy.root.mkdir()  # for the fixture to remove
+    argv = [*DOCTOR, "check", "-C", str(root), "--format", "json", "--timeout", "20"]
+    done = as_user(argv, cwd=copies.ROOT, reads_all=False, environ={"PATH": "/usr/bin:/bin"})
+    assert "Traceback" not in done.stdout + done.stderr
+    report = json.loads(done.stdout)
+    status = {c["code"]: (c["status"], c["reason"]) for c in report["checks"]}
+    assert done.returncode in (1, 3)
+    assert report["summary"]["crashed"] == 0
+    assert status["CFG902"][0] == "unknown" or status["CFG902"][0] == "blocked"
+    assert status["CFG901"][0] == "unknown"
+    assert "Permission denied" in (status["CFG901"][1] or "")
+    assert not any(status[c][0] == "ok" for c in ("DB501", "DB502", "DB503", "DB504", "DB505"))
+    assert not any(status[c][0] == "ok" for c in ("CFG902", "CFG903", "RED501", "WEB801"))
+
+
+CUT_OFF = ("PKG304", "SRC204", "WEB803", "SRC201", "DB502")
+"""Edits, a new file, an install, a role and a database: every kind of action."""
+
+
+@pytest.mark.parametrize("moment", ["before", "after"])
+@pytest.mark.timeout(600)
+def test_a_fix_killed_at_any_action_is_told_and_can_be_undone(
+    make_copy: Callable[..., Copy], moment: str
+) -> None:
+    copy = make_copy()
+    faults = {f.code: f for f in reversed(all_of(Fault)) if f.code in CUT_OFF and f.fixed}
+    for fault in faults.values():
+        assert fault.inject(copy) is None
+    broken = World.of(copy)
+    at, told = 1, 0
+    while killed(copy, at, moment):
+        if journal.interrupted(platforms.load(copy.root, exact=True, environ=copy.environ)):
+            told += 1
+            _, report = check(copy, "--static")
+            assert "was interrupted" in report["notes"][0]
+            assert "saas-doctor undo" in report["notes"][0]
+        if World.of(copy).differences(broken):
+            undone = repair.undo(platforms.load(copy.root, exact=True, environ=copy.environ))
+            assert undone.refused == []
+        assert World.of(copy).differences(broken) == [], (at, moment)
+        shutil.rmtree(copy.root / ".saas-doctor")
+        at += 1
+    assert told >= 2 * len(faults)
+
+
+def killed(copy: Copy, at: int, moment: str) -> bool:
+    """A fix that dies at its journal's record number `at`; whether it came that far."""
+    script = KILLED.replace("exact=True)", "exact=True, environ=dict(os.environ))")
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(copy.root), str(at), moment, ",".join(CUT_OFF)],
+        env=copy.environ,
+        stdin=subprocess.DEVNULL,
+        check=False,
+    )
+    assert done.returncode in (0, -9)
+    return done.returncode != 0
