@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
+from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from saas_doctor.facts.models import PydanticModels
 from saas_doctor.facts.packages import Installed, Requirements
-from saas_doctor.model import Finding
+from saas_doctor.facts.versions import reaches
+from saas_doctor.model import Finding, Severity
 from saas_doctor.rules import check
 
 
@@ -81,30 +84,35 @@ def pydantic_does_not_fit(installed: Installed, requirements: Requirements) -> I
     """The installed Pydantic is not one that the installed FastAPI works with.
 
     `pip install pydantic==2.5.3` beside a FastAPI of today succeeds, and then `import fastapi`
-    fails: pip says so in passing and ends with 0, uv says nothing.
+    fails: pip says so in passing and ends with 0, uv says nothing. The same holds for
+    pydantic-settings, and for Pydantic and its pydantic-core.
 
     **Detected** from what FastAPI, pydantic-settings and Pydantic themselves require.
-    **Fixed** by a Pydantic of 2.9 or newer, in the requirements where they pin another, installed
-    together with the rest; `undo` brings back the former packages and bytes.
+    **Fixed** by a Pydantic of 2.9 or newer, installed together with the rest, and in the
+    requirements where they exclude it; `undo` brings back the former packages and bytes.
     **Silent** when the installed versions fit each other, whichever they are.
     """
     for name in ("fastapi", "pydantic-settings", "pydantic"):
         package = installed.get(name)
         for needed in package.requires if package else ():
-            there = installed.get(needed.name)
-            if needed.name.lower().replace("_", "-") not in ("pydantic", "pydantic-core"):
+            other = canonicalize_name(needed.name)
+            if other not in ("pydantic", "pydantic-core") or not installed.applies(needed):
                 continue
-            if there and installed.applies(needed) and not needed.specifier.contains(there.version):
-                assert package
-                yield Finding(
-                    f"{there.name} {there.version} does not fit {name} {package.version}",
-                    looked_at=f"{installed.where(package)}/METADATA",
-                    found=f"{there.name} {there.version}",
-                    wanted=f"{needed.name}{needed.specifier}",
-                    target=f"{name}:{there.name}",
-                    place=requirements.place("pydantic"),
-                    next_step="saas-doctor fix --select PKG303 installs versions that fit together",
-                )
+            there = installed.get(other)
+            # A pre-release that is installed was meant.
+            if there and needed.specifier.contains(there.version, prereleases=True):
+                continue
+            assert package
+            found = f"{other} {there.version}" if there else f"no {other}"
+            yield Finding(
+                f"{found} does not fit {name} {package.version}",
+                looked_at=f"{installed.where(package)}/METADATA",
+                found=found,
+                wanted=f"{other}{needed.specifier}",
+                target=f"{name}:{other}",
+                place=requirements.place("pydantic"),
+                next_step="saas-doctor fix --select PKG303 installs versions that fit together",
+            )
 
 
 @check(
@@ -150,26 +158,33 @@ def bcrypt_breaks_passlib(installed: Installed, requirements: Requirements) -> I
 def code_is_for_pydantic_2(
     models: PydanticModels, installed: Installed, requirements: Requirements
 ) -> Iterator[Finding]:
-    """The code is written for Pydantic 2, and Pydantic 1 is installed.
+    """The code is written for Pydantic 2, and Pydantic 1 is installed or required.
 
-    **Detected** by names that only Pydantic 2 has (`ConfigDict`, `field_validator`, ...) imported
-    from it in the platform's source.
+    **Detected** by names that only Pydantic 2 has (`field_validator`, `TypeAdapter`, ...) imported
+    from it in the platform's source, and by its methods called on models (`User.model_validate`).
     **Fixed** by `pydantic>=2.9,<3` in the requirements and in the environment; `undo` brings back
     the former packages and bytes.
-    **Silent** for code that takes either version (an import inside `try`), and for `pydantic.v1`.
+    **Silent** for code that takes either version (in a `try` or a branch), and for `pydantic.v1`.
     """
-    pydantic = installed.get("pydantic")
-    if pydantic and pydantic.version < Version("2") and models.of_v2:
-        place, name = models.of_v2[0]
-        yield Finding(
-            f"the code needs Pydantic 2 ({name}), Pydantic {pydantic.version} is installed",
-            looked_at=f"{installed.where(pydantic)}; {place}",
-            found=f"pydantic {pydantic.version}",
-            wanted="pydantic>=2.9,<3",
-            target="pydantic",
-            place=requirements.place("pydantic") or place,
-            next_step="saas-doctor fix --select PKG305 installs Pydantic 2",
-        )
+    pydantic, line = installed.get("pydantic"), requirements.find("pydantic")
+    if pydantic and pydantic.version < Version("2"):
+        looked, found = installed.where(pydantic), f"pydantic {pydantic.version} is installed"
+    elif line and installed.applies(line.requirement) and not reaches(line, "2"):
+        looked, found = str(line.place), f"{line.requirement} is required"
+    else:
+        return
+    if models.sign_of_v2 is None:
+        return
+    place, name = models.sign_of_v2
+    yield Finding(
+        f"the code needs Pydantic 2 ({name}), {found}",
+        looked_at=f"{looked}; {place}",
+        found=found,
+        wanted="pydantic>=2.9,<3",
+        target="pydantic",
+        place=line.place if line else place,
+        next_step="saas-doctor fix --select PKG305 requires and installs Pydantic 2",
+    )
 
 
 @check(
@@ -185,29 +200,59 @@ def code_is_for_pydantic_2(
 def email_validator_missing(
     models: PydanticModels, installed: Installed, requirements: Requirements
 ) -> Iterator[Finding]:
-    """A model has an e-mail field, and email-validator is not installed.
+    """A model has an e-mail field, and email-validator is not installed, or not required.
 
     Defining the model fails, so the service does not start. With email-validator 1 the class can be
-    made and every validation fails.
+    made and every validation fails. What is installed but not required is missing in the next
+    environment (a warning).
 
     **Detected** where `EmailStr` or `NameEmail` is a field's type in a proven Pydantic model.
     **Fixed** by `email-validator>=2.1,<3` in the requirements and in the environment; `undo` brings
     back the former packages and bytes.
     **Silent** when it is installed by whatever asked for it (`pydantic[email]`, `fastapi[all]`).
     """
-    package = installed.get("email-validator")
-    if (package and package.version >= Version("2")) or not models.email_fields:
+    package, line = installed.get("email-validator"), requirements.find("email-validator")
+    fits = package is not None and package.version >= Version("2")
+    # Required and not installed: PKG301 says so.
+    if (line and (fits or not package)) or (fits and not requirements.lines):
         return
-    if package is None and requirements.find("email-validator"):
-        return  # required and not installed: PKG301 says so
+    place = models.email_field
+    if place is None or (fits and _asked_by_another(installed, requirements)):
+        return
     found = f"email-validator {package.version}" if package else "no email-validator"
-    place = models.email_fields[0]
+    found += ", which no requirement asks for" if fits else ""
     yield Finding(
         f"EmailStr is used at {place}, and there is {found}",
-        looked_at=f"{place}; {installed.name}",
+        looked_at=f"{place}; {installed.name}; {', '.join(requirements.names.values())}",
         found=found,
         wanted="email-validator>=2.1,<3",
         target="email-validator",
-        place=requirements.place("email-validator") or place,
-        next_step="saas-doctor fix --select PKG306 installs it",
+        place=line.place if line else place,
+        severity=Severity.WARNING if fits else None,
+        next_step="saas-doctor fix --select PKG306 requires and installs it",
     )
+
+
+def _asked_by_another(installed: Installed, requirements: Requirements) -> bool:
+    """Whether what is required asks for email-validator in its turn, by an extra or by itself.
+
+    So it counts too where requirements stand that this reader passes over (`-e .`, addresses).
+    """
+    if any(
+        re.search(rb"(?m)^\s*(-e\b|--editable|\.|/|[a-z+]+://)", d)
+        for d in requirements.files.values()
+    ):
+        return True
+    queue = [(line.name, frozenset(line.requirement.extras)) for line in requirements.lines]
+    seen = set(queue)
+    for name, extras in queue:  # grows meanwhile
+        package = installed.get(name)
+        for needed in package.requires if package else ():
+            if any(installed.applies(needed, extra) for extra in ("", *extras)):
+                step = (canonicalize_name(needed.name), frozenset(needed.extras))
+                if step[0] == "email-validator":
+                    return True
+                if step not in seen:
+                    seen.add(step)
+                    queue.append(step)
+    return False

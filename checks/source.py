@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import ast
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 
-from packaging.version import Version
-
-from saas_doctor.facts.interpreter import Interpreter
-from saas_doctor.facts.models import PydanticModels, Tables
-from saas_doctor.facts.packages import Installed
-from saas_doctor.facts.source import Module, Source
+from saas_doctor.facts.layout import Layout, Unmarked
+from saas_doctor.facts.models import PydanticModels
+from saas_doctor.facts.syntax import Syntax
+from saas_doctor.facts.tables import Tables
+from saas_doctor.facts.versions import Versions
 from saas_doctor.model import Finding, Place, Severity, Undecided
 from saas_doctor.rules import check
 
@@ -21,40 +17,33 @@ from saas_doctor.rules import check
     "SRC200",
     symptoms=(r"SyntaxError: (?P<text>.+)", r"source code (string )?cannot contain null bytes"),
 )
-def source_cannot_be_parsed(
-    source: Source, interpreter: Interpreter
-) -> Iterator[Finding | Undecided]:
-    """A Python file of the platform can't be parsed.
+def source_cannot_be_compiled(syntax: Syntax) -> Iterator[Finding | Undecided]:
+    """A Python file of the platform can't be compiled.
 
     Whatever imports it fails. It is not examined further, and no fix touches it.
 
-    **Detected** by parsing it with the doctor's own Python; where that is older than the
-    platform's, a file that it can't parse is `unknown`, since its syntax may be newer.
-    **Silent** about files outside the back end and the services, in environments and caches.
+    **Detected** by compiling it, without running it or writing anything. The platform's own
+    interpreter is asked where it is not of the doctor's version: about all files where it is older,
+    about those that the doctor can't compile where it is newer.
+    **Fixed** by hand, at the line that is named.
+    **Silent** about files outside the back end and the services, in environments and caches, and
+    about a file that the platform's Python has compiled as it is now.
     """
-    here = Version(f"{sys.version_info.major}.{sys.version_info.minor}")
-    newer = interpreter.version is not None and interpreter.version.release[:2] > here.release
-    for module in source.modules:
-        error = module.parsed
-        if not isinstance(error, Exception):
-            continue
-        if newer:
-            yield Undecided(
-                f"{module.name}: Python {here} can't parse it, {interpreter.version} may"
-            )
-            continue
-        line = getattr(error, "lineno", None)
-        text = getattr(error, "msg", None) or str(error)
+    for broken in syntax.broken:
+        name = broken.module.name
         yield Finding(
-            f"{module.name} can't be parsed: {text}",
-            looked_at=module.name,
-            found=text,
+            f"{name} can't be compiled: {broken.text}",
+            looked_at=f"{name}, by {syntax.judge}",
+            found=broken.text,
             wanted="Python source",
-            target=module.name,
-            place=Place(module.name, line, getattr(error, "offset", None)),
-            next_step=f"open {module.name}" + (f" at line {line}" if line else ""),
+            target=name,
+            place=Place(name, broken.line, broken.column or None),
+            next_step=f"correct {name}" + (f" at line {broken.line}" if broken.line else ""),
             data={"no_fix": True},
         )
+    if syntax.left:
+        others = f" and {len(syntax.left) - 1} more" if len(syntax.left) > 1 else ""
+        yield Undecided(f"{syntax.left[0].name}{others}: {syntax.why_left}")
 
 
 @check(
@@ -63,93 +52,85 @@ def source_cannot_be_parsed(
         r"cannot import name '(?P<name>\w+)' from '(?P<package>[\w.]+)' \(unknown location\)",
     ),
 )
-def package_marker_missing(source: Source) -> Iterator[Finding]:
+def package_marker_missing(layout: Layout) -> Iterator[Finding | Undecided]:
     """A package has no `__init__.py` where one is due.
 
     Without it a folder is a namespace package: its modules can be imported, but it holds no names
     of its own, so `from shared.models import User` ends in `cannot import name ... (unknown
-    location)`. Packagers and type checkers leave such a folder out.
+    location)`; and an installed package of the same name wins over it, wherever it lies.
+    Packagers and type checkers leave such a folder out.
 
-    **Detected** where a name is imported from the folder that is no module in it (error); and
-    where the folder's parent and a sibling have the file and it alone has not (warning).
+    **Detected** where a name is imported from the folder that is no module in it, and where a
+    module of it is imported but an installed package of that name wins (errors); and where the
+    folder is imported, and its parent and a sibling have the file and it alone has not (warning).
     **Fixed** by creating the file: with the imports that the code asks for where each name is
     defined in exactly one module of the folder, empty where no name is asked for; `undo` removes it.
-    **Silent** where no import fails: in layouts that have the file nowhere, for scripts, tests,
-    migrations and the folders that services are started from.
+    **Silent** where no import fails: in layouts that have the file nowhere, for imports that may
+    fail (in a `try`) or are for type checkers only, for folders that are called as an installed or
+    a standard package whose names are meant, for scripts, tests and migrations.
     """
-    for folder, dotted in source.unmarked.items():
-        inside = {m.path.stem for m in source.modules if m.path.parent == folder}
-        inside |= {p.name for p in folder.iterdir() if p.is_dir()}
-        asked = [
-            (module, node, alias.name)
-            for module, node in source.imports_from(dotted)
-            for alias in node.names
-            if alias.name not in inside and alias.name != "*"
-        ]
-        if asked:
-            yield _names_lost(source, folder, dotted, asked)
-        elif _alone_without(source, folder) and _imported(source, dotted):
+    for folder in layout.unmarked:
+        if folder.asked:
+            names = ", ".join(sorted(folder.asked))
+            place = next(iter(folder.asked.values()))
+            content = _reexports(folder)
             yield _marker(
-                folder, dotted, Severity.WARNING, "its parent and its siblings have one", b""
+                folder, Severity.ERROR, f"{place} imports {names} from it", place, content
             )
+        elif folder.shadow:
+            why = f"{folder.shadow} wins over it, and {folder.shadowed_at} fails"
+            yield _marker(folder, Severity.ERROR, why, folder.shadowed_at, b"")
+        else:
+            yield _marker(
+                folder, Severity.WARNING, "its parent and its siblings have one", None, b""
+            )
+    for top in layout.untold:
+        yield Undecided(f"no environment tells whether an installed package `{top}` wins over it")
 
 
-def _names_lost(
-    source: Source, folder: Path, dotted: str, asked: list[tuple[Module, ast.ImportFrom, str]]
-) -> Finding:
-    names = sorted({name for *_, name in asked})
-    homes = {
-        n: [m for m in source.modules if m.path.parent == folder and n in m.defined] for n in names
-    }
-    content = (
-        _exports(dotted, {n: h[0].path.stem for n, h in homes.items()})
-        if all(len(h) == 1 for h in homes.values())
-        else None
-    )
-    module, node, _ = asked[0]
-    why = f"{module.place(node)} imports {', '.join(names)} from it"
-    return _marker(folder, dotted, Severity.ERROR, why, content)
+def _reexports(folder: Unmarked) -> bytes | None:
+    """The imports that define the names asked for; None where it is not certain from where."""
+    homes = folder.homes
+    if homes is None or any(len(modules) != 1 for modules in homes.values()):
+        return None
+    by_module: dict[str, list[str]] = {}
+    for name, (module,) in homes.items():
+        by_module.setdefault(module, []).append(name)
+    lines = [
+        _listed(f"from {folder.dotted}.{module} import ", "()", sorted(names))
+        for module, names in by_module.items()
+    ]
+    exported = _listed("__all__ = ", "[]", [f'"{name}"' for name in sorted(homes)], always=True)
+    return "\n".join([*lines, "", exported, ""]).encode()
 
 
-def _exports(dotted: str, homes: dict[str, str]) -> bytes:
-    """The text of an `__init__.py` that hands on names; `homes` is the module of each."""
-    lines = []
-    for module in sorted(set(homes.values())):
-        names = [name for name, home in homes.items() if home == module]
-        lines.append(f"from {dotted}.{module} import {', '.join(names)}")
-    exported = "".join(f'    "{name}",\n' for name in homes)
-    return ("\n".join(lines) + f"\n\n__all__ = [\n{exported}]\n").encode()
+def _listed(head: str, brackets: str, parts: list[str], *, always: bool = False) -> str:
+    """A statement with a list; on lines of their own where one line would be too long."""
+    line = ", ".join(parts)
+    line = head + (f"{brackets[0]}{line}{brackets[1]}" if always else line)
+    if len(line) <= 88:
+        return line
+    return "\n".join([head + brackets[0], *(f"    {part}," for part in parts), brackets[1]])
 
 
 def _marker(
-    folder: Path, dotted: str, severity: Severity, why: str, content: bytes | None
+    folder: Unmarked, severity: Severity, why: str, place: Place | None, content: bytes | None
 ) -> Finding:
-    name = f"{dotted.replace('.', '/')}/__init__.py"
+    name = f"{folder.name}/__init__.py"
+    homes = folder.homes or {}
+    unclear = [n for n, modules in homes.items() if len(modules) != 1]
     return Finding(
-        f"package {dotted} has no __init__.py: {why}",
-        looked_at=str(folder),
+        f"package {folder.dotted} has no __init__.py: {why}",
+        looked_at=f"{folder.name}/",
         found="no __init__.py",
-        wanted=f"{name}" + (" that defines these names" if content != b"" else ""),
-        target=dotted,
-        next_step=f"create {name}"
+        wanted=name + ("" if content == b"" else " that defines these names"),
+        target=folder.dotted,
+        place=place,
+        next_step="saas-doctor fix --select SRC201 creates it"
         if content is not None
-        else f"create {name} and define the names in it",
+        else f"create {name} and import {', '.join(unclear) or 'the names'} in it",
         severity=severity,
-        data={"folder": folder, "content": content, "no_fix": content is None},
-    )
-
-
-def _alone_without(source: Source, folder: Path) -> bool:
-    marked = {m.path.parent for m in source.modules if m.is_package}
-    siblings = [f for f in marked if f.parent == folder.parent]
-    return folder.parent in marked and bool(siblings)
-
-
-def _imported(source: Source, dotted: str) -> bool:
-    return any(
-        origin == dotted or origin.startswith(f"{dotted}.")
-        for module in source.mentioning(dotted.rpartition(".")[2])
-        for origin in module.imports.values()
+        data={"folder": folder.folder, "content": content, "no_fix": content is None},
     )
 
 
@@ -163,73 +144,91 @@ def _imported(source: Source, dotted: str) -> bool:
         r"Input should be a valid dictionary or instance of \w+ \[type=model_type",
     ),
 )
-def pydantic_v1_configuration(models: PydanticModels, installed: Installed) -> Iterator[Finding]:
+def pydantic_v1_configuration(models: PydanticModels, versions: Versions) -> Iterator[Finding]:
     """A Pydantic model's configuration has a key of Pydantic 1, which Pydantic 2 does not know.
 
     `orm_mode` raises nothing when the class is made, only a warning; the model then fails when an
     ORM object is turned into it (`model_validate`, `from_orm`, a `response_model`).
 
     **Detected** in classes proven to be Pydantic models, their bases followed across files, where
-    Pydantic 2 is installed. It is an error where an ORM object is turned into the model.
-    **Fixed** by renaming the key in place (`from_attributes`); `undo` restores the bytes.
-    **Silent** under Pydantic 1, for `pydantic.v1` models, and for other classes named `Config`.
+    Pydantic 2 is installed or, with no environment, required. It is an error where an object is
+    turned into the model or into one that derives from it.
+    **Fixed** by renaming the key in place (`from_attributes`); `undo` restores the bytes. Keys that
+    Pydantic 2 has no like of are named only, and so are calls of `from_orm`, which still work.
+    **Silent** under Pydantic 1, for `pydantic.v1` models, for a configuration that has the new key
+    as well, and for other classes named `Config`.
     """
-    pydantic = installed.get("pydantic")
-    if not pydantic or pydantic.version < Version("2"):
+    if not models.old_keys or not versions.at_least("pydantic", "2"):
         return
-    for found in models.old_keys:
-        used = models.from_objects(found.model) if found.old == "orm_mode" else None
-        more = {"not touched": ", ".join(models.from_orm_calls)} if models.from_orm_calls else {}
+    for key in models.old_keys:
+        more = {"uses not touched": ", ".join(key.from_orm)} if key.from_orm else {}
         yield Finding(
-            f"`{found.old}` in {found.model} means nothing under Pydantic {pydantic.version}",
-            looked_at=f"{found.place}; {installed.where(pydantic)}",
-            found=f"{found.old}"
-            + (f"; objects are turned into {found.model} at {used}" if used else ""),
-            wanted=f"{found.new}" if found.new else "nothing: this key was removed",
-            target=f"{found.model}.{found.old}",
-            place=found.place,
-            severity=Severity.ERROR if used else None,
-            next_step="saas-doctor fix --select SRC202 renames it"
-            if found.new
-            else f"remove {found.old}; see Pydantic's migration guide",
-            data={"key": found, "no_fix": found.new is None},
+            f"`{key.old}` in {key.model} means nothing under Pydantic 2",
+            looked_at=f"{key.place}; {versions.where('pydantic')}",
+            found=key.old
+            + (f"; objects are turned into it at {key.objects_at}" if key.objects_at else ""),
+            wanted=key.new or "no such key: Pydantic 2 removed it",
+            target=f"{key.module.name}:{key.model}.{key.old}",
+            place=key.place,
+            severity=Severity.ERROR if key.objects_at else None,
+            next_step=_after_rename(key.from_orm)
+            if key.new
+            else f"remove `{key.old}`; Pydantic's migration guide tells what takes its place",
+            data={"key": key, "no_fix": key.new is None},
             more=more,
         )
+
+
+def _after_rename(from_orm: tuple[str, ...]) -> str:
+    step = "saas-doctor fix --select SRC202 renames it"
+    if from_orm:
+        step += f"; from_orm is deprecated, write model_validate at {', '.join(from_orm)}"
+    return step
 
 
 @check(
     "SRC204",
     symptoms=(r"Attribute name 'metadata' (is reserved|should be left reserved)",),
 )
-def reserved_metadata(tables: Tables, installed: Installed) -> Iterator[Finding]:
+def reserved_metadata(tables: Tables, versions: Versions) -> Iterator[Finding]:
     """A SQLAlchemy model has an attribute called `metadata`, which is SQLAlchemy's own.
 
     Importing the models ends in `Attribute name 'metadata' is reserved`; from SQLAlchemy 2.1 on it
     is a warning only.
 
-    **Detected** in classes proven to be declarative models, their bases followed across files.
+    **Detected** in classes proven to be declarative models, or mixins of such, their bases followed
+    across files.
     **Fixed** by renaming the attribute (`service_metadata`) and keeping the column's name, so that
     no migration is due; `undo` restores the bytes. Uses of the old attribute are named, not
     touched: they fail silently (`Service(metadata=...)` stores nothing, `row.metadata` is
-    SQLAlchemy's own object).
+    SQLAlchemy's own object). A relationship, a property and a call that hides its arguments are
+    left to you.
     **Silent** for `Column("metadata", ...)` under another attribute name, for `metadata =
     MetaData()` of a base class, and for classes that are no models.
     """
-    package = installed.get("sqlalchemy")
-    if not package:
+    if not tables.reserved:
         return
-    warns = package.version >= Version("2.1.dev0")
+    warns = versions.at_least("sqlalchemy", "2.1.dev0")
+    if warns is None:
+        return
     for found in tables.reserved:
         more = {"uses not touched": ", ".join(found.uses)} if found.uses else {}
+        step = (
+            "saas-doctor fix --select SRC204 renames the attribute"
+            if found.edits
+            else f"call the attribute {found.new} in {found.place.path}"
+        )
         yield Finding(
             f"`metadata` of {found.model} is reserved by SQLAlchemy",
-            looked_at=f"{found.place}; {installed.where(package)}",
+            looked_at=f"{found.place}; {versions.where('sqlalchemy')}",
             found=found.text,
-            wanted=f'{found.new} = Column("metadata", ...): another attribute, the same column',
+            wanted=f"{found.new}: another attribute, for the same column"
+            if found.edits
+            else f"another attribute name, such as {found.new}",
             target=f"{found.module.name}:{found.model}",
             place=found.place,
             severity=Severity.WARNING if warns else None,
-            next_step="saas-doctor fix --select SRC204 renames the attribute"
+            next_step=step
             + (f"; then correct its uses at {', '.join(found.uses)}" if found.uses else ""),
             data={"attribute": found, "no_fix": not found.edits},
             more=more,

@@ -25,7 +25,9 @@ from saas_doctor.rules import check
         r"No 'Access-Control-Allow-Origin' header",
     ),
 )
-def origin_not_allowed(settings: Settings, source: Source, platform: Platform) -> Iterator[Finding]:
+def origin_not_allowed(
+    settings: Settings, source: Source, platform: Platform
+) -> Iterator[Finding | Undecided]:
     """An address that the front end is opened at is missing from the allowed CORS origins.
 
     The browser then blocks every answer; curl and the server's log show nothing wrong. Origins are
@@ -43,9 +45,13 @@ def origin_not_allowed(settings: Settings, source: Source, platform: Platform) -
         raise Absent("no front end is configured")
     key = frontend.cors_variable
     text = settings.values.get(key)
-    if text is None or not any(source.mentioning(key)):
+    # pydantic-settings takes the field's name in either case.
+    if text is None or not any(source.mentioning(key, key.lower())):
         raise Absent(f"{key} is not set, or the code does not use it")
     allowed = split_origins(text)
+    if allowed is None:
+        yield Undecided(f"{key} ({settings.where(key)}) begins as a list and is no JSON")
+        return
     missing = [origin for origin in frontend.origins if origin not in allowed]
     for origin in missing if "*" not in allowed else ():
         near = [a for a in allowed if a.rstrip("/").lower() == origin.rstrip("/").lower()]
@@ -66,14 +72,15 @@ def origin_not_allowed(settings: Settings, source: Source, platform: Platform) -
         )
 
 
-def split_origins(text: str) -> list[str]:
-    """The origins of a setting: a JSON list, or parted by commas."""
+def split_origins(text: str) -> list[str] | None:
+    """The origins of a setting: a JSON list, or parted by commas; None for a list that is no JSON."""
+    if not text.lstrip().startswith("["):
+        return [part.strip() for part in text.split(",") if part.strip()]
     try:
         values = json.loads(text)
     except ValueError:
-        values = text.split(",")
-    values = values if isinstance(values, list) else [text]
-    return [str(value).strip() for value in values if str(value).strip()]
+        return None
+    return [str(value).strip() for value in values]
 
 
 def joined(text: str, allowed: list[str], missing: list[str]) -> str:
@@ -100,11 +107,13 @@ def no_proxy_for_the_api(
     **Detected** by parsing the Vite configuration (all its names and forms; comments are not
     there), where the source calls paths below the API's prefix.
     **Fixed** by an entry that sends the prefix to the gateway's port; `undo` restores the bytes.
-    **Silent** when an entry covers the prefix, and when no source calls it by a path. What is
+    **Silent** when entries cover the paths that are called, and when no source calls the API by a
+    path of its own origin (a base address elsewhere makes `get('/api/x')` another call). What is
     computed or imported is `unknown`.
     """
     frontend = platform.config.frontend
-    if frontend is None or not calls.relative or vite.covers(frontend.api):
+    missed = [call for call in calls.relative if not vite.covers(call)]
+    if frontend is None or not missed:
         return
     if vite.unknown:
         yield Undecided(vite.unknown)
@@ -114,7 +123,7 @@ def no_proxy_for_the_api(
         f"the Vite dev server has no proxy for {frontend.api}",
         looked_at=f"server.proxy in {vite.name}",
         found=f"entries: {', '.join(vite.keys)}" if vite.keys else "no proxy",
-        wanted=f"an entry for {frontend.api}, which {calls.relative[0]} calls",
+        wanted=f"an entry for {frontend.api}, for the call at {missed[0]}",
         target=frontend.api,
         place=vite.place,
         next_step="saas-doctor fix --select WEB803 adds it (Vite takes it by itself)",
@@ -140,8 +149,8 @@ def gateway_refuses_the_browser(
     configuration; what counts is the header `access-control-allow-origin`, not the status. Then
     for `http://evil.invalid`, and for the beginning of an origin (`http://localhost`), which passes
     where the origins are one text in place of a list: those two are warnings.
-    **Fixed** by hand: in the gateway's CORS middleware, or by starting it again when the settings
-    were changed since.
+    **To mend**, correct the gateway's CORS middleware, or start it again when the settings were
+    changed since.
     **Silent** where the gateway allows everybody without credentials (`*`), and while it does not
     run (SVC701).
     """

@@ -45,15 +45,29 @@ EMAIL_VALIDATOR = ">=2.1,<3"
 
 
 def _require(requirements: Requirements, name: str, versions: str) -> Iterator[EditFile]:
-    """Ask for these versions, unless a version that fits is asked for already."""
+    """Ask for these versions in the requirements, where they exclude them or do not name it."""
     line = requirements.find(name)
-    wanted = SpecifierSet(versions)
-    # Fitting: an upper bound is there, and what the line allows begins inside the range.
-    asked = line.requirement.specifier if line else SpecifierSet()
-    begins = [Version(s.version.rstrip(".*")) for s in asked if s.operator in (">=", "==", "~=")]
-    above = Version(versions.rpartition("<")[2])
-    if not begins or not all(map(wanted.contains, begins)) or asked.contains(above):
+    if line is None or not _allows(line.requirement.specifier, SpecifierSet(versions)):
         yield requirements.pin(name, versions)
+
+
+def _allows(asked: SpecifierSet, wanted: SpecifierSet) -> bool:
+    """Whether some version of the wanted range is allowed: one of the bounds that are named."""
+    bounds = [Version(s.version.removesuffix(".*")) for s in (*asked, *wanted)]
+    return any(
+        asked.contains(bound, prereleases=True) and wanted.contains(bound, prereleases=True)
+        for bound in bounds
+    )
+
+
+def _pydantic_2(
+    platform: Platform, interpreter: Interpreter, requirements: Requirements
+) -> Iterator[Action]:
+    if requirements.files:  # they may stand in a pyproject.toml, which is not edited
+        line = requirements.find("pydantic")
+        # Not named means: it comes with FastAPI, whichever version that chooses.
+        yield from _require(requirements, "pydantic", PYDANTIC) if line else ()
+    yield _install(platform, interpreter, f"pydantic{PYDANTIC}")
 
 
 @fix("PKG303", risk=Risk.CHANGES)
@@ -61,8 +75,7 @@ def fitting_pydantic(
     _: Finding, platform: Platform, interpreter: Interpreter, requirements: Requirements
 ) -> Iterator[Action]:
     """Install a Pydantic that fits."""
-    yield from _require(requirements, "pydantic", PYDANTIC)
-    yield _install(platform, interpreter)
+    yield from _pydantic_2(platform, interpreter, requirements)
 
 
 @fix("PKG305", risk=Risk.CHANGES)
@@ -70,8 +83,7 @@ def pydantic_2(
     _: Finding, platform: Platform, interpreter: Interpreter, requirements: Requirements
 ) -> Iterator[Action]:
     """Require and install Pydantic 2."""
-    yield from _require(requirements, "pydantic", PYDANTIC)
-    yield _install(platform, interpreter)
+    yield from _pydantic_2(platform, interpreter, requirements)
 
 
 @fix("PKG306", risk=Risk.CHANGES)
@@ -80,7 +92,7 @@ def email_validator(
 ) -> Iterator[Action]:
     """Require and install email-validator."""
     yield from _require(requirements, "email-validator", EMAIL_VALIDATOR)
-    yield _install(platform, interpreter)
+    yield _install(platform, interpreter, f"email-validator{EMAIL_VALIDATOR}")
 
 
 @fix("PKG304", risk=Risk.CHANGES)
@@ -88,5 +100,7 @@ def pin_bcrypt(
     _: Finding, platform: Platform, interpreter: Interpreter, requirements: Requirements
 ) -> Iterator[Action]:
     """Pin bcrypt below 5 and install it."""
-    yield from _require(requirements, "bcrypt", BCRYPT)
+    line = requirements.find("bcrypt")
+    if line is None or line.requirement.specifier.contains("5.0.0"):
+        yield requirements.pin("bcrypt", BCRYPT)
     yield _install(platform, interpreter, f"bcrypt{BCRYPT}")

@@ -28,7 +28,13 @@ _PORT_VARIABLE = re.compile(
 _PORT_DEFAULT = re.compile(
     rb"\b([A-Za-z][A-Za-z0-9_]*)_PORT\s*:\s*int\s*=\s*(?:Field\(\s*)?(\d+)", re.I
 )
-_VITE_PORT = re.compile(rb"^\s*port\s*:\s*(\d+)", re.M)
+_COMMENT = re.compile(rb"(?<!:)//[^\n]*|/\*.*?\*/", re.S)
+_VITE_SERVER = re.compile(rb"[\"']?\bserver\b[\"']?\s*:\s*\{")
+_VITE_PORT = re.compile(rb"\bport\b[\"']?\s*(?::\s*([\w.]+))?")
+_HTTPS = re.compile(rb"\bhttps\b(?!\s*:\s*false)")
+# A Vite configuration whose `server` is not written out: a variable, or made elsewhere.
+_ELSEWHERE = re.compile(rb"\bserver\b|export\s+default\s+[a-z]\w*\s*;?\s*\Z")
+_SCRIPT_PORT = re.compile(rb'"dev"\s*:\s*"[^"]*\bvite\b[^"]*--port[ =](\d+)')
 _PORT_ARGUMENT = re.compile(rb"(?:port\s*=\s*|--port[\"',\s=]+(?:default\s*=\s*)?)(\d{2,5})\b")
 
 
@@ -66,15 +72,38 @@ def discover(root: Path, table: dict[str, Any]) -> dict[str, Any]:
         found["redis"] = {}
     frontend = next((f for f in FRONTEND_FOLDERS if _first(root / f, *VITE_CONFIGS)), None)
     if frontend:
-        found["frontend"] = {"directory": frontend, "origins": [_origin(root / frontend)]}
+        found["frontend"] = {"directory": frontend, "origins": _origins(root / frontend)}
     return {key: value for key, value in found.items() if key not in table}
 
 
-def _origin(frontend: Path) -> str:
-    """Where Vite's dev server is opened: the port that its configuration names, else its own."""
+def _origins(frontend: Path) -> list[str]:
+    """Where Vite's dev server is opened: at the port its configuration or its script names, or 5173.
+
+    Empty where the port is computed or comes from elsewhere: nothing is then demanded for it.
+    """
     config = _first(frontend, *VITE_CONFIGS)
-    port = _VITE_PORT.search(_read(frontend / config)) if config else None
-    return f"http://localhost:{int(port.group(1)) if port else 5173}"
+    text = _COMMENT.sub(b"", _read(frontend / config)) if config else b""
+    server = _VITE_SERVER.search(text)
+    body = _braces(text, server.end()) if server else b""
+    if _HTTPS.search(body):
+        return []
+    script = _SCRIPT_PORT.search(_read(frontend / "package.json"))
+    port = script or _VITE_PORT.search(body)
+    unclear = b"..." in body or b"mergeConfig" in text or (not server and _ELSEWHERE.search(text))
+    told = (port.group(1) or b"") if port else b"" if unclear else b"5173"
+    return [f"http://localhost:{told.decode()}"] if told.isdigit() else []
+
+
+def _braces(text: bytes, start: int) -> bytes:
+    """What stands in braces that opened before `start`, without what is in further braces."""
+    depth, kept = 1, bytearray()
+    for byte in text[start:]:
+        depth += (byte == ord("{")) - (byte == ord("}"))
+        if depth == 0:
+            break
+        if depth == 1:
+            kept.append(byte)
+    return bytes(kept)
 
 
 def _first(root: Path, *names: str) -> str | None:

@@ -201,7 +201,9 @@ class _Run:
             reason = f"{type(error).__name__}: {error} ({where}); please report this"
             return Result(check.code, check.title, Status.CRASHED, reason=reason)
         kept, ignored = self._sort(check, [f for f in found if isinstance(f, Finding)])
-        reasons = "; ".join(u.reason for u in found if isinstance(u, Undecided)) or None
+        untold = [u.reason for u in found if isinstance(u, Undecided)]
+        untold += sorted(self.facts.partial(check.facts.values()))
+        reasons = "; ".join(untold) or None
         status = Status.FAILED if kept else Status.UNKNOWN if reasons else Status.OK
         return Result(
             check.code,

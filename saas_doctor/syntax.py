@@ -1,7 +1,8 @@
 """Turns text into syntax trees, one thread at a time.
 
-CPython 3.11 counts the depth of the trees that it makes for all threads together, and packaging
-makes one for every quoted text in a marker.
+CPython 3.11 keeps the depth of the tree it is making in one place for all threads, and ends in
+`AST constructor recursion depth mismatch` where two make one; packaging makes one for every quoted
+text in a marker.
 """
 
 from __future__ import annotations
@@ -9,16 +10,25 @@ from __future__ import annotations
 import ast
 import threading
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from packaging.requirements import Requirement
 
 _ONE = threading.Lock()
 
 
-def parse_python(data: bytes, name: str) -> ast.Module:
-    """The tree of a Python file; raises as ast.parse does. Its warnings are not for our user."""
+@contextmanager
+def compiling() -> Iterator[None]:
+    """Alone, and without warnings: of the platform's own escapes, not for its user."""
     with _ONE, warnings.catch_warnings():
         warnings.simplefilter("ignore")
+        yield
+
+
+def parse(data: bytes, name: str = "<edited>") -> ast.Module:
+    """The tree of a Python file; raises what `ast.parse` raises."""
+    with compiling():
         return ast.parse(data, name)
 
 

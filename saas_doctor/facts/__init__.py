@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Iterable
 from functools import cache
 from typing import Any, ClassVar, TypeVar, cast
 
@@ -24,6 +25,8 @@ class Fact:
     """Whether reading it asks running things (sockets, processes, servers)."""
     limit: ClassVar[float] = 3.0
     """Seconds after which reading it counts as failed."""
+    partial: str = ""
+    """What of it could not be read; the checks that use it are then never `ok`."""
 
 
 T = TypeVar("T")
@@ -82,6 +85,15 @@ class Facts:
         for kind in wanted.values():
             self.start(kind)
         return {name: self.get(kind) for name, kind in wanted.items()}
+
+    def partial(self, kinds: Iterable[type]) -> set[str]:
+        """What could not be read of these facts, and of those that they were read from."""
+        found: set[str] = set()
+        for kind in kinds:
+            slot = self._slots.get(kind)
+            value = self._known.get(kind) or (slot.value if slot else None)
+            found |= {getattr(value, "partial", "")} | self.partial(sources(kind))
+        return found - {""}
 
     def _slot(self, kind: type) -> _Slot:
         with self._lock:

@@ -194,6 +194,8 @@ def _value_span(line: str, value: str | None) -> tuple[int, int]:
         return end, end
     start = sign + 1 + len(line[sign + 1 :]) - len(line[sign + 1 :].lstrip(" \t"))
     quote = line[start : start + 1]
+    if not value and quote not in ("'", '"'):
+        return sign + 1, sign + 1  # before the blank that a comment needs
     if quote in ("'", '"'):
         closing = re.compile(rf"{quote}(?:\\.|[^{quote}\\])*{quote}", re.S).match(line, start)
         return start, closing.end() if closing else len(line.rstrip())

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from saas_doctor.actions.files import EditFile
 from saas_doctor.discovery import VITE_CONFIGS
-from saas_doctor.edits import Edit, newline_of
+from saas_doctor.edits import Edit, apply_edits, newline_of
 from saas_doctor.facts import Fact
 from saas_doctor.model import Absent, Place, Unreadable
 from saas_doctor.platform import Platform
@@ -58,18 +58,12 @@ class ViteConfig(Fact):
             raise Unreadable(f"{name}: can't be read ({error.strerror})") from None
         return _read_config(cls, path, name, data)
 
-    def covers(self, prefix: str) -> bool:
-        """Whether a proxy entry takes paths below the prefix: keys are prefixes, `^...` patterns."""
-        for key in self.keys or ():
-            if key.startswith("^"):
-                try:
-                    if re.match(key, f"{prefix}/x"):
-                        return True
-                except re.error:
-                    continue
-            elif f"{prefix}/".startswith(key):
-                return True
-        return False
+    def covers(self, call: Call) -> bool:
+        """Whether a proxy entry takes the call, or may take it: keys are prefixes, `^...` patterns.
+
+        A path that is known in part is covered where the rest could bring it to an entry.
+        """
+        return any(_takes(key, call) for key in self.keys or ())
 
     def with_proxy(self, prefix: str, target: str) -> EditFile:
         """The edit that sends the prefix to the target; raises Absent where no place is known."""
@@ -89,7 +83,21 @@ class ViteConfig(Fact):
             text += f"{newline}{outer}" + ("" if rest.lstrip(b" \t")[:1] == b"}" else "  ")
         blanks = len(rest) - len(rest.lstrip(b" \t")) if rest[:1] in (b" ", b"\t") else 0
         edit = Edit(self.insert_at, self.insert_at + blanks, text.encode())
+        after = _read_config(ViteConfig, self.path, self.name, apply_edits(self.data, (edit,)))
+        if not after.covers(Call(f"{prefix}/", self.place)):
+            raise Absent(f"{self.name}: the proxy can't be put in by an edit; add it by hand")
         return EditFile(self.path, self.name, self.data, (edit,), (f"proxy for {prefix}",))
+
+
+def _takes(key: str, call: Call) -> bool:
+    if not key.startswith("^"):
+        return call.path.startswith(key) or (not call.whole and key.startswith(call.path))
+    try:
+        # More than one end, since what a base address or a variable is followed by is not known.
+        ends = ("",) if call.whole else ("", "x", "/x", "/x/x")
+        return any(re.search(key, call.path + end) for end in ends)
+    except re.error:
+        return True  # JavaScript's own dialect: not for us to judge
 
 
 def _indent_at(data: bytes, offset: int) -> str:
@@ -111,6 +119,15 @@ def _parse(name: str, data: bytes) -> Node:
     return Parser(language).parse(data).root_node
 
 
+_WRAPPERS = (
+    "parenthesized_expression",
+    "satisfies_expression",
+    "as_expression",
+    "await_expression",
+    "non_null_expression",
+)
+
+
 class _Unknown(Exception):
     """A part of the configuration that the text does not tell."""
 
@@ -122,26 +139,21 @@ def _read_config(kind: type[ViteConfig], path: Path, name: str, data: bytes) -> 
         return kind(path, name, data, None, place, f"{name} can't be parsed as a whole")
     try:
         config = _config_object(root)
-        server = _property(config, "server")
-        if server is None:
-            unknown = _spread(config, name)
-            return kind(
-                path, name, data, None, _at(name, config), unknown, config.start_byte + 1, "server"
-            )
-        if server.type != "object":
-            raise _Unknown("`server` is computed")
-        proxy = _property(server, "proxy")
-        if proxy is None:
-            unknown = _spread(server, name)
-            return kind(
-                path, name, data, None, _at(name, server), unknown, server.start_byte + 1, "proxy"
-            )
-        if proxy.type != "object":
-            raise _Unknown("`server.proxy` is computed")
-        keys = tuple(_keys(proxy))
-        unknown = _spread(proxy, name)
+        keys: tuple[str, ...] | None = None
+        for level in ("server", "proxy"):
+            inner = _property(config, level, root)
+            if inner is None:
+                unknown = _spread(config, name)
+                return kind(
+                    path, name, data, keys, _at(name, config), unknown, config.start_byte + 1, level
+                )
+            if inner.type != "object":
+                raise _Unknown(f"`{level}` is computed")
+            config = inner
+        keys = tuple(_keys(config))
+        unknown = _spread(config, name)
         return kind(
-            path, name, data, keys, _at(name, proxy), unknown, proxy.start_byte + 1, "entry"
+            path, name, data, keys, _at(name, config), unknown, config.start_byte + 1, "entry"
         )
     except _Unknown as reason:
         return kind(path, name, data, None, place, f"{name}: {reason}")
@@ -176,12 +188,7 @@ def _object_of(node: Node, root: Node, depth: int = 0) -> Node:
         raise _Unknown("the configuration is computed")
     if node.type == "object":
         return node
-    if node.type in (
-        "parenthesized_expression",
-        "satisfies_expression",
-        "as_expression",
-        "await_expression",
-    ):
+    if node.type in _WRAPPERS:
         return _object_of(node.named_children[0], root, depth + 1)
     if node.type == "call_expression":
         function, arguments = (
@@ -211,18 +218,23 @@ def _returned(body: Node, root: Node, depth: int) -> Node:
 
 
 def _variable(root: Node, name: Node) -> Node:
+    """What a variable at the top of the file is given; raises _Unknown where it is changed later."""
+    text = (name.text or b"").decode("utf-8", "replace")
     for node in root.named_children:
         for declared in node.named_children:
             left = declared.child_by_field_name("name")
             value = declared.child_by_field_name("value")
-            if (
-                declared.type == "variable_declarator"
-                and left is not None
-                and left.text == name.text
-                and value
-            ):
+            if declared.type == "variable_declarator" and left is not None and value:
+                if left.text != name.text:
+                    continue
+                # Assigned to, or given to a function that may change it.
+                word = re.escape(text)
+                changed = rf"(?<![\w.]){word}(\.\w+|\[[^\]]*\])*\s*=[^=>]|\(\s*{word}\s*,"
+                count = len(re.findall(changed, (root.text or b"").decode("utf-8", "replace")))
+                if count > 1:  # once where it is declared
+                    raise _Unknown(f"`{text}` is changed after it is made")
                 return value
-    raise _Unknown(f"`{(name.text or b'').decode()}` comes from elsewhere")
+    raise _Unknown(f"`{text}` comes from elsewhere")
 
 
 def _walk(node: Node) -> Iterator[Node]:
@@ -232,17 +244,27 @@ def _walk(node: Node) -> Iterator[Node]:
             yield from _walk(child)
 
 
-def _property(node: Node, name: str) -> Node | None:
-    """The value of an object's property; raises _Unknown for a shorthand, which is computed."""
+def _property(node: Node, name: str, root: Node) -> Node | None:
+    """The value of an object's property, a variable of the file followed; the last one counts.
+
+    Raises _Unknown for one that is computed: by a function, a shorthand, or a key in brackets.
+    """
+    value: Node | None = None
     for child in node.named_children:
-        if child.type == "pair" and _key(child) == name:
-            return child.child_by_field_name("value")
-        if (
-            child.type in ("shorthand_property_identifier", "method_definition")
-            and name.encode() in (child.text or b"").split(b"(")[0].split()
-        ):
+        text = (child.text or b"").decode("utf-8", "replace")
+        if child.type == "pair" and _key(child) in (name, None):
+            if _key(child) is None:
+                raise _Unknown("a key is computed")
+            value = child.child_by_field_name("value")
+        elif child.type == "shorthand_property_identifier" and text == name:
+            value = child
+        elif child.type == "method_definition" and name in text.partition("(")[0].split():
             raise _Unknown(f"`{name}` is computed")
-    return None
+    while value is not None and value.type in _WRAPPERS:
+        value = value.named_children[0]
+    if value is not None and value.type in ("identifier", "shorthand_property_identifier"):
+        return _variable(root, value)
+    return value
 
 
 def _key(pair: Node) -> str | None:
@@ -268,10 +290,23 @@ def _spread(node: Node, name: str) -> str:
 
 
 @dataclass(frozen=True)
+class Call:
+    """A path of the API in the front end's source; `path` ends where a variable part begins."""
+
+    path: str
+    place: Place
+    whole: bool = True
+    """Whether the path is known to its end."""
+
+    def __str__(self) -> str:
+        return f"{self.place} ({self.path}{'' if self.whole else '...'})"
+
+
+@dataclass(frozen=True)
 class FrontendCalls(Fact):
     """Where the front end's source calls the API by a path of its own origin (`/api/...`)."""
 
-    relative: tuple[Place, ...]
+    relative: tuple[Call, ...]
 
     limit = 10.0
 
@@ -280,22 +315,88 @@ class FrontendCalls(Fact):
         frontend = platform.config.frontend
         if frontend is None:
             raise Absent("no front end is configured")
-        pattern = re.compile(rb"[\"'`]" + re.escape(frontend.api.encode()) + rb"(?=[/\"'`?])")
-        places: list[Place] = []
-        for path in _source_files(platform.path(frontend.directory) / "src"):
-            data = path.read_bytes()[:_MAXIMUM]
-            for number, line in enumerate(data.splitlines(), 1):
-                found = pattern.search(line)
-                if found and not line.lstrip().startswith((b"//", b"*", b"/*")):
-                    places.append(Place(platform.relative(path), number, found.start() + 1))
-        return cls(tuple(places))
+        folder = platform.path(frontend.directory)
+        folder = folder / "src" if (folder / "src").is_dir() else folder
+        sure: list[Call] = []
+        likely: list[Call] = []
+        elsewhere = False
+        for path in _source_files(folder):
+            try:
+                data = path.read_bytes()[:_MAXIMUM]
+            except OSError as error:
+                name = platform.relative(path)
+                raise Unreadable(f"{name}: can't be read ({error.strerror})") from None
+            text = without_comments(data)
+            elsewhere = elsewhere or bool(_ELSEWHERE.search(text))
+            for call, certain in calls_in(text, frontend.api, platform.relative(path)):
+                (sure if certain else likely).append(call)
+        # `client.get('/api/x')` goes where the client's base says, which may be another origin.
+        return cls(tuple(sure if elsewhere else sure + likely))
+
+
+_STRING_OR_COMMENT = re.compile(
+    rb"""("(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*'|`(?:\\.|[^`\\])*`)"""
+    rb"""|(?:(?<!:)//[^\n]*|/\*.*?\*/|<!--.*?-->)""",
+    re.S,
+)
+# A sign that calls may go to another origin: a base address, or a variable for one.
+_ELSEWHERE = re.compile(
+    rb"""baseURL\s*[:=]\s*(?!["'`]/)|prefixUrl\s*[:=]\s*(?!["'`]/)|import\.meta\.env\.VITE_"""
+    rb"""|process\.env\.|["'`]https?://(?:localhost|127\.0\.0\.1|\[::1\]|\$\{)"""
+)
+_CALLED = re.compile(
+    rb"(?:\bfetch|\bnew\s+EventSource|\bnew\s+Request|\baxios\.create)\s*\(\s*$"
+    rb"|\b(?:baseURL|prefixUrl)\s*[:=]\s*$"
+)
+
+
+def without_comments(data: bytes) -> bytes:
+    """JavaScript with its comments blanked; every other byte keeps its place."""
+
+    def blank(found: re.Match[bytes]) -> bytes:
+        return found.group(1) or re.sub(rb"[^\r\n]", b" ", found.group(0))
+
+    return _STRING_OR_COMMENT.sub(blank, data)
+
+
+def calls_in(text: bytes, prefix: str, name: str) -> Iterator[tuple[Call, bool]]:
+    """The literals of the API's paths in a source text, and whether each is surely called as such."""
+    pattern = re.compile(
+        rb"([\"'`])(" + re.escape(prefix.encode()) + rb"(?:[/?][^\"'`\s$]*)?)(?=[\"'`$])"
+    )
+    for found in pattern.finditer(text):
+        before = text[max(0, found.start() - 40) : found.start()]
+        if before.rstrip().endswith(b"+"):
+            continue  # the end of another address
+        line = text.count(b"\n", 0, found.start()) + 1
+        column = found.start() - text.rfind(b"\n", 0, found.start())
+        after = text[found.end() : found.end() + 40]
+        whole = after[:1] == found.group(1) and not after[1:].lstrip().startswith(b"+")
+        certain = _CALLED.search(before) is not None
+        path = found.group(2).decode("utf-8", "replace")
+        # What a base address is set to, more follows.
+        base = certain and b"(" not in (_CALLED.search(before) or found).group(0)
+        yield Call(path, Place(name, line, column), whole and not base), certain
+
+
+_NO_SOURCES = {
+    "node_modules",
+    "dist",
+    "build",
+    "public",
+    "__tests__",
+    "__mocks__",
+    "mocks",
+    "stories",
+}
 
 
 def _source_files(root: Path) -> Iterator[Path]:
     for folder, names, files in os.walk(root):
-        names[:] = sorted(
-            n for n in names if n not in ("node_modules", "dist") and not n.startswith(".")
-        )
+        names[:] = sorted(n for n in names if n not in _NO_SOURCES and not n.startswith("."))
         for name in sorted(files):
-            if name.endswith(_SOURCES) and ".test." not in name and ".spec." not in name:
+            other = any(
+                part in name for part in (".test.", ".spec.", ".stories.", ".config.", ".d.ts")
+            )
+            if name.endswith(_SOURCES) and not other:
                 yield Path(folder) / name

@@ -1,49 +1,50 @@
-"""Pydantic models and SQLAlchemy tables in the platform's source, proven through their bases."""
+"""The Pydantic models in the platform's source, proven through their bases."""
 
 from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
-from saas_doctor.edits import Edit
 from saas_doctor.facts import Fact
 from saas_doctor.facts.source import Module, Source, dotted_name
 from saas_doctor.model import Place
 
-_PYDANTIC = {"pydantic.BaseModel", "pydantic.main.BaseModel", "pydantic_settings.BaseSettings"}
-_DECLARATIVE = {
-    "sqlalchemy.orm.DeclarativeBase",
-    "sqlalchemy.orm.DeclarativeBaseNoMeta",
-    "sqlalchemy.orm.declarative_base()",
-    "sqlalchemy.orm.decl_api.declarative_base()",
-    "sqlalchemy.ext.declarative.declarative_base()",
+MODEL_BASES = {
+    "pydantic.BaseModel",
+    "pydantic.main.BaseModel",
+    "pydantic.generics.GenericModel",
+    "pydantic_settings.BaseSettings",
+    "pydantic_settings.main.BaseSettings",
 }
-_ATTRIBUTES = {
-    "Column",
-    "mapped_column",
-    "relationship",
-    "synonym",
-    "deferred",
-    "column_property",
-    "backref",
+_EMAIL = {"pydantic.EmailStr", "pydantic.NameEmail"} | {
+    "pydantic.networks.EmailStr",
+    "pydantic.networks.NameEmail",
 }
-# Those whose first positional argument may be the column's name.
-_NAMED = {"Column", "mapped_column"}
 
-# Pydantic 1.10 has a ConfigDict too.
-_V2_NAMES = (
+# Names that Pydantic 1.10 does not have (it does have a ConfigDict).
+_V2_NAMES = {
+    "AfterValidator",
+    "AliasChoices",
+    "AliasPath",
+    "BeforeValidator",
+    "PlainSerializer",
+    "PlainValidator",
     "RootModel",
+    "StringConstraints",
     "TypeAdapter",
+    "ValidationInfo",
+    "WrapValidator",
     "computed_field",
     "field_serializer",
     "field_validator",
     "model_serializer",
     "model_validator",
-)
-
-_V2_METHODS = ("model_dump", "model_dump_json", "model_validate", "model_validate_json")
+    "validate_call",
+}
+_V2_METHODS = {"model_validate", "model_validate_json", "model_json_schema", "model_construct"}
 
 RENAMED = {
     "orm_mode": "from_attributes",
@@ -63,15 +64,23 @@ REMOVED = {
     "error_msg_templates",
     "fields",
     "getter_dict",
+    "json_dumps",
+    "json_loads",
     "post_init_call",
     "smart_union",
     "underscore_attrs_are_private",
 }
+_OLD = re.compile(rb"\b(?:" + "|".join([*RENAMED, *REMOVED]).encode() + rb")\s*[:=]")
+_ROUTES = {"get", "post", "put", "patch", "delete", "api_route", "head", "options"}
 
 
 @dataclass(frozen=True)
 class OldKey:
-    """A configuration key of Pydantic 1; `new` is its name in Pydantic 2, None for a removed one."""
+    """A configuration key of Pydantic 1; `new` is its name in Pydantic 2, None for a removed one.
+
+    `objects_at`: where an object is turned into the model or an heir, for `orm_mode`; `from_orm`:
+    the calls of that method on them.
+    """
 
     module: Module
     model: str
@@ -79,257 +88,220 @@ class OldKey:
     new: str | None
     place: Place
     start: int
+    objects_at: str = ""
+    from_orm: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class PydanticModels(Fact):
-    """The Pydantic models of the platform: their old configuration keys, and what is made into them."""
+    """The Pydantic models of the platform's source; each question is looked up when it is asked."""
 
     source: Source
-    old_keys: tuple[OldKey, ...]
-    from_orm_calls: tuple[str, ...]
-    of_v2: tuple[tuple[Place, str], ...] = ()
-    """Imports of names, and calls of methods, that only Pydantic 2 has."""
-    email_fields: tuple[Place, ...] = ()
 
     limit = 20.0
 
     @classmethod
     def read(cls, source: Source) -> PydanticModels:
-        keys = tuple(_old_keys(source))
-        calls = tuple(_from_orm_calls(source)) if keys else ()
-        return cls(source, keys, calls, tuple(_v2_names(source)), tuple(_email_fields(source)))
+        return cls(source)
 
-    def from_objects(self, model: str) -> str | None:
-        """Where an object is turned into this model: `Model.model_validate(...)` or a response."""
-        for module in self.source.mentioning(model):
-            for node in ast.walk(module.tree or ast.Module([], [])):
-                if _turns_objects(node, model):
-                    return str(module.place(node))  # type: ignore[arg-type]
-        return None
+    @cached_property
+    def old_keys(self) -> tuple[OldKey, ...]:
+        """The configuration keys of Pydantic 1."""
+        return tuple(_old_keys(self.source))
+
+    @cached_property
+    def sign_of_v2(self) -> tuple[Place, str] | None:
+        """An import of a name, or a call of a model's method, that only Pydantic 2 has."""
+        return next(_signs_of_v2(self.source), None)
+
+    @cached_property
+    def email_field(self) -> Place | None:
+        """A field of a model whose type is an e-mail address."""
+        return next(_email_fields(self.source), None)
 
 
-def _v2_names(source: Source) -> Iterator[tuple[Place, str]]:
+def is_model(source: Source, module: Module, node: ast.ClassDef) -> bool:
+    """Whether a class is proven to be a Pydantic model."""
+    return bool(source.ancestry(module, node) & MODEL_BASES)
+
+
+def _signs_of_v2(source: Source) -> Iterator[tuple[Place, str]]:
     for module in source.mentioning(*_V2_NAMES):
         # The top level only: an import inside `try` or `if` is made for either version.
-        for node in module.tree.body if module.tree else []:
-            if isinstance(node, ast.ImportFrom) and node.module == "pydantic":
+        for node in module.body:
+            if isinstance(node, ast.ImportFrom) and node.module == "pydantic" and not node.level:
                 yield from ((module.place(node), a.name) for a in node.names if a.name in _V2_NAMES)
-    own = {n for n in _V2_METHODS if any(source.mentioning(f"def {n}("))}
     for module in source.mentioning(*(f".{name}(" for name in _V2_METHODS)):
-        for call in ast.walk(module.tree or ast.Module([], [])):
-            method = call.func if isinstance(call, ast.Call) else None
-            if isinstance(method, ast.Attribute) and method.attr in set(_V2_METHODS) - own:
-                yield module.place(method), method.attr
+        for name, call in _calls_of_models(source, module):
+            if name in _V2_METHODS:
+                yield module.place(call), name
+
+
+def _calls_of_models(source: Source, module: Module) -> Iterator[tuple[str, ast.Call]]:
+    """The calls of methods on models' classes themselves: `UserRead.model_validate(...)`.
+
+    Those in a branch or a `try` are left out: they may be made for either version.
+    """
+    branches = (n for n in module.nodes if isinstance(n, ast.If | ast.Try | ast.IfExp))
+    inside = {id(inner) for branch in branches for inner in ast.walk(branch)}
+    for call in module.nodes:
+        if not isinstance(call, ast.Call) or id(call) in inside:
+            continue
+        if isinstance(call.func, ast.Attribute):
+            found = source.class_of(module, dotted_name(call.func.value))
+            # A class with a method of that name has its own.
+            if found and call.func.attr not in _methods(found[1]) and is_model(source, *found):
+                yield call.func.attr, call
+
+
+def _methods(node: ast.ClassDef) -> set[str]:
+    return {n.name for n in node.body if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef)}
 
 
 def _email_fields(source: Source) -> Iterator[Place]:
     for module in source.mentioning("EmailStr", "NameEmail"):
-        for node in ast.walk(module.tree or ast.Module([], [])):
-            if not isinstance(node, ast.ClassDef) or not source.ancestry(module, node) & _PYDANTIC:
+        for node in module.nodes:
+            if not isinstance(node, ast.ClassDef):
                 continue
-            for line in node.body:
-                if isinstance(line, ast.AnnAssign) and _is_email(source, module, line.annotation):
-                    yield module.place(line)
+            fields = [n for n in node.body if isinstance(n, ast.AnnAssign)]
+            found = [n for n in fields if _is_email(source, module, n.annotation)]
+            if found and is_model(source, module, node):
+                yield from map(module.place, found)
 
 
 def _is_email(source: Source, module: Module, annotation: ast.expr) -> bool:
+    if dotted_name(annotation).rpartition(".")[2] == "ClassVar":
+        return False
     return any(
-        source.full_name(module, dotted_name(node)) in ("pydantic.EmailStr", "pydantic.NameEmail")
+        source.made_by(module, dotted_name(node)) in _EMAIL
         for node in ast.walk(annotation)
         if isinstance(node, ast.Name | ast.Attribute)
     )
 
 
-def _turns_objects(node: ast.AST, model: str) -> bool:
-    if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
-        if node.func.attr in ("from_orm", "model_validate"):
-            return dotted_name(node.func.value).rpartition(".")[2] == model
-        return any(k.arg == "response_model" and _names(k.value, model) for k in node.keywords)
-    if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.decorator_list:
-        return node.returns is not None and _names(node.returns, model)
-    return False
-
-
-def _names(node: ast.expr, model: str) -> bool:
-    return any(
-        isinstance(n, ast.Name | ast.Attribute) and dotted_name(n).rpartition(".")[2] == model
-        for n in ast.walk(node)
-    )
-
-
-def _from_orm_calls(source: Source) -> Iterator[str]:
-    for module in source.mentioning(".from_orm("):
-        for node in ast.walk(module.tree or ast.Module([], [])):
-            if isinstance(node, ast.Attribute) and node.attr == "from_orm":
-                yield str(module.place(node))
+# Configuration keys of Pydantic 1.
 
 
 def _old_keys(source: Source) -> Iterator[OldKey]:
-    for module in source.mentioning(*RENAMED, *REMOVED):
-        for node in ast.walk(module.tree or ast.Module([], [])):
+    for module in source.mentioning("Config", "model_config"):
+        if not _OLD.search(module.data):
+            continue
+        for node in module.nodes:
             if isinstance(node, ast.ClassDef):
-                found = list(_keys_of(module, node))
-                if found and source.ancestry(module, node) & _PYDANTIC:
-                    yield from found
+                found = list(_keys_of(node))
+                names = {name for name, *_ in found}
+                if found and is_model(source, module, node):
+                    yield from (
+                        _key(source, module, node, *key)
+                        for key in found
+                        # Written for both versions: Pydantic 2 takes its own and passes over this.
+                        if key[0] in REMOVED or RENAMED.get(key[0], key[0]) not in names
+                    )
 
 
-def _keys_of(module: Module, node: ast.ClassDef) -> Iterator[OldKey]:
+Key = tuple[str, ast.expr, int, int]
+"""A key's name, its value, and the line and column of the name."""
+
+
+def _keys_of(node: ast.ClassDef) -> list[Key]:
+    """All the keys of a model's configuration, in each of its forms; new ones too."""
+    found: list[Key] = []
     for part in node.body:
         if isinstance(part, ast.ClassDef) and part.name == "Config":
-            yield from _keys_of_class(module, node.name, part)
-        elif (
-            isinstance(part, ast.Assign)
-            and isinstance(part.value, ast.Call)
-            and any(isinstance(t, ast.Name) and t.id == "model_config" for t in part.targets)
-        ):
-            for keyword in part.value.keywords:
-                if keyword.arg in RENAMED or keyword.arg in REMOVED:
-                    yield _key(module, node.name, keyword.arg, keyword.lineno, keyword.col_offset)
+            found += _keys_of_class(part)
+        elif isinstance(part, ast.Assign | ast.AnnAssign):
+            targets = part.targets if isinstance(part, ast.Assign) else [part.target]
+            if any(isinstance(t, ast.Name) and t.id == "model_config" for t in targets):
+                found += _keys_of_call(part.value)
+    old = RENAMED.keys() | REMOVED
+    return found if any(name in old for name, *_ in found) else []
 
 
-def _keys_of_class(module: Module, model: str, config: ast.ClassDef) -> Iterator[OldKey]:
+def _keys_of_class(config: ast.ClassDef) -> Iterator[Key]:
     for line in config.body:
-        targets = line.targets if isinstance(line, ast.Assign) else []
-        targets += [line.target] if isinstance(line, ast.AnnAssign) else []
-        for target in targets:
-            if isinstance(target, ast.Name) and (target.id in RENAMED or target.id in REMOVED):
-                yield _key(module, model, target.id, target.lineno, target.col_offset)
-
-
-def _key(module: Module, model: str, old: str, line: int, column: int) -> OldKey:
-    place = Place(module.name, line, column + 1)
-    return OldKey(module, model, old, RENAMED.get(old), place, module.offset(line, column))
-
-
-@dataclass(frozen=True)
-class Reserved:
-    """A `metadata` attribute of a declarative model, the edits that rename it, and its other uses.
-
-    `edits` is empty where the form does not allow to keep the column.
-    """
-
-    module: Module
-    model: str
-    new: str
-    text: str
-    place: Place
-    edits: tuple[Edit, ...]
-    uses: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Tables(Fact):
-    """The declarative models of the platform that bind SQLAlchemy's reserved `metadata`."""
-
-    reserved: tuple[Reserved, ...]
-
-    limit = 20.0
-
-    @classmethod
-    def read(cls, source: Source) -> Tables:
-        return cls(tuple(_reserved(source)))
-
-
-def _reserved(source: Source) -> Iterator[Reserved]:
-    for module in source.mentioning("metadata"):
-        for node in ast.walk(module.tree or ast.Module([], [])):
-            if not isinstance(node, ast.ClassDef):
-                continue
-            for line in node.body:
-                name = _metadata_target(line)
-                if name is not None and source.ancestry(module, node) & _DECLARATIVE:
-                    yield _reserved_in(source, module, node, line, name)
-
-
-def _metadata_target(line: ast.stmt) -> ast.Name | None:
-    """The name `metadata` where a statement binds it to something mapped."""
-    if isinstance(line, ast.Assign) and len(line.targets) == 1:
-        target, value = line.targets[0], line.value
-    elif isinstance(line, ast.AnnAssign):
-        target = line.target
-        mapped = dotted_name(line.annotation).rpartition(".")[2] == "Mapped"
-        if not mapped and not (line.value and _maps(line.value)):
-            return None
-        return target if isinstance(target, ast.Name) and target.id == "metadata" else None
-    else:
-        return None
-    right = isinstance(target, ast.Name) and target.id == "metadata" and _maps(value)
-    return target if right and isinstance(target, ast.Name) else None
-
-
-def _maps(value: ast.expr) -> bool:
-    return isinstance(value, ast.Call) and _last(value.func) in _ATTRIBUTES
-
-
-def _last(function: ast.expr) -> str:
-    return dotted_name(function).rpartition(".")[2]
-
-
-def _reserved_in(
-    source: Source, module: Module, node: ast.ClassDef, line: ast.stmt, name: ast.Name
-) -> Reserved:
-    new = f"{_snake(node.name)}_metadata"
-    assert isinstance(line, ast.Assign | ast.AnnAssign)
-    text = (
-        ast.get_source_segment(module.data.decode("utf-8", "replace"), line) or ""
-    ).splitlines()[0]
-    return Reserved(
-        module,
-        node.name,
-        new,
-        text,
-        module.place(name),
-        () if _taken(node, new) else tuple(_edits(module, line, name, new)),
-        tuple(_uses(source, module, node.name)),
-    )
-
-
-def _edits(
-    module: Module, line: ast.Assign | ast.AnnAssign, name: ast.Name, new: str
-) -> Iterator[Edit]:
-    call = line.value
-    if not isinstance(call, ast.Call):
-        return  # an annotation alone says nothing of where the column's name could go
-    start = module.offset(name.lineno, name.col_offset)
-    yield Edit(start, start + len(b"metadata"), new.encode())
-    named = (
-        call.args and isinstance(call.args[0], ast.Constant) and isinstance(call.args[0].value, str)
-    )
-    if _last(call.func) in _NAMED and not named:
-        end = module.offset(call.func.end_lineno or 0, call.func.end_col_offset or 0)
-        opening = module.data.index(b"(", end) + 1
-        more = b", " if call.args or call.keywords else b""
-        # A first argument on a line of its own keeps its line.
-        yield Edit(
-            opening,
-            opening,
-            b'"metadata"' + more.rstrip() if _breaks(module, opening) else b'"metadata"' + more,
-        )
-
-
-def _breaks(module: Module, opening: int) -> bool:
-    return module.data[opening : opening + 2].lstrip(b"\r")[:1] == b"\n"
-
-
-def _taken(node: ast.ClassDef, new: str) -> bool:
-    return any(isinstance(n, ast.Name) and n.id == new for n in ast.walk(node))
-
-
-def _snake(name: str) -> str:
-    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name).lower()
-
-
-def _uses(source: Source, home: Module, model: str) -> Iterator[str]:
-    """Keywords `metadata=` to the model, and `.metadata` of it or of what may be a row of it."""
-    for module in source.mentioning(model):
-        if b"metadata" not in module.data:
+        if isinstance(line, ast.Assign):
+            targets, value = line.targets, line.value
+        elif isinstance(line, ast.AnnAssign) and line.value is not None:
+            targets, value = [line.target], line.value
+        else:
             continue
-        for node in ast.walk(module.tree or ast.Module([], [])):
-            if isinstance(node, ast.Call) and _last(node.func) == model:
-                yield from (str(module.place(k)) for k in node.keywords if k.arg == "metadata")
-            elif isinstance(node, ast.Attribute) and node.attr == "metadata":
-                owner = dotted_name(node.value)
-                base = owner.rpartition(".")[2] in ("Base", "self.Base") or owner.endswith("Base")
-                if owner and not base and not (module is home and owner == "self"):
-                    yield str(module.place(node))
+        for target in targets:
+            if isinstance(target, ast.Name):
+                yield target.id, value, target.lineno, target.col_offset
+
+
+def _keys_of_call(value: ast.expr | None) -> Iterator[Key]:
+    if not isinstance(value, ast.Call):
+        return
+    if dotted_name(value.func).rpartition(".")[2] in ("ConfigDict", "SettingsConfigDict", "dict"):
+        for keyword in value.keywords:
+            if keyword.arg:
+                yield keyword.arg, keyword.value, keyword.lineno, keyword.col_offset
+
+
+def _key(
+    source: Source,
+    module: Module,
+    node: ast.ClassDef,
+    old: str,
+    value: ast.expr,
+    line: int,
+    column: int,
+) -> OldKey:
+    objects_at, calls = "", []
+    if old == "orm_mode" and not (isinstance(value, ast.Constant) and not value.value):
+        uses = list(_uses_of_objects(source, module, node))
+        objects_at = next((str(place) for _, place in uses), "")
+        calls = [str(place) for kind, place in uses if kind == "from_orm"]
+    place = Place(module.name, line, column + 1)
+    start = module.offset(line, column)
+    return OldKey(module, node.name, old, RENAMED.get(old), place, start, objects_at, tuple(calls))
+
+
+def _uses_of_objects(
+    source: Source, home: Module, node: ast.ClassDef
+) -> Iterator[tuple[str, Place]]:
+    """Where objects are turned into a model or one of its heirs, and by what."""
+    heirs = [cls for _, cls in source.heirs(home, node)]
+
+    def means(module: Module, expression: ast.expr) -> bool:
+        found = source.class_of(module, dotted_name(expression))
+        return found is not None and any(found[1] is cls for cls in heirs)
+
+    for module in source.mentioning(*{cls.name for cls in heirs}):
+        for part in module.nodes:
+            if isinstance(part, ast.Call) and isinstance(part.func, ast.Attribute):
+                kind = part.func.attr
+                if kind in ("from_orm", "model_validate") and not _gives_data(part):
+                    if means(module, part.func.value):
+                        yield kind, module.place(part)
+                elif kind in _ROUTES:
+                    for keyword in part.keywords:
+                        if keyword.arg == "response_model" and _any(module, keyword.value, means):
+                            yield "response_model", module.place(keyword.value)
+            elif isinstance(part, ast.FunctionDef | ast.AsyncFunctionDef):
+                answer = _answer_of(part)
+                if answer is not None and _any(module, answer, means):
+                    yield "response", module.place(answer)
+
+
+def _any(module: Module, expression: ast.expr, means: Callable[[Module, ast.expr], bool]) -> bool:
+    parts = (n for n in ast.walk(expression) if isinstance(n, ast.Name | ast.Attribute))
+    return any(means(module, part) for part in parts)
+
+
+def _answer_of(function: ast.FunctionDef | ast.AsyncFunctionDef) -> ast.expr | None:
+    """What a route is annotated to return, where that is its response's model."""
+    calls = [d for d in function.decorator_list if isinstance(d, ast.Call)]
+    routes = [c for c in calls if isinstance(c.func, ast.Attribute) and c.func.attr in _ROUTES]
+    # A response_model of its own counts in place of the annotation.
+    own = any(k.arg == "response_model" for route in routes for k in route.keywords)
+    return function.returns if routes and not own else None
+
+
+def _gives_data(call: ast.Call) -> bool:
+    """Whether plainly a dictionary is given, which needs no `orm_mode`."""
+    given = call.args[0] if call.args else None
+    if isinstance(given, ast.Call) and isinstance(given.func, ast.Attribute):
+        return given.func.attr in ("dict", "model_dump", "json", "loads")
+    return isinstance(given, ast.Dict | ast.DictComp)

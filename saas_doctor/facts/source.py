@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 from saas_doctor.facts import Fact
 from saas_doctor.model import Absent, Place
 from saas_doctor.platform import Platform
-from saas_doctor.syntax import parse_python
+from saas_doctor.syntax import parse
 
 _LEFT_OUT = {
     "node_modules",
@@ -28,19 +28,26 @@ MAXIMUM = 2_000_000
 """Bytes: a larger file is no source that somebody wrote."""
 
 
+_OPTIONAL = {"ImportError", "ModuleNotFoundError", "Exception", "BaseException"}
+
+
 @dataclass(frozen=True)
 class Module:
-    """One Python file; `name` is its path relative to the platform, `dotted` how it is imported."""
+    """One Python file; `name` is its path relative to the platform, `dotted` how it is imported.
+
+    `root` is the folder that its imports begin at: the back end's, or a service's own outside it.
+    """
 
     path: Path
     name: str
     dotted: str
     data: bytes
+    root: Path = Path()
 
     @cached_property
     def parsed(self) -> ast.Module | Exception:
         try:
-            return parse_python(self.data, self.name)
+            return parse(self.data, self.name)
         except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
             return error
 
@@ -48,6 +55,16 @@ class Module:
     def tree(self) -> ast.Module | None:
         """The syntax tree; None for a file that can't be parsed, which a check of its own says."""
         return self.parsed if isinstance(self.parsed, ast.Module) else None
+
+    @property
+    def body(self) -> list[ast.stmt]:
+        """The statements of the top level."""
+        return self.tree.body if self.tree else []
+
+    @cached_property
+    def nodes(self) -> list[ast.AST]:
+        """Every node of the syntax tree."""
+        return list(ast.walk(self.tree)) if self.tree else []
 
     @property
     def is_package(self) -> bool:
@@ -73,7 +90,7 @@ class Module:
     def imports(self) -> dict[str, str]:
         """The names this module imports, anywhere in it, with what they stand for."""
         found: dict[str, str] = {}
-        for node in ast.walk(self.tree or ast.Module([], [])):
+        for node in self.nodes:
             if isinstance(node, ast.Import):
                 for alias in node.names:
                     first = alias.name.partition(".")[0]
@@ -82,6 +99,26 @@ class Module:
                 origin = self.origin(node)
                 for alias in node.names:
                     found[alias.asname or alias.name] = f"{origin}.{alias.name}"
+        return found
+
+    @cached_property
+    def stars(self) -> list[str]:
+        """The modules that everything is imported from (`from .base import *`)."""
+        found = [n for n in self.body if isinstance(n, ast.ImportFrom)]
+        return [self.origin(n) for n in found if any(a.name == "*" for a in n.names)]
+
+    @cached_property
+    def guarded(self) -> set[int]:
+        """The ids of the nodes that may fail or not run: in a `try` for imports, or for checkers only."""
+        found: set[int] = set()
+        for node in self.nodes:
+            if isinstance(node, ast.Try) and any(_takes_import_errors(h) for h in node.handlers):
+                parts: list[ast.stmt] = [*node.body, *(s for h in node.handlers for s in h.body)]
+            elif isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test):
+                parts = node.body
+            else:
+                continue
+            found |= {id(inner) for part in parts for inner in ast.walk(part)}
         return found
 
     def origin(self, node: ast.ImportFrom) -> str:
@@ -95,25 +132,35 @@ class Module:
     @cached_property
     def classes(self) -> dict[str, ast.ClassDef]:
         """The classes at the top level."""
-        body = self.tree.body if self.tree else []
-        return {node.name: node for node in body if isinstance(node, ast.ClassDef)}
+        return {node.name: node for node in self.body if isinstance(node, ast.ClassDef)}
+
+    @cached_property
+    def values(self) -> dict[str, ast.expr]:
+        """The names that the top level assigns, each with the last expression it is given."""
+        found: dict[str, ast.expr] = {}
+        for node in self.body:
+            targets = node.targets if isinstance(node, ast.Assign) else []
+            targets = [node.target] if isinstance(node, ast.AnnAssign) else targets
+            value = node.value if isinstance(node, ast.Assign | ast.AnnAssign) else None
+            if value is not None:
+                found |= {t.id: value for t in targets if isinstance(t, ast.Name)}
+        return found
 
     @cached_property
     def defined(self) -> set[str]:
         """The names that the top level itself defines, imports left out."""
-        names: set[str] = set()
-        for node in self.tree.body if self.tree else []:
-            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-                names.add(node.name)
-            elif isinstance(node, ast.Assign):
-                names |= {t.id for t in node.targets if isinstance(t, ast.Name)}
-            elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
-                names.add(node.target.id)
-        return names
+        functions = (n for n in self.body if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef))
+        return {*self.classes, *self.values, *(node.name for node in functions)}
+
+
+def _takes_import_errors(handler: ast.ExceptHandler) -> bool:
+    if handler.type is None:
+        return True
+    return any(isinstance(n, ast.Name) and n.id in _OPTIONAL for n in ast.walk(handler.type))
 
 
 def dotted_name(node: ast.expr) -> str:
-    """`a.b.c` of an expression, of its function where it is a call, of its value where subscripted."""
+    """`a.b.c` of an expression, of its value where it is subscripted; else nothing."""
     if isinstance(node, ast.Name):
         return node.id
     if isinstance(node, ast.Attribute):
@@ -130,6 +177,7 @@ class Source(Fact):
 
     modules: tuple[Module, ...]
     roots: tuple[Path, ...]
+    partial: str = ""
 
     limit = 20.0
 
@@ -139,14 +187,16 @@ class Source(Fact):
         services = [platform.path(s.directory) for s in platform.config.services.values()]
         outside = [folder for folder in services if not folder.is_relative_to(backend)]
         roots = [folder for folder in (backend, *outside) if folder.is_dir()]
-        found = {
-            path: Module(path, platform.relative(path), _dotted(path, root), data)
-            for root in roots
-            for path, data in _files(root)
-        }
-        if not found:
+        found: dict[Path, Module] = {}
+        unreadable: list[Path] = []
+        for root in roots:
+            for path, data in _files(root, unreadable):
+                module = Module(path, platform.relative(path), _dotted(path, root), data, root)
+                found.setdefault(path, module)  # a root may lie in another
+        if not found and not unreadable:
             raise Absent(f"no Python source in {platform.config.backend}")
-        return cls(tuple(found.values()), tuple(roots))
+        partial = f"{platform.relative(unreadable[0])}: can't be read" if unreadable else ""
+        return cls(tuple(found.values()), tuple(roots), partial)
 
     def mentioning(self, *words: str) -> Iterator[Module]:
         """The modules in whose text any of the words stands: cheap, before anything is parsed."""
@@ -154,49 +204,48 @@ class Source(Fact):
         return (m for m in self.modules if any(word in m.data for word in wanted))
 
     @cached_property
-    def by_name(self) -> Mapping[str, Module]:
-        return {module.dotted: module for module in self.modules}
+    def by_name(self) -> Mapping[tuple[Path, str], Module]:
+        """The modules by their root and dotted name."""
+        return {(module.root, module.dotted): module for module in self.modules}
+
+    def local(self, seen_from: Module, dotted: str) -> Module | None:
+        """The platform's module that this name means there: in its own root, its folder, the back end."""
+        package = seen_from.dotted if seen_from.is_package else seen_from.dotted.rpartition(".")[0]
+        beside = f"{package}.{dotted}" if package else dotted  # `python run.py` in that folder
+        for key in (
+            (seen_from.root, dotted),
+            (seen_from.root, beside),
+            *((root, dotted) for root in self.roots[:1]),
+        ):
+            if key in self.by_name:
+                return self.by_name[key]
+        return None
 
     def class_of(self, module: Module, name: str) -> tuple[Module, ast.ClassDef] | None:
         """The class that a name in a module stands for, followed through imports and re-exports."""
-        seen: set[tuple[str, str]] = set()
-        while (module.dotted, name) not in seen:
-            seen.add((module.dotted, name))
-            head, _, rest = name.partition(".")
-            if not rest and head in module.classes:
-                return module, module.classes[head]
-            target = self._locate(module, name)
-            if target is None:
-                return None
-            module, name = target
+        found = self._resolved(module, name)
+        if found is None or found[1] not in found[0].classes:
+            return None
+        return found[0], found[0].classes[found[1]]
+
+    def _resolved(self, module: Module, name: str, depth: int = 0) -> tuple[Module, str] | None:
+        """The local module that a dotted name leads to, and the name defined in it."""
+        if depth > 12:  # a circle of re-exports
+            return None
+        if name in module.defined:
+            other = dotted_name(module.values[name]) if name in module.values else ""
+            # `Base = base.Base` is another name for the same.
+            return (other and self._resolved(module, other, depth + 1)) or (module, name)
+        for full in (self.full_name(module, name), *(f"{star}.{name}" for star in module.stars)):
+            parts = full.split(".")
+            for cut in range(len(parts) - 1, 0, -1):
+                target = self.local(module, ".".join(parts[:cut]))
+                if target is not None and (target is not module or parts[cut:] != [name]):
+                    found = self._resolved(target, ".".join(parts[cut:]), depth + 1)
+                    if found:
+                        return found
+                    break
         return None
-
-    def _locate(self, module: Module, name: str) -> tuple[Module, str] | None:
-        """The local module that a dotted name leads to, and the name in it."""
-        full = self.full_name(module, name)
-        parts = full.split(".")
-        for cut in range(len(parts) - 1, 0, -1):
-            local = self.by_name.get(".".join(parts[:cut]))
-            if local:
-                return local, ".".join(parts[cut:])
-        return None
-
-    def imports_from(self, dotted: str) -> list[tuple[Module, ast.ImportFrom]]:
-        """Every `from <dotted> import ...` in the platform."""
-        last = dotted.rpartition(".")[2]
-        return [
-            (module, node)
-            for module in self.mentioning(last)
-            for node in ast.walk(module.tree or ast.Module([], []))
-            if isinstance(node, ast.ImportFrom) and module.origin(node) == dotted
-        ]
-
-    @cached_property
-    def unmarked(self) -> dict[Path, str]:
-        """The folders below a root that hold modules but no `__init__.py`, with their dotted names."""
-        marked = {m.path.parent for m in self.modules if m.is_package}
-        folders = {m.path.parent: m.dotted.rpartition(".")[0] for m in self.modules}
-        return {f: dotted for f, dotted in folders.items() if f not in marked and dotted}
 
     @staticmethod
     def full_name(module: Module, name: str) -> str:
@@ -205,46 +254,78 @@ class Source(Fact):
         origin = module.imports.get(head, head)
         return f"{origin}.{rest}" if rest else origin
 
-    def ancestry(self, module: Module, node: ast.ClassDef) -> set[str]:
-        """The full names of everything a class derives from, across files.
+    def made_by(self, module: Module, name: str, depth: int = 0) -> str:
+        """The full name of what a name stands for, its calls included.
 
-        A base made by a call at a module's top level is named by the call: `...declarative_base()`.
+        `Base` of `Base = declarative_base()` is `sqlalchemy.orm.declarative_base()`, also in
+        another module; `Base` of `reg.generate_base()` is `sqlalchemy.orm.registry().generate_base()`.
+        """
+        parts = name.split(".")
+        for cut in range(len(parts), 0, -1):
+            found = self._resolved(module, ".".join(parts[:cut]))
+            value = found[0].values.get(found[1]) if found else None
+            if found and value is not None and depth <= 8:
+                called = isinstance(value, ast.Call)
+                function = value.func if isinstance(value, ast.Call) else value
+                made = self.made_by(found[0], dotted_name(function), depth + 1)
+                return ".".join([made + ("()" if called else ""), *parts[cut:]])
+        return self._foreign_name(module, name)
+
+    def _foreign_name(self, module: Module, name: str) -> str:
+        """The full name, also where a module of the platform passes it on."""
+        for _ in range(8):
+            full = self.full_name(module, name)
+            home, _, last = full.rpartition(".")
+            passed_on = self.local(module, home) if home else None
+            if passed_on is None or passed_on is module or last not in passed_on.imports:
+                return full
+            module, name = passed_on, last
+        return name
+
+    def ancestry(self, module: Module, node: ast.ClassDef) -> set[str]:
+        """The full names of everything a class derives from, and is decorated by, across files.
+
+        What is made by a call is named by it: `...declarative_base()`; decorators begin with `@`.
         """
         found: set[str] = set()
-        queue = [(module, node)]
-        seen: set[tuple[str, str]] = set()
-        while queue:
-            where, cls = queue.pop()
-            if (where.dotted, cls.name) in seen:
-                continue
-            seen.add((where.dotted, cls.name))
+        for where, cls in self.lineage(module, node):
             for base in cls.bases:
                 if isinstance(base, ast.Call):
-                    found.add(self.full_name(where, dotted_name(base.func)) + "()")
-                name = dotted_name(base)
-                if not name:
-                    continue
-                found |= {self.full_name(where, name), *self._made_by_call(where, name)}
-                parent = self.class_of(where, name)
-                if parent:
-                    queue.append(parent)
+                    found.add(self.made_by(where, dotted_name(base.func)) + "()")
+                elif name := dotted_name(base):
+                    found |= {self.full_name(where, name), self.made_by(where, name)}
+            for decorator in cls.decorator_list:
+                called = decorator.func if isinstance(decorator, ast.Call) else decorator
+                found.add("@" + self.made_by(where, dotted_name(called)))
         return found
 
-    def _made_by_call(self, module: Module, name: str) -> set[str]:
-        """How `Base = declarative_base()` was made, where the name stands for such a value."""
-        for _ in range(8):  # re-exports of re-exports
-            for node in module.tree.body if module.tree else []:
-                if (
-                    isinstance(node, ast.Assign)
-                    and isinstance(node.value, ast.Call)
-                    and any(isinstance(t, ast.Name) and t.id == name for t in node.targets)
-                ):
-                    return {self.full_name(module, dotted_name(node.value.func)) + "()"}
-            target = self._locate(module, name)
-            if target is None:
-                break
-            module, name = target
-        return set()
+    def lineage(self, module: Module, node: ast.ClassDef) -> list[tuple[Module, ast.ClassDef]]:
+        """The class and all classes of the platform that it derives from."""
+        found: list[tuple[Module, ast.ClassDef]] = []
+        queue = [(module, node)]
+        while queue:
+            where, cls = queue.pop()
+            if any(cls is known for _, known in found):
+                continue
+            found.append((where, cls))
+            parents = (self.class_of(where, dotted_name(base)) for base in cls.bases)
+            # A class may have the name of its own base: `class Base(other.Base)`.
+            queue += [parent for parent in parents if parent and parent[1] is not cls]
+        return found
+
+    def heirs(self, module: Module, node: ast.ClassDef) -> list[tuple[Module, ast.ClassDef]]:
+        """The class and all classes of the platform that derive from it."""
+        found = [(module, node)]
+        for _, parent in found:  # grows meanwhile
+            for where in self.mentioning(parent.name):
+                for cls in where.nodes:
+                    if isinstance(cls, ast.ClassDef) and not any(
+                        cls is known for _, known in found
+                    ):
+                        bases = (self.class_of(where, dotted_name(base)) for base in cls.bases)
+                        if any(base and base[1] is parent for base in bases):
+                            found.append((where, cls))
+        return found
 
 
 def _dotted(path: Path, root: Path) -> str:
@@ -252,15 +333,23 @@ def _dotted(path: Path, root: Path) -> str:
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
-def _files(root: Path) -> Iterator[tuple[Path, bytes]]:
-    for folder, names, files in os.walk(root):
+def _files(root: Path, unreadable: list[Path]) -> Iterator[tuple[Path, bytes]]:
+    """The Python files below a folder; what can't be read is added to `unreadable`."""
+
+    def closed(error: OSError) -> None:
+        unreadable.append(Path(error.filename))
+
+    for folder, names, files in os.walk(root, onerror=closed):
         names[:] = sorted(n for n in names if not _is_left_out(Path(folder) / n))
         for name in sorted(files):
             path = Path(folder) / name
-            if name.endswith(".py"):
-                data = _bytes(path)
-                if data is not None:
-                    yield path, data
+            if not name.endswith(".py"):
+                continue
+            try:
+                if path.is_file() and path.stat().st_size <= MAXIMUM:
+                    yield path, path.read_bytes()
+            except OSError:
+                unreadable.append(path)
 
 
 def _is_left_out(folder: Path) -> bool:
@@ -270,12 +359,3 @@ def _is_left_out(folder: Path) -> bool:
         or (folder / "pyvenv.cfg").exists()
         or folder.is_symlink()
     )
-
-
-def _bytes(path: Path) -> bytes | None:
-    try:
-        if not path.is_file() or path.stat().st_size > MAXIMUM:
-            return None
-        return path.read_bytes()
-    except OSError:
-        return None

@@ -19,9 +19,9 @@ def render(report: Report, console: Console, *, verbose: bool = False) -> None:
         console.print(Text(f"note: {note}", style="yellow"), soft_wrap=True)
     for finding in sorted(report.findings, key=_order):
         _print_finding(console, finding, _waiting(report, finding))
-    for result in report.results:
-        if result.status in (Status.UNKNOWN, Status.CRASHED):
-            _print_undecided(console, result, _blocked_under(report, result.code))
+    for results in _undecided(report):
+        waiting = [w for result in results for w in _blocked_under(report, result.code)]
+        _print_undecided(console, results, waiting)
     ignored = [(f, reason) for result in report.results for f, reason in result.ignored]
     for finding, reason in ignored:
         _line(console, "ignored", f"{finding.code} {finding.message} ({reason})", indent=0)
@@ -63,13 +63,26 @@ def _print_finding(console: Console, finding: Finding, waiting: list[Result]) ->
     console.print()
 
 
-def _print_undecided(console: Console, result: Result, waiting: list[Result]) -> None:
-    style = "bold magenta" if result.status is Status.UNKNOWN else "bold red"
-    head = Text.assemble((f"{result.status.value} {result.code}", style), f"  {result.title}")
-    console.print(head, soft_wrap=True)
-    _line(console, "because", result.reason or "it could not be examined")
+def _undecided(report: Report) -> Iterable[list[Result]]:
+    """The checks that could not tell, those with one reason together."""
+    groups: dict[tuple[Status, str | None], list[Result]] = {}
+    for result in report.results:
+        if result.status in (Status.UNKNOWN, Status.CRASHED) or result.undecided:
+            groups.setdefault((result.status, result.reason), []).append(result)
+    return groups.values()
+
+
+def _print_undecided(console: Console, results: list[Result], waiting: list[Result]) -> None:
+    first = results[0]
+    crashed = first.status is Status.CRASHED
+    word = Status.CRASHED.value if crashed else Status.UNKNOWN.value
+    codes = ", ".join(result.code for result in results)
+    title = f"  {first.title}" if len(results) == 1 else ""
+    style = "bold red" if crashed else "bold magenta"
+    console.print(Text.assemble((f"{word} {codes}", style), title), soft_wrap=True)
+    _line(console, "because", first.reason or "it could not be examined")
     if waiting:
-        _line(console, "blocked", ", ".join(r.code for r in waiting))
+        _line(console, "blocked", ", ".join(result.code for result in waiting))
     console.print()
 
 

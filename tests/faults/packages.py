@@ -50,6 +50,14 @@ ENTRIES = [
         works=imports_core,
         group="pydantic",
     ),
+    Fault(
+        "PKG303",
+        "a pydantic-core of another Pydantic",
+        install("pydantic-core==2.41.5"),
+        works=imports_core,
+        target="pydantic:pydantic-core",
+        group="pydantic",
+    ),
     Healthy(
         "PKG303",
         "an older Pydantic that fits",
@@ -92,6 +100,14 @@ ENTRIES = [
         works=imports_core,
         group="pydantic",
     ),
+    Fault(
+        "PKG305",
+        "Pydantic 1 required by code of Pydantic 2",
+        replace(REQUIREMENTS, "pydantic>=2.9,<3", "pydantic<2"),
+        also=("PKG302",),
+        group="pydantic",
+    ),
+    Healthy("PKG305", "a wide range", replace(REQUIREMENTS, "pydantic>=2.9,<3", "pydantic>=1.10")),
     Healthy(
         "PKG305",
         "an import for either version",
@@ -122,6 +138,12 @@ ENTRIES = [
             replace(REQUIREMENTS, "email-validator>=2.1,<3  # EmailStr\n", ""),
         ),
         works=imports_core,
+        group="email",
+    ),
+    Fault(
+        "PKG306",
+        "email-validator installed and not required",
+        replace(REQUIREMENTS, "email-validator>=2.1,<3  # EmailStr\n", ""),
         group="email",
     ),
     Healthy(

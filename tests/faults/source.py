@@ -46,6 +46,27 @@ def no_markers(copy: Copy) -> None:
     copy.path("backend/shared/__init__.py").unlink()
 
 
+def shadowed(copy: Copy) -> None:
+    """Another package called `shared` in the environment, and the platform's is a mere folder."""
+    copy.path("backend/shared/__init__.py").unlink()
+    site = next(copy.path("backend/.venv/lib").glob("python3*/site-packages"))
+    (site / "shared").mkdir()
+    (site / "shared/__init__.py").write_text("")
+
+
+OPTIONAL = """
+try:
+    from shared.utils import extras
+except ImportError:
+    extras = None
+"""
+MIXIN = """from sqlalchemy import JSON, Column
+
+
+class Described:
+    metadata = Column(JSON, default=dict)
+"""
+
 ENTRIES = [
     Fault(
         "SRC200", "syntax error", append("backend/gateway/table.py", "def broken(:\n"), fixed=False
@@ -71,7 +92,33 @@ ENTRIES = [
         target="shared.schemas",
     ),
     Fault("SRC201", "utils alone without marker", remove("backend/shared/utils/__init__.py")),
+    Fault(
+        "SRC201",
+        "an installed package of that name wins",
+        shadowed,
+        works=imports_models,
+        target="shared",
+        group="environment",
+    ),
     Healthy("SRC201", "no markers at all", no_markers),
+    Healthy(
+        "SRC201",
+        "migrations of a tool that is called as their folder",
+        write("backend/alembic/env.py", "from alembic import context, op\n"),
+    ),
+    Healthy(
+        "SRC201",
+        "an import that may fail",
+        both(
+            write("backend/jobs/nightly.py", "JOBS = []\n"),
+            append("backend/shared/utils/security.py", OPTIONAL.replace("shared.utils", "jobs")),
+        ),
+    ),
+    Healthy(
+        "SRC201",
+        "a folder called as a standard package",
+        write("backend/queue/worker.py", "from queue import Queue\n"),
+    ),
     Healthy("SRC201", "a folder of scripts", write("backend/scripts/seed.py", "print('seed')\n")),
     Healthy(
         "SRC201", "tests without marker", write("backend/tests/unit/test_x.py", "def test(): ...\n")
@@ -81,7 +128,7 @@ ENTRIES = [
         "orm_mode",
         replace(USER_SCHEMA, V2_CONFIG, V1_CONFIG),
         works=serialises_users,
-        target="UserRead.orm_mode",
+        target=f"{USER_SCHEMA}:UserRead.orm_mode",
         group="user schema",
     ),
     Fault(
@@ -95,6 +142,11 @@ ENTRIES = [
         "SRC202",
         "a class Config of v2",
         replace(USER_SCHEMA, V2_CONFIG, V1_CONFIG.replace("orm_mode", "from_attributes")),
+    ),
+    Healthy(
+        "SRC202",
+        "a configuration for both versions",
+        replace(USER_SCHEMA, V2_CONFIG, V1_CONFIG + "        from_attributes = True\n"),
     ),
     Healthy(
         "SRC202",
@@ -142,6 +194,23 @@ ENTRIES = [
             ),
         ),
         works=imports_models,
+        group="service model",
+    ),
+    Fault(
+        "SRC204",
+        "metadata of a mixin",
+        both(
+            write("backend/shared/models/described.py", MIXIN),
+            replace(SERVICE_MODEL, RESERVED + "\n", ""),
+            replace(SERVICE_MODEL, "class Service(Base)", "class Service(Described, Base)"),
+            replace(
+                SERVICE_MODEL,
+                "from shared.models.base import Base\n",
+                "from shared.models.base import Base\nfrom shared.models.described import Described\n",
+            ),
+        ),
+        works=imports_models,
+        target="backend/shared/models/described.py:Described",
         group="service model",
     ),
     Healthy("SRC204", "a base with its own MetaData", write("backend/shared/models/base.py", BASE)),

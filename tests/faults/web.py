@@ -57,6 +57,12 @@ def cors_json(copy: Copy) -> None:
     replace(ENV, ORIGINS, f'CORS_ORIGINS=["{ORIGIN}"]')(copy)
 
 
+def own_port(copy: Copy) -> None:
+    """Vite serves at 3000 alone, which is allowed; nobody opens 5173."""
+    replace(VITE, "port: 5173", "port: 3000")(copy)
+    replace(ENV, f"{ORIGIN},", "")(copy)
+
+
 ENTRIES = [
     Fault(
         "WEB801", "origin missing", replace(ENV, f"{ORIGIN},", ""), target=ORIGIN, group="origins"
@@ -73,6 +79,8 @@ ENTRIES = [
     ),
     Healthy("WEB801", "a list in JSON", cors_json),
     Healthy("WEB801", "blanks after the commas", replace(ENV, "5173,http", "5173, http")),
+    Healthy("WEB801", "a port of its own", own_port),
+    Healthy("WEB801", "a port that is computed", replace(VITE, "port: 5173", "port: PORT")),
     Healthy("WEB801", "everything is allowed", replace(ENV, ORIGINS, "CORS_ORIGINS=*")),
     Fault("WEB803", "no server", write(VITE, BARE), works=loads, group="vite"),
     Fault(
@@ -91,6 +99,20 @@ ENTRIES = [
     Healthy("WEB803", "a pattern", write(VITE, REGEX)),
     Healthy("WEB803", "a string as target", write(VITE, STRING)),
     Healthy("WEB803", "in a variable", write(VITE, VARIABLE)),
+    Healthy(
+        "WEB803",
+        "an entry for the one path that is called",
+        replace(VITE, "'/api':", "'/api/demo':"),
+    ),
+    Healthy(
+        "WEB803",
+        "calls of a client whose base is elsewhere",
+        both(
+            write(VITE, BARE),
+            replace("frontend/src/main.js", "await fetch('/api/", "await client.get('/api/"),
+            write("frontend/src/client.js", "export const BASE = import.meta.env.VITE_API_URL\n"),
+        ),
+    ),
     Healthy(
         "WEB803",
         "no proxy, and no call by a path",

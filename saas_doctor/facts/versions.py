@@ -1,0 +1,95 @@
+"""Which versions the platform's code runs on: what is installed, else what is required."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from packaging.utils import canonicalize_name
+from packaging.version import InvalidVersion, Version
+
+from saas_doctor.facts import Fact
+from saas_doctor.facts.interpreter import Interpreter
+from saas_doctor.facts.packages import RequirementLine, Requirements
+from saas_doctor.platform import Platform
+
+
+@dataclass(frozen=True)
+class Versions(Fact):
+    """The versions that the platform's environment has, or, where there is none, its requirements.
+
+    `site` is None where the environment has no interpreter that answers. Cheaper than the whole
+    list of packages, and never unreadable: source can be examined before anything is installed.
+    """
+
+    site: Path | None
+    name: str
+    requirements: Requirements
+
+    @classmethod
+    def read(
+        cls, platform: Platform, interpreter: Interpreter, requirements: Requirements
+    ) -> Versions:
+        site = interpreter.site_packages if interpreter.version else None
+        return cls(site, platform.relative(site) if site else "", requirements)
+
+    def installed(self, package: str) -> Version | None:
+        """The version by the name of the metadata folder (`pydantic-2.14.3.dist-info`)."""
+        if self.site is None:
+            return None
+        wanted = canonicalize_name(package)
+        for folder in self.site.glob(f"{package[0]}*.dist-info"):
+            name, _, version = folder.name.removesuffix(".dist-info").partition("-")
+            if canonicalize_name(name) == wanted:
+                try:
+                    return Version(version)
+                except InvalidVersion:
+                    return None
+        return None
+
+    def at_least(self, package: str, bound: str) -> bool | None:
+        """Whether the code runs on this version or a newer one; None where the package is not used."""
+        version = self.installed(package)
+        if version is not None:
+            return version >= Version(bound)
+        line = self.requirements.find(package) if self.site is None else None
+        return None if line is None else reaches(line, bound)
+
+    def where(self, package: str) -> str:
+        """The version in words, with where it stands."""
+        version = self.installed(package)
+        if version is not None:
+            return f"{package} {version} in {self.name}"
+        line = self.requirements.find(package)
+        return f"{line.requirement} ({line.place})" if line else f"no {package}"
+
+
+def reaches(line: RequirementLine, bound: str) -> bool:
+    """Whether the newest version that a requirement allows is at least this one."""
+    limit = Version(bound)
+    for part in line.requirement.specifier:
+        try:
+            version = Version(part.version.removesuffix(".*"))
+        except InvalidVersion:
+            continue
+        first_too_new = {"<": version, "~=": _next(version)}.get(part.operator)
+        # `<2.1` leaves out the pre-releases of 2.1 as well.
+        if first_too_new is not None and first_too_new <= Version(limit.base_version):
+            return False
+        exact = part.operator in ("==", "===", "<=")
+        if exact and version < limit and not _series_of(part.version, limit):
+            return False
+    return True
+
+
+def _series_of(text: str, limit: Version) -> bool:
+    """Whether `2.*` holds the limit 2.1."""
+    series = tuple(int(n) for n in text.removesuffix(".*").split(".") if n.isdigit())
+    return text.endswith(".*") and limit.release[: len(series)] == series
+
+
+def _next(version: Version) -> Version:
+    """The first version that `~=` does not allow: 2.0 for 1.10, 1.11 for 1.10.2."""
+    kept = list(version.release[:-1]) or [version.major]  # `~=` has two parts at least
+    kept[-1] += 1
+    return Version(".".join(map(str, kept)))

@@ -1,0 +1,800 @@
+"""The source index, what is proven from it, and the edits made in it."""
+
+from __future__ import annotations
+
+import ast
+import gc
+import os
+import py_compile
+import sys
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from packaging.version import Version
+
+from saas_doctor import plan as plans
+from saas_doctor import platform as platforms
+from saas_doctor import rules
+from saas_doctor.actions.files import CreateFile, EditFile
+from saas_doctor.edits import Edit, apply_edits
+from saas_doctor.facts import Facts
+from saas_doctor.facts import syntax as syntax_module
+from saas_doctor.facts.interpreter import Interpreter
+from saas_doctor.facts.layout import Layout
+from saas_doctor.facts.models import REMOVED, RENAMED, PydanticModels
+from saas_doctor.facts.packages import Requirements
+from saas_doctor.facts.source import MAXIMUM, Module, Source
+from saas_doctor.facts.syntax import Broken, Syntax
+from saas_doctor.facts.tables import Tables
+from saas_doctor.facts.versions import Versions, reaches
+from saas_doctor.model import Absent, Finding, Severity, Undecided
+from saas_doctor.platform import Platform
+
+MakeTree = Callable[..., Platform]
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> MakeTree:
+    """Makes a platform of files below `backend` (or, with a leading slash, beside it)."""
+
+    def make(
+        files: dict[str, str | bytes], requirements: str = "pydantic>=2\nsqlalchemy>=2,<2.1\n"
+    ) -> Platform:
+        for name, text in {"requirements.txt": requirements, **files}.items():
+            path = tmp_path / (name[1:] if name.startswith("/") else f"backend/{name}")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(text if isinstance(text, bytes) else text.encode())
+        return platforms.load(tmp_path, exact=True, environ={"PATH": os.environ["PATH"]})
+
+    return make
+
+
+def findings(platform: Platform, code: str, *known: object) -> list[Finding]:
+    """What a check finds on this platform, completed as a run completes it."""
+    check = rules.checks()[code]
+    facts = Facts(platform, *known)
+    found = list(check.function(**facts.arguments(check.facts)))
+    return [f for f in found if isinstance(f, Finding)]
+
+
+def fixed(platform: Platform, code: str) -> dict[str, str]:
+    """The files that the fix of a code would write, by name; a finding it does not fix is left out."""
+    fix = rules.fixes()[code]
+    facts = Facts(platform)
+    results: dict[str, bytes] = {}
+    merged: dict[Path, EditFile] = {}
+    for finding in findings(platform, code):
+        if finding.data.get("no_fix"):
+            continue
+        for action in fix.function(finding, **facts.arguments(fix.facts)):
+            if isinstance(action, CreateFile):
+                results[action.name] = action.content
+            assert isinstance(action, CreateFile | EditFile)
+            if isinstance(action, EditFile):
+                there = merged.get(action.path)
+                merged[action.path] = there.merge(action) if there else action
+                results[action.name] = merged[action.path].result
+    return {name: data.decode() for name, data in results.items()}
+
+
+def source_of(platform: Platform) -> Source:
+    return Facts(platform).get(Source)
+
+
+# The index.
+
+
+def test_environments_caches_and_foreign_folders_are_not_indexed(tree: MakeTree) -> None:
+    platform = tree(
+        {
+            "app/main.py": "x = 1",
+            ".venv/lib/a.py": "",
+            "myenv/pyvenv.cfg": "",
+            "myenv/b.py": "",
+            "node_modules/c.py": "",
+            "app/__pycache__/d.py": "",
+            "build/e.py": "",
+            ".saas-doctor/f.py": "",
+        }
+    )
+    assert [m.name for m in source_of(platform).modules] == ["backend/app/main.py"]
+
+
+def test_linked_folders_fifos_and_huge_files_are_passed_over(tree: MakeTree) -> None:
+    platform = tree({"app/main.py": "", "app/huge.py": b"#" * (MAXIMUM + 1)})
+    os.symlink(platform.path("backend"), platform.path("backend/loop"))
+    os.mkfifo(platform.path("backend/pipe.py"))
+    assert [m.name for m in source_of(platform).modules] == ["backend/app/main.py"]
+
+
+def test_a_platform_without_source_has_nothing_to_look_at(tree: MakeTree) -> None:
+    with pytest.raises(Absent):
+        source_of(tree({}))
+
+
+def test_two_plugins_with_modules_of_the_same_name_are_told_apart(tree: MakeTree) -> None:
+    own = "from base import Base\nclass {0}(Base): ...\n"
+    app = "from fastapi import FastAPI\napp = FastAPI()\n"
+    platform = tree(
+        {
+            "shared/config.py": "",
+            "/plugins/one/main.py": app
+            + "ONE_PORT: int = 9001\n"
+            + own.format("One")
+            + "# port=9001",
+            "/plugins/one/base.py": "import pydantic\nclass Base(pydantic.BaseModel): ...\n",
+            "/plugins/two/main.py": app + own.format("Two") + "# port=9002",
+            "/plugins/two/base.py": "class Base: ...\n",
+        }
+    )
+    source = source_of(platform)
+    one, two = (next(m for m in source.modules if f"{n}/main" in m.name) for n in ("one", "two"))
+    assert "pydantic.BaseModel" in source.ancestry(one, one.classes["One"])
+    assert "pydantic.BaseModel" not in source.ancestry(two, two.classes["Two"])
+
+
+@pytest.mark.parametrize(
+    ("base", "how"),
+    [
+        ("from sqlalchemy.orm import DeclarativeBase\nclass Base(DeclarativeBase): ...", "a class"),
+        ("from sqlalchemy.orm import declarative_base\nBase = declarative_base()", "a call"),
+        ("from typing import Any\nfrom sqlalchemy.ext.declarative import declarative_base as d\nBase: Any = d(name='B')", "an annotated call"),
+        ("from sqlalchemy.orm import registry\nreg = registry()\nBase = reg.generate_base()", "a registry"),
+        ("import sqlalchemy.orm as orm\nclass Base(orm.DeclarativeBase): ...", "a module's alias"),
+        ("from sqlalchemy.orm import as_declarative\n@as_declarative()\nclass Base: ...", "a decorator"),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize(
+    "passed_on",
+    ["from shared.base import Base", "from .base import *", "from . import base\nBase = base.Base"],
+)
+def test_a_declarative_base_is_followed_through_files(
+    tree: MakeTree, base: str, how: str, passed_on: str
+) -> None:
+    model = "from shared import Base\nclass Service(Base):\n    metadata = Column(JSON)\n"
+    platform = tree(
+        {"shared/base.py": base, "shared/__init__.py": passed_on, "app/models.py": model}
+    )
+    assert [f.target for f in findings(platform, "SRC204")] == ["backend/app/models.py:Service"], (
+        how
+    )
+
+
+def test_a_circle_of_imports_ends(tree: MakeTree) -> None:
+    platform = tree(
+        {
+            "a.py": "from b import X\nclass Y(X): ...\n",
+            "b.py": "from a import Y as X\n",
+            "c.py": "from c import *\nclass Z(Q): ...\n",
+        }
+    )
+    source = source_of(platform)
+    for module in source.modules:
+        for node in module.classes.values():
+            source.ancestry(module, node)
+            source.heirs(module, node)
+
+
+def test_ten_thousand_files_are_indexed_and_searched_in_a_moment(tmp_path: Path) -> None:
+    text = b"import os\n\n\ndef f(a):\n    return os.path.join(a, 'x')\n" * 20
+    modules = tuple(
+        Module(tmp_path / f"m{n}.py", f"m{n}.py", f"m{n}", text, tmp_path) for n in range(10_000)
+    )
+    source = Source(modules, (tmp_path,))
+    began = time.process_time()
+    models = PydanticModels.read(source)
+    assert (models.old_keys, models.sign_of_v2, models.email_field) == ((), None, None)
+    Tables.read(source)
+    assert time.process_time() - began < 2
+
+
+def test_offsets_are_of_bytes_also_after_a_mark_and_letters_of_two() -> None:
+    data = b"\xef\xbb\xbf\xc3\xa9 = x\r\n\xc3\xa9 = y\r\n"
+    module = Module(Path("a.py"), "a.py", "a", data)
+    names = [n for n in module.nodes if isinstance(n, ast.Name) and n.id in "xy"]
+    offsets = [module.offset(n.lineno, n.col_offset) for n in names]
+    assert [data[at : at + 1] for at in offsets] == [b"x", b"y"]
+
+
+class Knot:
+    """Garbage whose end gives the other threads a turn, wherever the collector comes by."""
+
+    def __init__(self) -> None:
+        self.own = self
+
+    def __del__(self) -> None:
+        for _ in range(50):
+            pass
+
+
+def test_trees_are_made_by_many_threads_at_once() -> None:
+    text = Path(ast.__file__).read_bytes()[:6000].rpartition(b"\ndef ")[0]
+
+    def tree_of(number: int) -> ast.Module | None:
+        for _ in range(5):
+            Knot()
+        return Module(Path(f"{number}.py"), f"{number}.py", f"{number}", text).tree
+
+    interval, threshold = sys.getswitchinterval(), gc.get_threshold()
+    sys.setswitchinterval(1e-6)
+    gc.set_threshold(50, 5, 5)
+    try:
+        with ThreadPoolExecutor(16) as pool:
+            assert all(pool.map(tree_of, range(300)))
+    finally:
+        sys.setswitchinterval(interval)
+        gc.set_threshold(*threshold)
+
+
+# SRC200.
+
+
+def judged(platform: Platform, version: tuple[int, int] | None = None) -> Syntax:
+    own = Version(".".join(map(str, version or sys.version_info[:2])) + ".0")
+    interpreter = Interpreter(
+        platform.path("backend/.venv"), "backend/.venv", True, Path(sys.executable), own
+    )
+    return Syntax.read(source_of(platform), interpreter)
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [(b"def broken(:\n", 1), (b"x = 1\nreturn x\n", 2), (b"\x00\x01", None), (b"x = '\xe9'\n", 1)],
+)
+def test_what_python_cannot_compile_is_named_with_its_line(
+    tree: MakeTree, text: bytes, line: int | None
+) -> None:
+    broken = judged(tree({"a.py": text, "b.py": "x = 1\n"})).broken
+    assert [(b.module.name, b.line) for b in broken if b.text] in (
+        [("backend/a.py", line)],
+        [("backend/a.py", 0)],
+    )
+
+
+def test_nesting_without_end_is_a_finding_and_no_crash(tree: MakeTree) -> None:
+    assert len(judged(tree({"a.py": "(" * 5000 + ")" * 5000})).broken) == 1
+
+
+def test_another_pythons_files_are_judged_by_that_python(
+    tree: MakeTree,
+) -> None:
+    platform = tree({"a.py": "broken(\n", "b.py": "x = 1\n"})
+    older, newer = (3, 8), (3, 99)
+    for version in (older, newer):
+        syntax = judged(platform, version)
+        assert [b.module.name for b in syntax.broken] == ["backend/a.py"]
+        assert "backend/.venv" in syntax.judge
+
+
+def test_a_file_that_no_python_could_judge_is_undecided(tree: MakeTree) -> None:
+    platform = tree({"a.py": "broken(\n"})
+    gone = Interpreter(
+        platform.path(".venv"), ".venv", True, Path("/nonexistent"), Version("3.99.0")
+    )
+    check = rules.checks()["SRC200"]
+    found = list(check.function(Syntax.read(source_of(platform), gone)))
+    assert [type(f) for f in found] == [Undecided]
+
+
+def test_what_was_compiled_as_it_is_now_is_not_compiled_again(
+    tree: MakeTree, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    platform = tree({"a.py": "x = 1\n", "b.py": "y = 1\n"})
+    monkeypatch.setattr(sys, "pycache_prefix", None)
+    py_compile.compile(str(platform.path("backend/a.py")), doraise=True)
+    seen: list[str] = []
+    real = syntax_module._compile
+
+    def watched(module: Module) -> Iterator[Broken]:
+        seen.append(module.name)
+        return real(module)
+
+    monkeypatch.setattr(syntax_module, "_compile", watched)
+    judged(platform)
+    assert seen == ["backend/b.py"]
+    platform.path("backend/a.py").write_text("x = = 1\n")
+    assert [b.module.name for b in judged(platform).broken] == ["backend/a.py"]
+
+
+# SRC201.
+
+MODELS = {
+    "shared/__init__.py": "",
+    "shared/models/user.py": "class User: ...\n",
+    "shared/models/service.py": "class Service: ...\n",
+    "shared/utils/__init__.py": "",
+    "app/main.py": "from shared.models import User, Service\n",
+}  # fmt: skip
+
+
+def test_the_marker_holds_the_names_that_are_imported_from_it(tree: MakeTree) -> None:
+    platform = tree(MODELS)
+    (finding,) = findings(platform, "SRC201")
+    assert finding.severity is Severity.ERROR
+    assert str(finding.place) == "backend/app/main.py:1:1"
+    assert fixed(platform, "SRC201") == {
+        "backend/shared/models/__init__.py": "from shared.models.service import Service\n"
+        'from shared.models.user import User\n\n__all__ = ["Service", "User"]\n'
+    }
+
+
+def test_the_names_that_others_in_the_folder_need_come_first(tree: MakeTree) -> None:
+    later = {
+        **MODELS,
+        "shared/models/service.py": "from shared.models import User\nclass Service(User): ...\n",
+    }
+    text = next(iter(fixed(tree(later), "SRC201").values()))
+    assert text.index("user import") < text.index("service import")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"shared/models/other.py": "class User: ...\n"},
+        {"shared/models/user.py": "from elsewhere import User\n"},
+        {
+            "shared/models/user.py": "from shared.models import Service\nclass User: ...\n",
+            "shared/models/service.py": "from shared.models import User\nclass Service: ...\n",
+        },
+    ],
+    ids=["defined twice", "defined elsewhere", "each needs the other"],
+)
+def test_where_the_names_come_from_is_not_guessed(
+    tree: MakeTree, change: dict[str, str | bytes]
+) -> None:
+    platform = tree({**MODELS, **change})
+    assert [f.severity for f in findings(platform, "SRC201")] == [Severity.ERROR]
+    assert fixed(platform, "SRC201") == {}
+
+
+@pytest.mark.parametrize(
+    "main",
+    [
+        "from shared.models import user\n",
+        "from shared.models.user import User\n",
+        "try:\n    from shared.models import User\nexcept ImportError:\n    User = None\n",
+        "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from shared.models import User\n",
+    ],
+    ids=["a module", "from a module", "may fail", "for type checkers"],
+)
+def test_imports_that_do_not_fail_are_no_error(tree: MakeTree, main: str) -> None:
+    found = findings(tree({**MODELS, "app/main.py": main}), "SRC201")
+    assert Severity.ERROR not in [f.severity for f in found]
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {"shared/config.py": "", "app/main.py": "from shared.config import x\nfrom shared import config\n"},
+        {"alembic/env.py": "from alembic import context, op\n", "app/__init__.py": ""},
+        {"queue/worker.py": "from queue import Queue\n"},
+        {"tests/unit/test_a.py": "", "tests/__init__.py": "", "tests/api/__init__.py": ""},
+    ],
+    ids=["no markers at all", "migrations", "a standard package's name", "tests"],
+)  # fmt: skip
+def test_a_folder_where_none_is_due_is_silent(
+    tree: MakeTree, files: dict[str, str | bytes]
+) -> None:
+    assert findings(tree(files), "SRC201") == []
+
+
+def test_a_plugins_folder_is_not_what_the_back_end_imports(tree: MakeTree) -> None:
+    app = "from fastapi import FastAPI\napp = FastAPI()  # port=9001\n"
+    platform = tree(
+        {
+            "models/__init__.py": "class User: ...\n",
+            "app.py": "from models import User\n",
+            "/plugins/one/main.py": app + "from models.item import Item\n",
+            "/plugins/one/models/item.py": "class Item: ...\n",
+        }
+    )
+    assert findings(platform, "SRC201") == []
+
+
+def environment(platform: Platform, *files: str) -> Interpreter:
+    version = Version("3.11.4")
+    folder = platform.path("backend/.venv")
+    for name in files:
+        path = folder / "lib/python3.11/site-packages" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("")
+    return Interpreter(folder, "backend/.venv", True, folder / "bin/python", version)
+
+
+def test_a_folder_that_an_installed_package_wins_over_gets_an_empty_marker(tree: MakeTree) -> None:
+    platform = tree({"shared/config.py": "x = 1\n", "app.py": "from shared.config import x\n"})
+    interpreter = environment(platform, "shared/__init__.py", "shared/other.py")
+    (finding,) = findings(platform, "SRC201", interpreter)
+    assert "site-packages/shared wins over it" in finding.message
+    assert finding.data["content"] == b""
+
+
+def test_a_folder_called_as_an_installed_package_that_is_meant_is_silent(tree: MakeTree) -> None:
+    platform = tree(
+        {"celery/jobs.py": "from celery import Celery\nfrom celery.result import AsyncResult\n"}
+    )
+    interpreter = environment(platform, "celery/__init__.py", "celery/result.py")
+    assert findings(platform, "SRC201", interpreter) == []
+
+
+def test_without_an_environment_it_is_not_told_which_package_wins(tree: MakeTree) -> None:
+    platform = tree({"shared/config.py": "", "app.py": "from shared.config import x\n"})
+    check = rules.checks()["SRC201"]
+    found = list(check.function(**Facts(platform).arguments(check.facts)))
+    assert [type(f) for f in found] == [Undecided]
+
+
+# SRC202.
+
+ORM = "from pydantic import BaseModel\n\n\nclass User(BaseModel):\n    class Config:\n        orm_mode = True  # ORM\n"
+
+
+def test_only_the_key_itself_is_changed(tree: MakeTree) -> None:
+    text = ORM.replace("\n", "\r\n").replace("    class", "    é: str = 'é'\r\n    class")
+    platform = tree({"a.py": text})
+    assert fixed(platform, "SRC202")["backend/a.py"] == text.replace("orm_mode", "from_attributes")
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        "User.model_validate(row)",
+        "User.from_orm(row)",
+        "Admin.model_validate(row)",
+        "@app.get('/', response_model=list[User])\ndef f(): ...",
+        "@app.get('/')\ndef f() -> User | None: ...",
+    ],
+)
+def test_it_is_an_error_where_objects_are_turned_into_the_model(tree: MakeTree, use: str) -> None:
+    using = f"from a import User\nclass Admin(User): ...\n{use}\n"
+    (finding,) = findings(tree({"a.py": ORM, "b.py": using}), "SRC202")
+    assert finding.severity is Severity.ERROR
+    assert "backend/b.py:" in finding.found
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        "User.model_validate({'id': 1})",
+        "User.model_validate(other.model_dump())",
+        "class C:\n    @property\n    def user(self) -> User: ...",
+        "@app.get('/', response_model=dict)\ndef f() -> User: ...",
+        "class User:\n    def g(self): User.model_validate(self)",
+    ],
+)
+def test_it_is_a_warning_where_none_is(tree: MakeTree, use: str) -> None:
+    (finding,) = findings(tree({"a.py": ORM, "b.py": f"from a import User\n{use}\n"}), "SRC202")
+    assert finding.severity is None
+    assert rules.checks()["SRC202"].severity is Severity.WARNING
+
+
+def test_calls_of_from_orm_are_named_and_left(tree: MakeTree) -> None:
+    (finding,) = findings(
+        tree({"a.py": ORM, "b.py": "from a import User\nUser.from_orm(1)\n"}), "SRC202"
+    )
+    assert finding.more == {"uses not touched": "backend/b.py:2:1"}
+    assert "backend/b.py:2:1" in finding.next_step
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        ORM.replace("BaseModel", "Thing"),
+        ORM.replace("from pydantic", "from pydantic.v1"),
+        ORM + "        from_attributes = True\n",
+        ORM.replace("Config", "Meta"),
+        "from pydantic import BaseModel\nclass A(BaseModel):\n    model_config = mine(orm_mode=True)\n",
+        "from pydantic import BaseModel\nclass A(BaseModel):\n    fields: dict = {}\n",
+    ],
+    ids=["no model", "pydantic.v1", "for both versions", "no Config", "an own function", "a field"],
+)  # fmt: skip
+def test_what_is_no_old_configuration_is_silent(tree: MakeTree, text: str) -> None:
+    assert findings(tree({"a.py": text}), "SRC202") == []
+
+
+@pytest.mark.parametrize(
+    ("requirements", "found"),
+    [
+        ("pydantic>=2", 1),
+        ("pydantic", 1),
+        ("pydantic==1.10.24", 0),
+        ("pydantic<2", 0),
+        ("fastapi", 0),
+    ],
+)
+def test_without_an_environment_the_requirement_counts(
+    tree: MakeTree, requirements: str, found: int
+) -> None:
+    assert len(findings(tree({"a.py": ORM}, requirements + "\n"), "SRC202")) == found
+
+
+def test_a_removed_key_is_named_and_left(tree: MakeTree) -> None:
+    platform = tree({"a.py": ORM.replace("orm_mode", "smart_union")})
+    assert [f.target for f in findings(platform, "SRC202")] == ["backend/a.py:User.smart_union"]
+    assert fixed(platform, "SRC202") == {}
+
+
+def test_the_keys_are_those_of_pydantic_itself() -> None:
+    config: Any = pytest.importorskip("pydantic._internal._config")
+    assert set(RENAMED) == set(config.V2_RENAMED_KEYS)
+    assert set(REMOVED) == set(config.V2_REMOVED_KEYS)
+
+
+@pytest.mark.parametrize(
+    ("specifier", "bound", "wanted"),
+    [
+        ("==2.5.3", "2", True), ("==1.10.*", "2", False), ("==2.*", "2.1.dev0", True),
+        (">=1.10,<2", "2", False), (">=2.0.31,<2.1", "2.1.dev0", False), ("~=1.10", "2", False),
+        ("~=2.0", "2.1.dev0", True), ("~=2.0.1", "2.1.dev0", False), ("<=1.10.2", "2", False),
+        ("", "2", True), ("!=2.0", "2", True),
+    ],
+)  # fmt: skip
+def test_what_a_requirement_can_reach(
+    tmp_path: Path, specifier: str, bound: str, wanted: bool
+) -> None:
+    file = tmp_path / "backend/requirements.txt"
+    file.parent.mkdir()
+    file.write_text(f"package{specifier}\n")
+    (line,) = Requirements.read(platforms.load(tmp_path, exact=True, environ={})).lines
+    assert reaches(line, bound) is wanted
+
+
+# SRC204.
+
+BASE = "from sqlalchemy import JSON, Column\nfrom sqlalchemy.orm import DeclarativeBase, mapped_column, Mapped\n\n\nclass Base(DeclarativeBase): ...\n\n\n"
+MODEL = BASE + "class HTTPService(Base):\n    {0}\n"
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("metadata = Column(JSON)", 'http_service_metadata = Column("metadata", JSON)'),
+        ("metadata = Column()", 'http_service_metadata = Column("metadata")'),
+        ("metadata = Column('metadata', JSON)", "http_service_metadata = Column('metadata', JSON)"),
+        ("metadata = Column('meta', JSON)", "http_service_metadata = Column('meta', JSON)"),
+        ("metadata = Column(JSON, name='meta')", "http_service_metadata = Column(JSON, name='meta')"),
+        ("metadata: Mapped[dict] = mapped_column(JSON)", 'http_service_metadata: Mapped[dict] = mapped_column("metadata", JSON)'),
+        ("metadata=Column( JSON )  # note", 'http_service_metadata=Column("metadata", JSON )  # note'),
+        ("metadata = Column(\n        JSON,\n    )", 'http_service_metadata = Column("metadata",\n        JSON,\n    )'),
+        ("metadata = Column(JSON)\n    alias = by(metadata)", 'http_service_metadata = Column("metadata", JSON)\n    alias = by(http_service_metadata)'),
+    ],
+)  # fmt: skip
+def test_the_attribute_is_renamed_and_the_column_kept(tree: MakeTree, old: str, new: str) -> None:
+    platform = tree({"a.py": MODEL.format(old)})
+    after = MODEL.format(new)
+    assert fixed(platform, "SRC204")["backend/a.py"] == after
+    ast.parse(after)
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        "metadata = relationship('Other')",
+        "metadata: Mapped[dict]",
+        "metadata = Column(*PARTS)",
+        "metadata = Column(JSON, **OPTIONS)",
+        "metadata = Column(f'{x}', JSON)",
+        "@property\n    def metadata(self): ...",
+        "@declared_attr\n    def metadata(cls): ...",
+        "metadata = Column(JSON)\n    http_service_metadata = Column(JSON)",
+    ],
+)
+def test_a_form_that_does_not_tell_its_column_is_left(tree: MakeTree, form: str) -> None:
+    platform = tree({"a.py": MODEL.format(form)})
+    (finding,) = findings(platform, "SRC204")
+    assert finding.data["no_fix"]
+    assert "http_service_metadata" in finding.next_step
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        MODEL.format("metadata = MetaData()"),
+        MODEL.format('service_metadata = Column("metadata", JSON)'),
+        MODEL.format("metadata: ClassVar[MetaData] = mine()"),
+        BASE + "class Plain:\n    metadata = Column(JSON)\n",
+        BASE + "class Mixin:\n    metadata: Mapped[dict]\n\n\nclass A(Mixin, Base): ...\n",
+        "from mine import Base\nclass A(Base):\n    metadata = Column(JSON)\n",
+    ],
+)
+def test_what_is_not_reserved_is_silent(tree: MakeTree, text: str) -> None:
+    assert findings(tree({"a.py": text}), "SRC204") == []
+
+
+def test_a_mixin_is_one_where_a_model_derives_from_it(tree: MakeTree) -> None:
+    mixin = "from sqlalchemy import Column\n\n\nclass Extra:\n    metadata = Column(JSON)\n"
+    model = BASE + "from mixins import Extra\n\n\nclass A(Extra, Base): ...\n"
+    platform = tree({"mixins.py": mixin, "a.py": model})
+    assert [f.target for f in findings(platform, "SRC204")] == ["backend/mixins.py:Extra"]
+
+
+@pytest.mark.parametrize(
+    ("requirements", "severity"),
+    [("sqlalchemy==2.0.40", None), ("sqlalchemy==2.1.9", Severity.WARNING)],
+)
+def test_from_sqlalchemy_2_1_on_it_warns(
+    tree: MakeTree, requirements: str, severity: Severity | None
+) -> None:
+    platform = tree({"a.py": MODEL.format("metadata = Column(JSON)")}, requirements + "\n")
+    assert [f.severity for f in findings(platform, "SRC204")] == [severity]
+
+
+def test_uses_that_fail_silently_are_named(tree: MakeTree) -> None:
+    uses = """from a import HTTPService
+HTTPService(metadata={})
+select(HTTPService).filter_by(metadata={})
+row.metadata
+getattr(row, "metadata")
+Base.metadata.create_all()
+"""
+    schema = """from pydantic import BaseModel, ConfigDict
+class Read(BaseModel):
+    model_config = ConfigDict(from_attributes=True)
+    metadata: dict
+class Other(BaseModel):
+    model_config = ConfigDict(from_attributes=True)
+    metadata: dict = Field(validation_alias="http_service_metadata")
+"""
+    platform = tree({"a.py": MODEL.format("metadata = Column(JSON)"), "b.py": uses, "c.py": schema})
+    (finding,) = findings(platform, "SRC204")
+    places = finding.more["uses not touched"].split(", ")
+    assert {p.rpartition(":")[0] for p in places} == {
+        "backend/b.py:2", "backend/b.py:3", "backend/b.py:4", "backend/b.py:5", "backend/c.py:4",
+    }  # fmt: skip
+
+
+def test_a_file_whose_columns_are_not_bytes_is_left(tree: MakeTree) -> None:
+    # Valid UTF-8 that says it is Latin-1: the syntax tree counts each letter twice.
+    text = "# coding: latin-1\n" + MODEL.format("x = 'é'; metadata = Column(JSON)")
+    platform = tree({"a.py": text + "f(1)\n"})
+    plan = plans.make(completed(platform, "SRC204"), Facts(platform))
+    assert plan.steps == []
+    assert "by hand" in plan.waiting[0][1]
+
+
+def completed(platform: Platform, code: str) -> list[Finding]:
+    from saas_doctor import runner
+
+    selection = runner.Selection(select=(code,), live=False)
+    return runner.run(platform, selection, timeout=20).findings
+
+
+# Properties.
+
+_TEXT = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=12)
+_COMMENT = _TEXT.map(lambda t: "".join(c for c in t if c.isprintable()))
+_PARTS = st.lists(
+    st.sampled_from(["JSON", "nullable=True", "default=dict", "ForeignKey('é.id')"]),
+    unique=True,
+    max_size=3,
+)
+
+
+def in_memory(text: bytes) -> Source:
+    root = Path("/nowhere")
+    return Source((Module(root / "a.py", "a.py", "a", text, root),), (root,))
+
+
+@given(
+    comment=_COMMENT,
+    parts=_PARTS,
+    newline=st.sampled_from(["\n", "\r\n"]),
+    mark=st.booleans(),
+    broken=st.booleans(),
+)
+@settings(max_examples=150, deadline=None)
+def test_a_renamed_attribute_parses_and_can_be_taken_back(
+    comment: str, parts: list[str], newline: str, mark: bool, broken: bool
+) -> None:
+    parts.sort(key=lambda part: "=" in part)
+    inner = (
+        newline.join(["", *(f"        {p},  # {comment}" for p in parts), "    "])
+        if broken
+        else ", ".join(parts)
+    )
+    text = (
+        MODEL.format(f"é = '{len(comment)}é'; metadata = Column({inner})  # {comment}").replace(
+            "\n", newline
+        )
+        if not broken
+        else MODEL.replace("\n", newline).format(
+            f"é = 'é'; metadata = Column({inner})  # {comment}"
+        )
+    )
+    data = (b"\xef\xbb\xbf" if mark else b"") + text.encode()
+    (found,) = Tables.read(in_memory(data)).reserved
+    after = apply_edits(data, found.edits)
+    tree = ast.parse(after)
+    model = next(
+        n for n in ast.walk(tree) if isinstance(n, ast.ClassDef) and n.name == "HTTPService"
+    )
+    line = model.body[-1]
+    assert isinstance(line, ast.Assign)
+    assert isinstance(line.value, ast.Call)
+    assert [ast.unparse(t) for t in line.targets] == ["http_service_metadata"]
+    assert ast.unparse(line.value.args[0]) == "'metadata'"
+    assert len(line.value.args) + len(line.value.keywords) == len(parts) + 1
+    assert Tables.read(in_memory(after)).reserved == ()
+    assert undone(data, found.edits) == data
+
+
+def undone(data: bytes, edits: tuple[Edit, ...]) -> bytes:
+    """The result with each edit's former bytes put back, at the places they have by then."""
+    back: list[Edit] = []
+    shift = 0
+    for edit in sorted(edits):
+        start = edit.start + shift
+        back.append(Edit(start, start + len(edit.text), data[edit.start : edit.end]))
+        shift += len(edit.text) - (edit.end - edit.start)
+    return apply_edits(apply_edits(data, edits), back)
+
+
+@given(
+    keys=st.lists(st.sampled_from(sorted(RENAMED)), min_size=1, max_size=4, unique=True),
+    comment=_COMMENT,
+    newline=st.sampled_from(["\n", "\r\n"]),
+    call=st.booleans(),
+)
+@settings(max_examples=100, deadline=None)
+def test_renamed_keys_parse_and_are_found_no_more(
+    keys: list[str], comment: str, newline: str, call: bool
+) -> None:
+    head = (
+        "from pydantic import BaseModel, ConfigDict\n\n\nclass A(BaseModel):\n    # "
+        + comment
+        + "\n"
+    )
+    lines = [f"        {key} = (1, 'é')  # {comment}\n" for key in keys]
+    body = "    class Config:\n" + "".join(lines)
+    if call:
+        body = "    model_config = ConfigDict(é=1, " + ", ".join(f"{k}='é'" for k in keys) + ")\n"
+    data = (head + body).replace("\n", newline).encode()
+    found = PydanticModels.read(in_memory(data)).old_keys
+    assert [key.old for key in found] == keys
+    edits = tuple(Edit(k.start, k.start + len(k.old), (k.new or "").encode()) for k in found)
+    after = apply_edits(data, edits)
+    ast.parse(after)
+    assert PydanticModels.read(in_memory(after)).old_keys == ()
+    assert undone(data, edits) == data
+
+
+@given(data=st.data())
+@settings(max_examples=300, deadline=None)
+def test_no_mutation_of_the_bytes_makes_a_fact_crash(data: st.DataObject) -> None:
+    text = bytearray((MODEL.format("metadata = Column(JSON)") + ORM).encode())
+    for _ in range(data.draw(st.integers(1, 6))):
+        at = data.draw(st.integers(0, len(text)))
+        text[at : at + data.draw(st.integers(0, 5))] = data.draw(st.binary(max_size=4))
+    source = in_memory(bytes(text))
+    for found in Tables.read(source).reserved:
+        apply_edits(bytes(text), found.edits)
+    models = PydanticModels.read(source)
+    assert len(models.old_keys) < 9
+    assert not (models.sign_of_v2 and models.email_field)
+    interpreter = Interpreter(Path("/nowhere"), ".venv", exists=False)
+    Syntax.read(source, interpreter)
+
+
+def test_the_versions_of_an_environment_come_before_the_requirements(tree: MakeTree) -> None:
+    platform = tree({"a.py": ""}, "pydantic==2.9\n")
+    interpreter = environment(
+        platform, "pydantic-1.10.24.dist-info/METADATA", "pydantic_core-2.0.dist-info/METADATA"
+    )
+    versions = Versions.read(platform, interpreter, Requirements.read(platform))
+    assert versions.at_least("pydantic", "2") is False
+    assert versions.installed("pydantic-core") == Version("2.0")
+    assert versions.at_least("sqlalchemy", "2") is None
+
+
+def test_the_layout_needs_no_environment(tree: MakeTree) -> None:
+    platform = tree(MODELS)
+    missing = Interpreter(platform.path("backend/.venv"), "backend/.venv", exists=False)
+    assert [u.dotted for u in Layout.read(platform, source_of(platform), missing).unmarked] == [
+        "shared.models"
+    ]
