@@ -120,20 +120,18 @@ def _read(file: Path) -> bytes:
 def _services(
     root: Path, backend: str, compose: str | None, env_text: bytes
 ) -> Iterator[tuple[str, dict[str, Any]]]:
-    published = _published(_read(root / compose)) if compose else {}
+    published: dict[str, int] | None = None
     named = {n.decode().lower(): int(p) for n, p in _PORT_VARIABLE.findall(env_text)}
     settings = _read(root / backend / "shared" / "config.py")
     defaults = {n.decode().lower(): int(p) for n, p in _PORT_DEFAULT.findall(settings)}
     for folder in _service_folders(root, backend):
         name = folder.name
         variable = name.lower().replace("-", "_")
-        port = (
-            named.get(variable)
-            or defaults.get(variable)
-            or _port_in_code(folder)
-            or published.get(name)
-            or KNOWN_PORTS.get(name)
-        )
+        port = named.get(variable) or defaults.get(variable) or _port_in_code(folder)
+        if port is None:
+            if published is None:  # only now: it takes a YAML parser
+                published = _published(_read(root / compose)) if compose else {}
+            port = published.get(name) or KNOWN_PORTS.get(name)
         if port and port <= 65535:
             service = {"directory": folder.relative_to(root).as_posix(), "port": port}
             if variable in named or variable in defaults:

@@ -12,8 +12,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import psutil
-
 from saas_doctor.actions import Record
 from saas_doctor.model import DoctorError
 from saas_doctor.platform import Platform
@@ -76,6 +74,8 @@ class Journal:
         folder = platform.state / "runs" / f"{stamp}-{secrets.token_hex(2)}"
         folder.mkdir(parents=True, mode=0o700)
         journal = cls(folder)
+        import psutil
+
         process = psutil.Process()
         journal.write("run", began=time.time(), pid=process.pid, started=process.create_time())
         return journal
@@ -159,6 +159,8 @@ def interrupted(platform: Platform) -> Run | None:
 
 
 def _at_work(run: Run) -> bool:
+    import psutil
+
     try:
         return bool(psutil.Process(run.pid).create_time() == run.started)
     except psutil.Error:

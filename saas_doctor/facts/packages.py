@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from importlib.metadata import Distribution, distributions
+from dataclasses import dataclass
 from pathlib import Path
 
 from packaging.markers import default_environment
@@ -30,13 +29,12 @@ class Package:
     name: str
     version: Version
     folder: Path
-    distribution: Distribution = field(repr=False, compare=False)
 
     @property
     def requires(self) -> list[Requirement]:
         """What its metadata requires, the extras' requirements included (with their markers)."""
         found = []
-        for text in self.distribution.requires or []:
+        for text in _header(self.folder, "Requires-Dist"):
             try:
                 found.append(parse_requirement(text))
             except InvalidRequirement:
@@ -45,8 +43,25 @@ class Package:
 
     def provides(self, module: str) -> bool:
         """Whether the top-level module comes from this distribution."""
-        record = self.distribution.read_text("RECORD") or ""
+        record = _text(self.folder / "RECORD") or _text(self.folder / "SOURCES.txt")
         return f"\n{module}/" in f"\n{record}" or f"\n{module}.py," in f"\n{record}"
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
+
+
+def _header(folder: Path, name: str) -> list[str]:
+    """The values of one field of a package's metadata; the headers end at the first blank line.
+
+    importlib.metadata would do it too, and loads an e-mail parser for it: longer than a check.
+    """
+    text = _text(folder / "METADATA") or _text(folder / "PKG-INFO")
+    lines = text.partition("\n\n")[0].splitlines()
+    return [line.partition(":")[2].strip() for line in lines if line.startswith(f"{name}:")]
 
 
 @dataclass(frozen=True)
@@ -62,14 +77,14 @@ class Installed(Fact):
     def read(cls, platform: Platform, interpreter: Interpreter) -> Installed:
         folder = interpreter.site_packages
         try:
-            found = list(distributions(path=[str(folder)]))
+            found = list(_packages(folder))
         except OSError as error:
             raise Unreadable(f"{folder}: can't be read ({error.strerror})") from None
         assert interpreter.version
         return cls(
             folder,
             platform.relative(folder),
-            {p.name: p for p in _packages(found)},
+            {p.name: p for p in found},
             _markers(interpreter.version),
         )
 
@@ -93,16 +108,18 @@ class Installed(Fact):
         return f"{self.name}/{package.folder.name}"
 
 
-def _packages(found: list[Distribution]) -> Iterator[Package]:
-    for distribution in found:
-        folder = Path(str(getattr(distribution, "_path", "")))
-        # The folder's name tells name and version; opening each METADATA costs ten times as much.
-        name, _, rest = folder.name.rpartition(".")[0].partition("-")
-        try:
-            version = Version(rest if folder.suffix == ".dist-info" else distribution.version)
-        except (InvalidVersion, TypeError):
+def _packages(site: Path) -> Iterator[Package]:
+    for folder in sorted(site.iterdir()):
+        if folder.suffix not in (".dist-info", ".egg-info"):
             continue
-        yield Package(canonicalize_name(name), version, folder, distribution)
+        # The folder's name tells name and version; opening each METADATA costs ten times as much.
+        name, _, version = folder.name.rpartition(".")[0].partition("-")
+        if folder.suffix == ".egg-info":
+            version = (_header(folder, "Version") or [""])[0]
+        try:
+            yield Package(canonicalize_name(name), Version(version), folder)
+        except InvalidVersion:
+            continue
 
 
 def _markers(version: Version) -> dict[str, str]:
