@@ -45,6 +45,8 @@ def main() -> None:
     """Run the command; every failure ends in one sentence and the exit code of the contract."""
     from saas_doctor.model import DoctorError
 
+    # Pydantic would look through all installed packages for plugins of its own.
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     try:
         app(standalone_mode=True)
     except DoctorError as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -18,10 +19,12 @@ from saas_doctor.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
+    from saas_doctor.model import Risk
     from saas_doctor.plan import Plan, Step
+    from saas_doctor.platform import Platform
     from saas_doctor.repair import Repair
+    from saas_doctor.report.console import Line
+    from saas_doctor.runner import Selection
 
 
 def fix(
@@ -52,48 +55,35 @@ def fix(
     Exit codes: 0 nothing of severity error is left; 1 findings are left; 2 wrong use; 3 unknown left.
     """
     from saas_doctor import repair
-    from saas_doctor.cli.screen import console
+    from saas_doctor.cli.screen import say
     from saas_doctor.model import Risk, Severity
 
     platform = load_platform(directory, config)
     chosen = selection(platform.config, select, ignore)
     allow = Risk.DESTRUCTIVE if allow_destructive else Risk.CHANGES
-    screen = console()
     if dry_run or diff:
-        _show_only(platform, chosen, allow, timeout, screen, diff=diff)
-    asker = _Asker(screen, yes=yes, allow=allow)
-    notes = console(error=True)
+        _show_only(platform, chosen, allow, timeout, diff=diff)
+    asker = _Asker(yes=yes)
     done = repair.repair(
         platform,
         chosen,
         asker.agree,
         allow=allow,
         timeout=timeout,
-        watch=lambda what: notes.print(f"... {what}", markup=False, soft_wrap=True),
+        watch=lambda what: say(f"... {what}", error=True),
     )
-    _tell(done, screen, asked=asker.asked)
+    _tell(done, asked=asker.asked)
     code = done.report.exit_code(Severity(platform.config.fail_on))
     raise typer.Exit(code)
 
 
 def _show_only(
-    platform: object,
-    chosen: object,
-    allow: object,
-    timeout: float | None,
-    screen: Console,
-    *,
-    diff: bool,
+    platform: Platform, chosen: Selection, allow: Risk, timeout: float | None, *, diff: bool
 ) -> None:
     from saas_doctor import plan, runner
+    from saas_doctor.cli.screen import say, show
     from saas_doctor.facts import Facts
-    from saas_doctor.model import Risk
-    from saas_doctor.platform import Platform
-    from saas_doctor.runner import Selection
 
-    assert isinstance(platform, Platform)
-    assert isinstance(chosen, Selection)
-    assert isinstance(allow, Risk)
     facts = Facts(platform)
     report = runner.run(platform, chosen, facts=facts, timeout=timeout)
     made = plan.make(report.findings, facts, allow=allow)
@@ -101,36 +91,34 @@ def _show_only(
         for step in made.steps:
             print(step.action.preview())
     else:
-        show_plan(made, screen)
+        show(plan_lines(made))
         if not made.steps:
-            screen.print("Nothing to fix.")
+            say("Nothing to fix.")
     raise typer.Exit(1 if made.steps else 0)
 
 
 class _Asker:
     """Shows each round's plan and gets the agreement."""
 
-    def __init__(self, screen: Console, *, yes: bool, allow: object) -> None:
-        self.screen = screen
+    def __init__(self, *, yes: bool) -> None:
         self.yes = yes
-        self.allow = allow
         self.asked = False
 
     def agree(self, plan: Plan) -> Plan:
+        from saas_doctor.cli.screen import say, show
+
         self.asked = True
-        show_plan(plan, self.screen)
+        show(plan_lines(plan))
         if self.yes:
             return plan
         if not sys.stdin.isatty():
-            self.screen.print("Not applied: no terminal to ask on; agree with --yes.")
+            say("Not applied: no terminal to ask on; agree with --yes.")
             return plan.without(plan.steps, "not agreed to")
         answer = _ask("Apply? [y]es all, [o]ne by one, [N]o", "yon")
         if answer == "y":
             return plan
         if answer == "o":
-            refused = [
-                step for step in plan.steps if _ask(f"{step.action.title}? [y/N]", "yn") != "y"
-            ]
+            refused = [s for s in plan.steps if _ask(f"{s.action.title}? [y/N]", "yn") != "y"]
             return plan.without(refused, "not agreed to")
         return plan.without(plan.steps, "not agreed to")
 
@@ -141,48 +129,36 @@ def _ask(question: str, answers: str) -> str:
     return answer if answer and answer in answers else "n"
 
 
-def show_plan(plan: Plan, screen: Console) -> None:
+def plan_lines(plan: Plan) -> Iterator[Line]:
     """Every action with its risk, the findings it is for, and its diff, SQL or command."""
-    from rich.text import Text
-
     for number, step in enumerate(plan.steps, 1):
-        _show_step(number, step, screen)
+        yield from _step_lines(number, step)
     for finding, reason in plan.waiting:
-        screen.print(
-            Text(f"not planned: {finding.code} {finding.message}: {reason}", style="yellow"),
-            soft_wrap=True,
-        )
+        yield [(f"not planned: {finding.code} {finding.message}: {reason}", "yellow")]
 
 
-def _show_step(number: int, step: Step, screen: Console) -> None:
-    from rich.text import Text
-
-    head = f"{number}. {step.action.title}  [{step.action.risk.value}; {step.codes}]"
-    screen.print(Text(head, style="bold"), soft_wrap=True)
+def _step_lines(number: int, step: Step) -> Iterator[Line]:
+    yield [(f"{number}. {step.action.title}  [{step.action.risk.value}; {step.codes}]", "bold")]
     for line in step.action.preview().splitlines():
-        style = {"+": "green", "-": "red", "@": "cyan"}.get(line[:1], "")
-        screen.print(Text(f"     {line}", style=style), soft_wrap=True)
+        yield [(f"     {line}", {"+": "green", "-": "red", "@": "cyan"}.get(line[:1], ""))]
 
 
-def _tell(done: Repair, screen: Console, *, asked: bool) -> None:
+def _tell(done: Repair, *, asked: bool) -> None:
     """What came of it: each action's outcome, and what is left."""
-    from rich.text import Text
-
-    from saas_doctor.cli.screen import write_report
+    from saas_doctor.cli.screen import say, write_report
     from saas_doctor.repair import Outcome
 
     if not asked and not done.waiting:
-        screen.print("Nothing to fix.")
+        say("Nothing to fix.")
     for item in done.done:
         good = item.outcome is Outcome.VERIFIED
         why = f": {item.reason}" if item.reason else ""
-        text = f"{item.outcome.value:<12} {item.step.action.title}{why}"
-        screen.print(Text(text, style="green" if good else "yellow"), soft_wrap=True)
-    for finding, reason in done.waiting:
-        screen.print(
-            Text(f"not fixed    {finding.code} {finding.message}: {reason}"), soft_wrap=True
+        say(
+            f"{item.outcome.value:<12} {item.step.action.title}{why}", "green" if good else "yellow"
         )
+    for finding, reason in done.waiting:
+        say(f"not fixed    {finding.code} {finding.message}: {reason}")
     if done.run:
-        screen.print(f"Take it back: saas-doctor undo {done.run}")
-    screen.print()
+        say(f"Take it back: saas-doctor undo {done.run}")
+    say()
     write_report(done.report, "console", None)

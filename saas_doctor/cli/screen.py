@@ -2,31 +2,47 @@
 
 from __future__ import annotations
 
-import io
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-
-from rich.console import Console
+from typing import TextIO
 
 from saas_doctor.model import DoctorError, Report, Result
+from saas_doctor.report.console import Line
 
 
-def console(*, error: bool = False) -> Console:
-    return Console(stderr=error, highlight=False)
+def show(lines: Iterable[Line], file: TextIO | None = None) -> None:
+    """Print lines: with their styles on a terminal, as plain text elsewhere."""
+    file = file or sys.stdout
+    if not file.isatty() or os.environ.get("TERM") == "dumb":
+        for line in lines:
+            print("".join(text for text, _ in line), file=file)
+        return
+    from rich.console import Console
+    from rich.text import Text
+
+    console = Console(file=file, highlight=False)
+    for line in lines:
+        console.print(Text.assemble(*line), soft_wrap=True)
+
+
+def say(text: str = "", style: str = "", *, error: bool = False) -> None:
+    """Print one line."""
+    show([[(text, style)]], sys.stderr if error else sys.stdout)
 
 
 @contextmanager
 def status_line(what: str, total: int) -> Iterator[Callable[[Result], None]]:
     """A line on a terminal that counts finished checks; nothing at all elsewhere."""
-    screen = console(error=True)
-    if not screen.is_terminal or "CI" in os.environ or os.environ.get("TERM") == "dumb":
+    if not sys.stderr.isatty() or "CI" in os.environ or os.environ.get("TERM") == "dumb":
         yield lambda _: None
         return
+    from rich.console import Console
+
     done = 0
-    with screen.status(what) as status:
+    with Console(stderr=True, highlight=False).status(what) as status:
 
         def progress(result: Result) -> None:
             nonlocal done
@@ -38,12 +54,16 @@ def status_line(what: str, total: int) -> Iterator[Callable[[Result], None]]:
 
 def write_report(report: Report, form: str, output: Path | None, *, verbose: bool = False) -> None:
     """The report in the format asked for, to the file, else to standard output."""
-    if output is None and form == "console":
-        from saas_doctor.report.console import render
+    from saas_doctor.report import console, json
 
-        render(report, console(), verbose=verbose)
+    if output is None and form == "console":
+        show(console.render(report, verbose=verbose))
         return
-    text = _text(report, form, verbose)
+    if form == "json":
+        text = json.render(report) + "\n"
+    else:
+        lines = console.render(report, verbose=verbose)
+        text = "".join("".join(t for t, _ in line) + "\n" for line in lines)
     if output is None:
         sys.stdout.write(text)
         return
@@ -51,15 +71,3 @@ def write_report(report: Report, form: str, output: Path | None, *, verbose: boo
         output.write_text(text, encoding="utf-8")
     except OSError as error:
         raise DoctorError(f"{output}: can't write the report: {error.strerror}") from None
-
-
-def _text(report: Report, form: str, verbose: bool) -> str:
-    if form == "json":
-        from saas_doctor.report import json
-
-        return json.render(report) + "\n"
-    from saas_doctor.report import console as plain
-
-    buffer = io.StringIO()
-    plain.render(report, Console(file=buffer, width=100, highlight=False), verbose=verbose)
-    return buffer.getvalue()

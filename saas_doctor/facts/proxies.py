@@ -201,12 +201,18 @@ def _compose(platform: Platform) -> dict[str, Any]:
     """The compose file's services; empty where there is none, or none that can be read."""
     if not platform.config.compose_file:
         return {}
+    try:
+        data = platform.path(platform.config.compose_file).read_bytes()
+    except OSError:
+        return {}  # a check of the compose file says so
+    if b"proxy" not in data.lower() and b"env_file" not in data:
+        return {}  # nothing in it could set a proxy, so no parser is needed
+
     import yaml
 
     try:
-        data = platform.path(platform.config.compose_file).read_bytes()
         model = yaml.load(data, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-    except (OSError, yaml.YAMLError):
+    except yaml.YAMLError:
         return {}  # a check of the compose file says so
     services = model.get("services") if isinstance(model, dict) else None
     if not isinstance(services, dict):

@@ -2,95 +2,141 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
-from rich.console import Console
-from rich.text import Text
+from collections.abc import Iterable, Iterator
 
 from saas_doctor.model import Finding, Report, Result, Risk, Severity, Status
+
+Line = list[tuple[str, str]]
+"""Pieces of text with a style each (rich's names; "" for none)."""
 
 _STYLE = {Severity.ERROR: "bold red", Severity.WARNING: "bold yellow", Severity.INFO: "bold blue"}
 _LABEL = 11
 
+PARTS = {
+    "PY": "Python and its environment",
+    "PKG": "packages",
+    "CFG": "settings (.env)",
+    "SRC": "source (__init__.py, models)",
+    "NET": "ports and proxies",
+    "DB": "Postgres",
+    "RED": "Redis",
+    "SVC": "services",
+    "WEB": "front end",
+}
 
-def render(report: Report, console: Console, *, verbose: bool = False) -> None:
-    """Print the report. `verbose` also lists the checks that hold and those skipped."""
+
+def render(report: Report, *, verbose: bool = False) -> Iterator[Line]:
+    """The lines of the report. `verbose` also lists the checks that hold and those skipped."""
     for note in report.notes:
-        console.print(Text(f"note: {note}", style="yellow"), soft_wrap=True)
+        yield [(f"note: {note}", "yellow")]
     for finding in sorted(report.findings, key=_order):
-        _print_finding(console, finding, _waiting(report, finding))
+        yield from _finding(finding, _waiting(report, finding))
     for results in _undecided(report):
         waiting = [w for result in results for w in _blocked_under(report, result.code)]
-        _print_undecided(console, results, waiting)
-    ignored = [(f, reason) for result in report.results for f, reason in result.ignored]
-    for finding, reason in ignored:
-        _line(console, "ignored", f"{finding.code} {finding.message} ({reason})", indent=0)
+        yield from _undecided_lines(results, waiting)
+    for result in report.results:
+        for finding, reason in result.ignored:
+            yield from _labelled(
+                "ignored", f"{finding.code} {finding.message} ({reason})", indent=0
+            )
     if verbose:
         for result in report.results:
-            if result.status in (Status.OK, Status.SKIPPED):
-                why = f" ({result.reason})" if result.reason else ""
-                no = "not so: " if result.status is Status.OK else ""
-                _line(
-                    console, result.status.value, f"{result.code} {no}{result.title}{why}", indent=0
-                )
-    console.print(Text(summary(report), style="bold"), soft_wrap=True)
+            yield from _plain_verdict(result)
+    yield from _parts(report)
+    yield [(summary(report), "bold")]
     if any(f.fix for f in report.findings):
-        console.print(Text("Mend what can be mended: saas-doctor fix"), soft_wrap=True)
+        yield [("Mend what can be mended: saas-doctor fix", "")]
 
 
 def _order(finding: Finding) -> tuple[int, str]:
     return (finding.severity.rank if finding.severity else 0, finding.code)
 
 
-def _print_finding(console: Console, finding: Finding, waiting: list[Result]) -> None:
+def _finding(finding: Finding, waiting: list[Result]) -> Iterator[Line]:
     severity = finding.severity or Severity.ERROR
-    head = Text.assemble(
-        (f"{severity.value} {finding.code}", _STYLE[severity]), f"  {finding.message}"
-    )
-    console.print(head, soft_wrap=True)
+    yield [(f"{severity.value} {finding.code}", _STYLE[severity]), (f"  {finding.message}", "")]
     if finding.place:
-        _line(console, "at", str(finding.place))
+        yield from _labelled("at", str(finding.place))
     for name, text in finding.evidence.items():
-        _line(console, name.replace("_", " "), text)
+        yield from _labelled(name.replace("_", " "), text)
     if finding.next_step:
-        _line(console, "next", finding.next_step)
+        yield from _labelled("next", finding.next_step)
     if finding.fix:
         flag = " --allow-destructive" if finding.fix.risk is Risk.DESTRUCTIVE else ""
         command = f"saas-doctor fix --select {finding.code}{flag}"
-        _line(console, "fix", f"{finding.fix.title}  ({command})")
+        yield from _labelled("fix", f"{finding.fix.title}  ({command})")
     if waiting:
-        _line(console, "blocked", ", ".join(r.code for r in waiting))
-    console.print()
+        yield from _labelled("blocked", ", ".join(r.code for r in waiting))
+    yield []
 
 
 def _undecided(report: Report) -> Iterable[list[Result]]:
     """The checks that could not tell, those with one reason together."""
-    groups: dict[tuple[Status, str | None], list[Result]] = {}
+    groups: dict[tuple[bool, str | None], list[Result]] = {}
     for result in report.results:
         if result.status in (Status.UNKNOWN, Status.CRASHED) or result.undecided:
-            groups.setdefault((result.status, result.reason), []).append(result)
+            groups.setdefault((result.status is Status.CRASHED, result.reason), []).append(result)
     return groups.values()
 
 
-def _print_undecided(console: Console, results: list[Result], waiting: list[Result]) -> None:
+def _undecided_lines(results: list[Result], waiting: list[Result]) -> Iterator[Line]:
     first = results[0]
     crashed = first.status is Status.CRASHED
     word = Status.CRASHED.value if crashed else Status.UNKNOWN.value
     codes = ", ".join(result.code for result in results)
     title = f"  {first.title}" if len(results) == 1 else ""
-    style = "bold red" if crashed else "bold magenta"
-    console.print(Text.assemble((f"{word} {codes}", style), title), soft_wrap=True)
-    _line(console, "because", first.reason or "it could not be examined")
+    yield [(f"{word} {codes}", "bold red" if crashed else "bold magenta"), (title, "")]
+    yield from _labelled("because", first.reason or "it could not be examined")
     if waiting:
-        _line(console, "blocked", ", ".join(result.code for result in waiting))
-    console.print()
+        yield from _labelled("blocked", ", ".join(result.code for result in waiting))
+    yield []
 
 
-def _line(console: Console, label: str, text: str, *, indent: int = 4) -> None:
+def _plain_verdict(result: Result) -> Iterator[Line]:
+    if result.status in (Status.OK, Status.SKIPPED):
+        why = f" ({result.reason})" if result.reason else ""
+        no = "not so: " if result.status is Status.OK else ""
+        yield from _labelled(
+            result.status.value, f"{result.code} {no}{result.title}{why}", indent=0
+        )
+
+
+def _labelled(label: str, text: str, *, indent: int = 4) -> Iterator[Line]:
     first, *rest = text.splitlines() or [""]
-    console.print(Text.assemble(" " * indent, (label.ljust(_LABEL), "dim"), first), soft_wrap=True)
+    yield [(" " * indent + label.ljust(_LABEL), "dim"), (first, "")]
     for line in rest:
-        console.print(Text(" " * (indent + _LABEL) + line), soft_wrap=True)
+        yield [(" " * (indent + _LABEL) + line, "")]
+
+
+def _parts(report: Report) -> Iterator[Line]:
+    """One line for each part of the platform: the worst of its checks."""
+    width = max(map(len, PARTS.values())) + 2
+    for prefix, name in PARTS.items():
+        results = [r for r in report.results if r.code.rstrip("0123456789") == prefix]
+        if results:
+            text, style = _verdict(results)
+            yield [(name.ljust(width), ""), (text, style)]
+    yield []
+
+
+def _verdict(results: list[Result]) -> tuple[str, str]:
+    """The worst verdict of a part's checks in a few words, with its style."""
+    findings = [f for result in results for f in result.findings]
+    worst = min((f.severity for f in findings if f.severity), key=lambda s: s.rank, default=None)
+    codes = ", ".join(dict.fromkeys(f.code for f in findings if f.severity is worst))
+    untold = [r for r in results if r.undecided or r.status in (Status.UNKNOWN, Status.CRASHED)]
+    blocked = [r.blocked_by or "" for r in results if r.status is Status.BLOCKED]
+    if worst and worst is not Severity.INFO:
+        return f"{worst.value}  {codes}", _STYLE[worst]
+    if untold:
+        return f"unknown  {', '.join(r.code for r in untold)}", "bold magenta"
+    if blocked:
+        return f"waits for {', '.join(sorted(set(blocked)))}", "yellow"
+    if worst:
+        return f"info  {codes}", _STYLE[worst]
+    if all(result.status is Status.SKIPPED for result in results):
+        return f"not examined: {results[0].reason}", "dim"
+    return "ok", "green"
 
 
 def _blocked_under(report: Report, code: str) -> list[Result]:
