@@ -84,6 +84,8 @@ class Fault:
     fixed: bool = True
     target: str = ""
     group: str = ""
+    against: tuple[str, ...] = ()
+    """Codes whose faults can't be injected beside it: what they change is gone."""
 
     def __str__(self) -> str:
         return f"{self.code}-{self.name}".replace(" ", "-")

@@ -36,7 +36,13 @@ def carriage_returns(copy: Copy) -> None:
 
 
 ENTRIES = [
-    Fault("CFG901", "no settings file", remove(ENV), works=settings_load, group="env"),
+    Fault(
+        "CFG901",
+        "no settings file",
+        remove(ENV),
+        works=settings_load,
+        against=("CFG902", "CFG903", "NET401", "NET402", "WEB801"),
+    ),
     Healthy(
         "CFG901",
         "no settings file and no example",
