@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
-from saas_doctor.facts.dotenv import Dotenv, EnvExample, EnvFile, Setting
+from saas_doctor.facts.dotenv import EnvExample, EnvFile
+from saas_doctor.facts.packages import Requirements
 from saas_doctor.model import Finding
 from saas_doctor.platform import Platform
 from saas_doctor.rules import check
@@ -55,12 +56,16 @@ def settings_line_unreadable(env: EnvFile, example: EnvExample) -> Iterator[Find
     **Silent** about comments, blank lines and `export`.
     """
     keys = {s.key: s for s in example.file.settings}
-    for place, text in env.file.bad:
+    for place, whole in env.file.bad:
+        # An open quote takes the lines after it along, up to the next quote: they are not touched.
+        text, *lost = whole.splitlines()
         key = next((k for k in keys if text.replace("export ", "").startswith(k)), None)
         yield Finding(
-            f"{place.path} line {place.line} can't be read" + (f": {key} is lost" if key else ""),
+            f"{place.path} line {place.line} can't be read"
+            + (f": {key} is lost" if key else "")
+            + (f", and {len(lost)} line(s) after it" if lost else ""),
             looked_at=str(place),
-            found=text.splitlines()[0],
+            found=text,
             wanted="KEY=value, with a closed quote where there is one",
             target=key or str(place),
             place=place,
@@ -74,21 +79,28 @@ def settings_line_unreadable(env: EnvFile, example: EnvExample) -> Iterator[Find
     needs=("CFG901",),
     symptoms=(
         r"Could not parse SQLAlchemy URL from",
+        r"Can't load plugin: sqlalchemy\.dialects:postgres\b",
         r"Request URL is missing an 'http://' or 'https://' protocol",
         r"Redis URL must specify one of the following schemes",
     ),
 )
-def address_not_valid(env: EnvFile, example: EnvExample, platform: Platform) -> Iterator[Finding]:
+def address_not_valid(
+    env: EnvFile, requirements: Requirements, platform: Platform
+) -> Iterator[Finding]:
     """An address in the settings file is not one that its reader accepts.
 
     **Detected** in the database's, Redis' and the registry's addresses: scheme, host and port.
-    **Fixed** by the example's value where that is valid; `undo` brings the old one back.
-    **Silent** about a setting that is not there: its default then counts.
+    `postgres://` is refused by SQLAlchemy since 1.4.
+    **Fixed** where the scheme alone is missing, or is SQLAlchemy's old one: it is put right, the
+    rest of your value stays; `undo` brings the old one back.
+    **Silent** about a setting that is not there (its default then counts), and about a database of
+    another kind (`sqlite://`, `mysql://`).
     """
     config = platform.config
     readers: dict[str, tuple[str, ...]] = {"REGISTRY_URL": ("http", "https")}
     if config.database:
-        readers[config.database.variable] = ("postgresql", "postgres")
+        old = () if requirements.find("sqlalchemy") else ("postgres",)
+        readers[config.database.variable] = ("postgresql", *old)
     if config.redis:
         readers[config.redis.variable] = ("redis", "rediss", "unix")
     for key, schemes in readers.items():
@@ -96,6 +108,7 @@ def address_not_valid(env: EnvFile, example: EnvExample, platform: Platform) -> 
         wrong = setting and _wrong(setting.value, schemes)
         if not setting or not wrong:
             continue
+        mended = _mended(setting.value, schemes)
         yield Finding(
             f"{key} is not a valid address: {wrong}",
             looked_at=str(setting.place),
@@ -103,14 +116,21 @@ def address_not_valid(env: EnvFile, example: EnvExample, platform: Platform) -> 
             wanted=f"{schemes[0]}://host:port",
             target=key,
             place=setting.place,
-            next_step=f"correct {key} in {setting.place.path} (the example has a valid one)",
-            data={"key": key, "no_fix": not _example_helps(example.file, setting, schemes)},
+            next_step=f"correct {key} in {setting.place.path}",
+            data={"key": key, "value": mended, "no_fix": not mended},
         )
 
 
-def _example_helps(example: Dotenv, setting: Setting, schemes: tuple[str, ...]) -> bool:
-    value = example.get(setting.key)
-    return bool(value) and not _wrong(value or "", schemes)
+_OTHER_DATABASES = {"sqlite", "mysql", "mariadb", "oracle", "mssql", "cockroachdb"}
+
+
+def _mended(value: str, schemes: tuple[str, ...]) -> str:
+    """The value with its scheme put right, where that alone was wrong; else nothing."""
+    if value.startswith("postgres://") and schemes[0] == "postgresql":
+        value = "postgresql" + value.removeprefix("postgres")
+    elif value and "://" not in value:
+        value = f"{schemes[0]}://{value}"
+    return "" if not value or _wrong(value, schemes) else value
 
 
 def _wrong(value: str, schemes: tuple[str, ...]) -> str:
@@ -123,6 +143,8 @@ def _wrong(value: str, schemes: tuple[str, ...]) -> str:
     scheme = url.scheme.partition("+")[0]
     if "://" not in value:
         return f"it does not begin with {schemes[0]}://"
+    if schemes[0] == "postgresql" and scheme in _OTHER_DATABASES:
+        return ""
     if scheme not in schemes:
         return f"its scheme is {url.scheme}, not {' or '.join(schemes)}"
     if scheme in ("http", "https", "redis", "rediss") and not url.hostname:

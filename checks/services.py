@@ -4,16 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from saas_doctor.facts.services import (
-    Answers,
-    Port,
-    Ports,
-    Registered,
-    Starts,
-    State,
-    just_started,
-    wrong_service,
-)
+from saas_doctor.facts.answers import Answers
+from saas_doctor.facts.commands import Starts
+from saas_doctor.facts.ports import Port, Ports, State, just_started, wrong_service
+from saas_doctor.facts.registered import Registered
 from saas_doctor.model import Blocked, Finding, Severity
 from saas_doctor.rules import check
 
@@ -21,7 +15,7 @@ from saas_doctor.rules import check
 @check(
     "SVC701",
     severity=Severity.WARNING,
-    needs=("PY103",),
+    needs=("PY103", "CFG901"),
     symptoms=(
         r"curl: \(7\) Failed to connect to (?:localhost|127\.0\.0\.1) port (?P<port>\d+)",
         r"connect ECONNREFUSED \S*?:(?P<port>\d+)",

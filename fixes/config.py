@@ -30,7 +30,6 @@ def restore_line(finding: Finding, env: EnvFile, example: EnvExample) -> Iterato
 
 
 @fix("CFG903")
-def restore_address(finding: Finding, env: EnvFile, example: EnvExample) -> Iterator[Action]:
-    """Take the example's address."""
-    key = finding.data["key"]
-    yield env.file.set(key, example.file.get(key) or "")
+def restore_address(finding: Finding, env: EnvFile) -> Iterator[Action]:
+    """Put the address's scheme right."""
+    yield env.file.set(finding.data["key"], finding.data["value"])

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from saas_doctor.model import DoctorError
 
@@ -79,6 +79,18 @@ class Config(_Table):
     frontend: FrontendConfig | None = None
     ignore: dict[str, str] = Field(default_factory=dict)
 
+    @field_validator("python")
+    @classmethod
+    def _is_a_range(cls, value: str | None) -> str | None:
+        from packaging.specifiers import InvalidSpecifier, SpecifierSet
+
+        if value:
+            try:
+                SpecifierSet(value if value[:1] in "<>=!~" else f"=={value}.*")
+            except InvalidSpecifier:
+                raise ValueError("not a range of versions such as >=3.11") from None
+        return value
+
 
 def load(root: Path, file: Path | None = None) -> tuple[dict[str, Any], Path | None]:
     """The configuration's table and its file: `saas-doctor.toml`, else `[tool.saas-doctor]`.
@@ -130,7 +142,8 @@ def _sentence(error: Any) -> str:
         return f"unknown key `{key}`; {hint}"
     if error["type"] == "missing":
         return f"`{key}` is missing"
-    return f"`{key}`: {error['msg']} (found {error['input']!r})"
+    message = error["msg"].removeprefix("Value error, ")
+    return f"`{key}`: {message} (found {error['input']!r})"
 
 
 def _known_keys(parents: list[str]) -> list[str]:

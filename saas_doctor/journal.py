@@ -158,6 +158,12 @@ def interrupted(platform: Platform) -> Run | None:
     return None
 
 
+def newest_unended(platform: Platform) -> Run | None:
+    """The newest run, where it began something and did not come to its end."""
+    found = runs(platform)
+    return found[-1] if found and found[-1].interrupted else None
+
+
 def _at_work(run: Run) -> bool:
     import psutil
 

@@ -12,10 +12,12 @@ MASK = "***"
 _USERINFO = re.compile(
     r"(?P<scheme>[a-z][a-z0-9+.\-]*://)(?P<user>[^\s:/@'\"]*):(?P<password>[^\s/'\"]+)@", re.I
 )
+_SECRET = r"[\w.\-]*(?:password|passwd|secret|token|api_?key|private_?key)[\w.\-]*"
+# `KEY=value` anywhere; `key: value` only as a line of its own, for prose has colons too.
 _ASSIGNMENT = re.compile(
-    r"(?P<key>\b[\w.\-]*(?:password|passwd|secret|token|api_?key|private_?key)[\w.\-]*)"
-    r"(?P<sign>\s*[=:]\s*)(?P<quote>[\"']?)(?P<value>[^\s\"',;]+)",
-    re.I,
+    rf"(?P<key>\b{_SECRET})(?P<sign>\s*=\s*)(?P<quote>[\"']?)(?P<value>[^\s\"',;]+)"
+    rf"|(?P<key2>^[ \t+\-]*[\"']?{_SECRET}[\"']?)(?P<sign2>:\s+)(?P<quote2>[\"']?)(?P<value2>[^\s\"',;]+)",
+    re.I | re.M,
 )
 _SQL = re.compile(r"(\bPASSWORD\s+)'(?:[^']|'')*'", re.I)
 
@@ -24,7 +26,12 @@ def redact(text: str) -> str:
     """The text with passwords in URLs, and values of secret-looking keys, masked."""
     text = _USERINFO.sub(lambda m: f"{m['scheme']}{m['user']}:{MASK}@", text)
     text = _SQL.sub(rf"\1'{MASK}'", text)
-    return _ASSIGNMENT.sub(lambda m: f"{m['key']}{m['sign']}{m['quote']}{MASK}", text)
+    return _ASSIGNMENT.sub(_masked, text)
+
+
+def _masked(found: re.Match[str]) -> str:
+    end = "" if found["key"] else "2"
+    return f"{found['key' + end]}{found['sign' + end]}{found['quote' + end]}{MASK}"
 
 
 def redact_finding(finding: Finding) -> Finding:

@@ -147,8 +147,12 @@ class _Repair:
                 if not agreed.steps:
                     break
                 report, facts = self._apply(agreed, facts)
-        finally:
-            self._close()
+        except BaseException:
+            # Interrupted: the journal stays open, so that the next run tells of it.
+            if self.journal:
+                self.journal.close()
+            raise
+        self._close()
         run = self.journal.folder.name if self.journal and self.done else None
         return Repair(report, self.done, waiting, run, declined)
 

@@ -45,6 +45,9 @@ class Selection:
 
     def codes(self) -> list[str]:
         """The selected codes with everything they need; raises DoctorError for a wrong one."""
+        for pattern in self.ignore or {}:
+            if not rules.matching(pattern.partition(":")[0]):
+                raise DoctorError(f"no check is called {pattern}, which is to be ignored")
         wanted: dict[str, None] = {}
         for word in self.select or ("",):
             found = rules.matching(word)

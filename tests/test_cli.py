@@ -38,7 +38,7 @@ def root(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def broken(root: Path) -> Path:
-    (root / "backend/.env").write_text("REGISTRY_URL=nonsense\n")
+    (root / "backend/.env").write_text("REGISTRY_URL=localhost:8001\n")
     return root
 
 
@@ -99,7 +99,7 @@ def test_fix_without_a_terminal_and_without_yes_changes_nothing(broken: Path) ->
     done = doctor("fix", "--select", "CFG", cwd=broken)
     assert done.returncode == 1
     assert "agree with --yes" in done.stdout
-    assert (broken / "backend/.env").read_text() == "REGISTRY_URL=nonsense\n"
+    assert (broken / "backend/.env").read_text() == "REGISTRY_URL=localhost:8001\n"
 
 
 def test_dry_run_and_diff_show_the_plan_and_change_nothing(broken: Path) -> None:
@@ -107,7 +107,7 @@ def test_dry_run_and_diff_show_the_plan_and_change_nothing(broken: Path) -> None
         done = doctor("fix", "--select", "CFG", flag, cwd=broken)
         assert "+REGISTRY_URL=http://localhost:8001" in done.stdout
         assert not (broken / ".saas-doctor").exists()
-    assert (broken / "backend/.env").read_text() == "REGISTRY_URL=nonsense\n"
+    assert (broken / "backend/.env").read_text() == "REGISTRY_URL=localhost:8001\n"
 
 
 def test_fix_history_and_undo(broken: Path) -> None:
@@ -118,7 +118,7 @@ def test_fix_history_and_undo(broken: Path) -> None:
     undone = doctor("undo", cwd=broken)
     assert undone.returncode == 0
     assert "1 taken back, 0 refused" in undone.stdout
-    assert (broken / "backend/.env").read_text() == "REGISTRY_URL=nonsense\n"
+    assert (broken / "backend/.env").read_text() == "REGISTRY_URL=localhost:8001\n"
     assert "undone" in doctor("history", cwd=broken).stdout
 
 

@@ -41,6 +41,7 @@ SERVICE = "from fastapi import FastAPI\napp = FastAPI()\n"
         ({"frontend": {"orgins": []}}, r"`frontend\.orgins`; did you mean `origins`\?"),
         ({"services": {"a": {"port": 1}}}, r"`services\.a\.directory` is missing"),
         ({"services": {"a": {"directory": "a", "port": 70000}}}, r"`services\.a\.port`.*70000"),
+        ({"python": "three"}, r"`python`: not a range of versions such as >=3\.11.*'three'"),
         ({"timeout": "soon"}, r"`timeout`.*'soon'"),
     ],
 )

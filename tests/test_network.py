@@ -25,10 +25,10 @@ from saas_doctor import repair, runner
 from saas_doctor.actions import Bench, NotApplied
 from saas_doctor.actions.processes import StopContainer, StopProcess
 from saas_doctor.config import Config, ServiceConfig
-from saas_doctor.facts import Facts, docker, listeners, services
+from saas_doctor.facts import Facts, docker, listeners, ports
 from saas_doctor.facts.listeners import Address, Listener, Listeners, Process
+from saas_doctor.facts.ports import Ports, State
 from saas_doctor.facts.proxies import Scope, Target, chosen, covered
-from saas_doctor.facts.services import Ports, State
 from saas_doctor.model import Report, Risk, Status, Unreadable
 from saas_doctor.platform import Platform
 from saas_doctor.repair import Outcome
@@ -261,13 +261,13 @@ def judged(
     *,
     host: str = "127.0.0.1",
     connects: bool = True,
-) -> services.Port:
+) -> ports.Port:
     def asked(environ: dict[str, str]) -> list[docker.Container]:  # noqa: ARG001
         if isinstance(containers, Exception):
             raise containers
         return containers
 
-    monkeypatch.setattr(services, "running", asked)
+    monkeypatch.setattr(ports, "running", asked)
     config = Config(services={"core": ServiceConfig(directory="backend/core", port=8002)})
     address = Address("core", host, 8002)
     answers = frozenset({(address.reached_at, 8002)} if connects else ())

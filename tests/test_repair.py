@@ -26,7 +26,7 @@ from saas_doctor.runner import Selection
 EXAMPLE = (
     "DATABASE_URL=postgresql://u:hunter2@localhost:5432/d\nREGISTRY_URL=http://localhost:8001\n"
 )
-BROKEN = "DATABASE_URL=localhost/d  # mine\nREGISTRY_URL=localhost\n"
+BROKEN = "DATABASE_URL=u:hunter2@localhost:5432/d  # mine\nREGISTRY_URL=localhost:8001\n"
 CFG = Selection(select=("CFG",))
 
 

@@ -17,8 +17,9 @@ import pytest
 from saas_doctor import platform as platforms
 from saas_doctor import runner
 from saas_doctor.facts.cache import classify, refuses_writes
+from saas_doctor.facts.commands import started_service
 from saas_doctor.facts.listeners import Process, masked
-from saas_doctor.facts.services import registering_line, started_service
+from saas_doctor.facts.registered import registering_line
 from saas_doctor.model import Report, Result, Status
 from saas_doctor.runner import Selection
 from tests.faults import Copy
@@ -267,7 +268,7 @@ def test_a_service_that_just_started_and_is_silent_is_not_judged(make_copy: Make
 def test_other_shapes_of_the_registrys_list_are_understood(
     make_copy: MakeCopy, answer: object, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("saas_doctor.facts.services.JUST_STARTED", 0.0)
+    monkeypatch.setattr("saas_doctor.facts.ports.JUST_STARTED", 0.0)
     copy = make_copy()
     with ExitStack() as stack:
         lists = {"api/registry/services": answer}

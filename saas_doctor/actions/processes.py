@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from saas_doctor.actions import Action, Bench, Failed, NotApplied, Record, Refused
+from saas_doctor.facts.answers import ask, client
 from saas_doctor.facts.docker import connect
-from saas_doctor.facts.services import ask, client
 from saas_doctor.model import Risk, Unreadable
 
 if TYPE_CHECKING:

@@ -54,7 +54,7 @@ def fix(
     Nothing changes before the plan was shown and agreed to. `saas-doctor undo` takes it back.
     Exit codes: 0 nothing of severity error is left; 1 findings are left; 2 wrong use; 3 unknown left.
     """
-    from saas_doctor import repair
+    from saas_doctor import journal, repair
     from saas_doctor.cli.screen import say
     from saas_doctor.model import Risk, Severity
 
@@ -64,14 +64,23 @@ def fix(
     if dry_run or diff:
         _show_only(platform, chosen, allow, timeout, diff=diff)
     asker = _Asker(yes=yes)
-    done = repair.repair(
-        platform,
-        chosen,
-        asker.agree,
-        allow=allow,
-        timeout=timeout,
-        watch=lambda what: say(f"... {what}", error=True),
-    )
+    try:
+        done = repair.repair(
+            platform,
+            chosen,
+            asker.agree,
+            allow=allow,
+            timeout=timeout,
+            watch=lambda what: say(f"... {what}", error=True),
+        )
+    except KeyboardInterrupt:
+        cut_off = journal.newest_unended(platform)
+        say()
+        say(
+            repair.interruption(cut_off) if cut_off else "interrupted; nothing was changed",
+            error=True,
+        )
+        raise typer.Exit(130) from None
     _tell(done, asked=asker.asked)
     code = done.report.exit_code(Severity(platform.config.fail_on))
     raise typer.Exit(code)
@@ -158,7 +167,7 @@ def _tell(done: Repair, *, asked: bool) -> None:
         )
     for finding, reason in done.waiting:
         say(f"not fixed    {finding.code} {finding.message}: {reason}")
-    if done.run:
+    if done.run and any(d.outcome in (Outcome.VERIFIED, Outcome.UNVERIFIED) for d in done.done):
         say(f"Take it back: saas-doctor undo {done.run}")
     say()
     write_report(done.report, "console", None)

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from saas_doctor.facts import Fact
-from saas_doctor.facts.services import Answers, Ports, client, require_running
+from saas_doctor.facts.answers import Answers, client, require_running
+from saas_doctor.facts.ports import Ports
 from saas_doctor.model import Absent, Unreadable
 from saas_doctor.platform import Platform
 

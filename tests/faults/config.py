@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from tests.faults import Copy, Fault, Healthy, Inject, append, remove
+from tests.faults import Copy, Fault, Healthy, Inject, append, remove, replace
 
 ENV = "backend/.env"
 
@@ -23,6 +23,16 @@ def setting(key: str, line: str) -> Inject:
         file.write_text(text)
 
     return inject
+
+
+def old_scheme(copy: Copy) -> None:
+    replace(ENV, "postgresql://", "postgres://")(copy)
+
+
+def open_double_quote(copy: Copy) -> None:
+    """The lines up to the next quote are lost with it; the fix must leave them."""
+    setting("SECRET_KEY", 'SECRET_KEY="open')(copy)
+    append(ENV, '# a comment with a "quote"\n')(copy)
 
 
 def exported(copy: Copy) -> None:
@@ -64,18 +74,18 @@ ENTRIES = [
         setting("REGISTRY_URL", "REGISTRY_URL=localhost:8001"),
         target="REGISTRY_URL",
     ),
-    Fault(
-        "CFG903",
-        "another database's scheme",
-        setting("DATABASE_URL", "DATABASE_URL=mysql://u:p@localhost/d"),
-        target="DATABASE_URL",
-        group="database url",
-    ),
+    Fault("CFG903", "the old scheme of SQLAlchemy", old_scheme, target="DATABASE_URL"),
     Fault(
         "CFG903",
         "a port that is no number",
         setting("DATABASE_URL", "DATABASE_URL=postgresql://u:p@localhost:54x2/d"),
-        group="database url",
+        fixed=False,
+    ),
+    Fault("CFG902", "an open quote that takes lines along", open_double_quote, target="SECRET_KEY"),
+    Healthy(
+        "CFG903",
+        "a database of another kind",
+        setting("DATABASE_URL", "DATABASE_URL=sqlite:///platform.db"),
     ),
     Healthy(
         "CFG903",

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from saas_doctor.facts import services
+from saas_doctor.facts import ports
 from tests.faults import Copy, Fault, Healthy, Inject
 from tests.testbed import platforms
 from tests.testbed.platforms import SERVICES
@@ -83,7 +83,7 @@ def stub(copy: Copy, service: str, port: int, **answers: Any) -> Iterator[subpro
 def of_age() -> Iterator[None]:
     """Every process counts as old enough to be judged."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(services, "JUST_STARTED", 0.0)
+        patch.setattr(ports, "JUST_STARTED", 0.0)
         yield
 
 

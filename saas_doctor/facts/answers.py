@@ -1,0 +1,131 @@
+"""What the running services answer at their health paths."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from saas_doctor.facts import Fact
+from saas_doctor.facts.listeners import Address, Addresses, Listeners
+from saas_doctor.facts.ports import Ports, State, wrong_service
+from saas_doctor.model import Absent, Blocked
+from saas_doctor.platform import Platform
+
+if TYPE_CHECKING:
+    import httpx
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a service's health path answered; `problem` where it was no HTTP answer.
+
+    `problem` is `silent` (nothing within the bound), `closed` (the connection, without a word), or
+    `not HTTP`.
+    """
+
+    url: str
+    status: int | None = None
+    problem: str = ""
+    detail: str = ""
+    seconds: float = 0.0
+
+    @property
+    def shown(self) -> str:
+        if self.status:
+            return f"HTTP {self.status}" + (f": {self.detail}" if self.detail else "")
+        return {
+            "silent": f"the connection is accepted, and nothing comes within {self.seconds:.1f} s",
+            "closed": "the connection is closed without an answer",
+            "not HTTP": f"an answer that is not HTTP ({self.detail})",
+        }.get(self.problem, self.detail)
+
+
+_BOUNDS = (1.0, 2.0)
+"""Seconds for an answer, at the first try and at the second: a busy machine is not a dead one."""
+
+
+@dataclass(frozen=True)
+class Answers(Fact):
+    """What each service of the platform that takes connections answers at its health path."""
+
+    services: Mapping[str, Answer]
+
+    live = True
+    limit = 4.5
+
+    @classmethod
+    def read(cls, platform: Platform, addresses: Addresses, listeners: Listeners) -> Answers:
+        wanted = {
+            name: address.url + "/" + platform.config.services[name].health.lstrip("/")
+            for name, address in addresses.services.items()
+            if (address.reached_at, address.port) in listeners.connects
+        }
+        if not wanted:
+            return cls({})
+        with client() as http, ThreadPoolExecutor(max_workers=16) as pool:
+            answers = pool.map(lambda url: ask(http, url), wanted.values())
+            return cls(dict(zip(wanted, answers, strict=True)))
+
+    def of(self, service: str) -> Answer | None:
+        return self.services.get(service)
+
+
+def client() -> httpx.Client:
+    """For calls on this machine: by no proxy, whatever the shell's variables say."""
+    import httpx
+
+    # Loopback and plain HTTP: loading the certificates would cost more than all the calls.
+    return httpx.Client(trust_env=False, verify=False)
+
+
+def ask(http: httpx.Client, url: str) -> Answer:
+    """One GET, tried twice where nothing comes in time."""
+    import httpx
+
+    began = time.monotonic()
+    answer = Answer(url)
+    for bound in _BOUNDS:
+        try:
+            with http.stream("GET", url, timeout=bound) as response:
+                detail = _beginning(response) if response.status_code >= 500 else ""
+                return Answer(url, response.status_code, detail=detail)
+        except httpx.TimeoutException:
+            answer = Answer(url, problem="silent", seconds=time.monotonic() - began)
+        except httpx.RemoteProtocolError as error:
+            closed = "without sending" in str(error)
+            return Answer(url, problem="closed" if closed else "not HTTP", detail=str(error))
+        except (httpx.ReadError, httpx.WriteError, httpx.ConnectError) as error:
+            return Answer(url, problem="closed", detail=str(error))
+        except httpx.HTTPError as error:
+            return Answer(url, problem="not HTTP", detail=str(error))
+    return answer
+
+
+def _beginning(response: httpx.Response) -> str:
+    """The first words of an error's page."""
+    text = b""
+    for part in response.iter_bytes():
+        text += part
+        if len(text) > 200:
+            break
+    return " ".join(text.decode("utf-8", "replace").split())[:200]
+
+
+def require_running(service: str, ports: Ports, answers: Answers) -> Address:
+    """The address of a service that runs; raises Blocked under the check that says why not."""
+    port = ports.of(service)
+    if port is None:
+        raise Absent(f"no service is called {service}")
+    if port.state is State.STRANGER or wrong_service(port):
+        raise Blocked("NET401", f"{service}'s port {port.address.port} is held by another program")
+    if port.state is State.FREE:
+        raise Blocked("SVC701", f"{service} is not running")
+    answer = answers.of(service)
+    if answer is None or answer.problem:
+        why = answer.shown if answer else "no connection"
+        silent = answer is not None and answer.problem == "silent" and port.state is State.OWN
+        raise Blocked("NET401" if silent else "SVC702", f"{service} does not answer ({why})")
+    return port.address

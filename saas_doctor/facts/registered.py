@@ -1,0 +1,115 @@
+"""Which services the registry knows, and which register themselves."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from saas_doctor.facts import Fact
+from saas_doctor.facts.answers import Answers, client, require_running
+from saas_doctor.facts.dotenv import Settings
+from saas_doctor.facts.listeners import Address
+from saas_doctor.facts.ports import Ports
+from saas_doctor.model import Absent, Unreadable
+from saas_doctor.platform import Platform
+
+
+@dataclass(frozen=True)
+class Registered(Fact):
+    """The services that the registry lists, and which services' own code registers them."""
+
+    url: str
+    names: frozenset[str]
+    ports: frozenset[int]
+    expected: Mapping[str, str]
+    """The services whose code says that they register, with the line that does."""
+
+    live = True
+    limit = 4.5
+
+    @classmethod
+    def read(
+        cls, platform: Platform, settings: Settings, ports: Ports, answers: Answers
+    ) -> Registered:
+        name = registry_of(platform, settings)
+        address = require_running(name, ports, answers)
+        url = f"{address.url}/api/registry/services"
+        entries = _entries(url)
+        keys = ("name", "service_name", "id")
+        names = {normal(str(e[k])) for e in entries for k in keys if e.get(k)}
+        text = " ".join(str(v) for e in entries for k, v in e.items() if k != "name")
+        listed = {int(p) for p in re.findall(r":(\d{2,5})\b", text)}
+        listed |= {int(e["port"]) for e in entries if str(e.get("port", "")).isdigit()}
+        skip = {name, platform.config.frontend.gateway if platform.config.frontend else "gateway"}
+        expected = {
+            service: line
+            for service, config in platform.config.services.items()
+            if service not in skip
+            and (line := registering_line(platform.path(config.directory), platform))
+        }
+        return cls(url, frozenset(names), frozenset(listed), expected)
+
+    def knows(self, service: str, address: Address) -> bool:
+        return normal(service) in self.names or address.port in self.ports
+
+
+def normal(name: str) -> str:
+    return name.strip().lower().replace("_", "-")
+
+
+def registry_of(platform: Platform, settings: Settings) -> str:
+    """The service that REGISTRY_URL leads to, else the one of that name."""
+    found = re.search(r":(\d+)", settings.values.get("REGISTRY_URL", "").partition("//")[2])
+    for name, service in platform.config.services.items():
+        key = service.port_variable or ""
+        port = settings.values.get(key) or str(service.port)
+        if found and found.group(1) == port and "regist" in name:
+            return name
+    return "registry"
+
+
+def _entries(url: str) -> list[dict[str, Any]]:
+    """The registry's list; raises Absent where it has none there, Unreadable for any other."""
+    import httpx
+
+    try:
+        with client() as http:
+            response = http.get(url, timeout=2.0, follow_redirects=True)
+    except httpx.HTTPError as error:
+        raise Unreadable(f"GET {url}: {error or type(error).__name__}") from None
+    if response.status_code == 404:
+        raise Absent(f"the registry has no list at {url}")
+    try:
+        body = response.json() if response.status_code == 200 else None
+    except ValueError:
+        body = None
+    if isinstance(body, dict):
+        body = body.get("services")
+    if isinstance(body, dict):
+        body = [{"name": key, **(v if isinstance(v, dict) else {})} for key, v in body.items()]
+    if not isinstance(body, list) or not all(isinstance(e, dict | str) for e in body):
+        raise Unreadable(f"GET {url} answers {response.status_code}, not a list of services")
+    return [e if isinstance(e, dict) else {"name": e} for e in body]
+
+
+# A call of `register...(` by its own name, or of the object's own method.
+_REGISTERS = re.compile(rb"^[^#\n]*?(?:(?<![\w.])|(?<=self\.))register(?:ed|_\w+)?\(", re.M)
+
+
+def registering_line(folder: Path, platform: Platform) -> str:
+    """Where the service's own code registers it (`main.py:13`), or nothing."""
+    for file in ("main.py", "app.py", "run.py"):
+        try:
+            data = (folder / file).read_bytes()[:500_000]
+        except OSError:
+            continue
+        for found in _REGISTERS.finditer(data):
+            line = found.group()
+            if b"def " in line or b"blueprint" in line:
+                continue
+            number = data[: found.start()].count(b"\n") + 1
+            return f"{platform.relative(folder / file)}:{number}"
+    return ""
