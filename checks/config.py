@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
@@ -59,7 +60,7 @@ def settings_line_unreadable(env: EnvFile, example: EnvExample) -> Iterator[Find
     for place, whole in env.file.bad:
         # An open quote takes the lines after it along, up to the next quote: they are not touched.
         text, *lost = whole.splitlines()
-        key = next((k for k in keys if text.replace("export ", "").startswith(k)), None)
+        key = next((k for k in keys if re.match(rf"(?:export\s+)?{re.escape(k)}\s*=", text)), None)
         yield Finding(
             f"{place.path} line {place.line} can't be read"
             + (f": {key} is lost" if key else "")
@@ -135,16 +136,18 @@ def _mended(value: str, schemes: tuple[str, ...]) -> str:
 
 def _wrong(value: str, schemes: tuple[str, ...]) -> str:
     """What is wrong with an address, or nothing; `postgresql+psycopg` counts as postgresql."""
+    if "://" not in value:
+        return f"it does not begin with {schemes[0]}://"
+    head, _, rest = value.partition("://")
+    scheme = head.partition("+")[0].lower()
+    if schemes[0] == "postgresql" and scheme in _OTHER_DATABASES:
+        return ""
     try:
-        url = urlsplit(value)
+        # After the last @: SQLAlchemy takes `/`, `#` and `?` in a password as they are.
+        url = urlsplit(f"{head}://{rest.rpartition('@')[2]}")
         port = url.port
     except ValueError as error:
         return str(error)
-    scheme = url.scheme.partition("+")[0]
-    if "://" not in value:
-        return f"it does not begin with {schemes[0]}://"
-    if schemes[0] == "postgresql" and scheme in _OTHER_DATABASES:
-        return ""
     if scheme not in schemes:
         return f"its scheme is {url.scheme}, not {' or '.join(schemes)}"
     if scheme in ("http", "https", "redis", "rediss") and not url.hostname:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import secrets
@@ -64,7 +65,11 @@ class Journal:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._file = (folder / FILE).open("ab")
+        file = folder / FILE
+        torn = file.exists() and not file.read_bytes().endswith(b"\n")
+        self._file = file.open("ab")
+        if torn:  # by a crash: what comes now begins on a line of its own
+            self._file.write(b"\n")
 
     @classmethod
     def begin(cls, platform: Platform) -> Journal:
@@ -72,8 +77,11 @@ class Journal:
         prepare_state(platform)
         stamp = time.strftime("%Y%m%d-%H%M%S")
         folder = platform.state / "runs" / f"{stamp}-{secrets.token_hex(2)}"
-        folder.mkdir(parents=True, mode=0o700)
-        journal = cls(folder)
+        try:
+            folder.mkdir(parents=True, mode=0o700)
+            journal = cls(folder)
+        except OSError as error:
+            raise _closed(folder, error) from None
         import psutil
 
         process = psutil.Process()
@@ -82,9 +90,12 @@ class Journal:
 
     def write(self, event: str, **values: Any) -> None:
         line = json.dumps({"event": event, **values}, ensure_ascii=False)
-        self._file.write(line.encode() + b"\n")
-        self._file.flush()
-        os.fsync(self._file.fileno())
+        try:
+            self._file.write(line.encode() + b"\n")
+            self._file.flush()
+            os.fsync(self._file.fileno())
+        except OSError as error:
+            raise _closed(self.folder, error) from None
 
     def close(self) -> None:
         self._file.close()
@@ -95,36 +106,42 @@ def prepare_state(platform: Platform) -> None:
     try:
         platform.state.mkdir(mode=0o700, exist_ok=True)
         ignore = platform.state / ".gitignore"
-        if not ignore.exists():
+        if not ignore.exists() or ignore.read_text() != "*\n":
             ignore.write_text("*\n")
     except OSError as error:
-        raise DoctorError(
-            f"{platform.state}: can't keep a journal here ({error.strerror})"
-        ) from None
+        raise _closed(platform.state, error) from None
+
+
+def _closed(folder: Path, error: OSError) -> DoctorError:
+    return DoctorError(
+        f"{folder}: can't keep the journal here ({error.strerror}); without it nothing is changed"
+    )
 
 
 def read(folder: Path) -> Run:
     """A run from its journal; a torn last line, as a crash leaves it, is passed over."""
     run = Run(folder, 0.0)
-    by_number: dict[int, Step] = {}
     for record in _records(folder / FILE):
-        event = record.pop("event")
-        if event == "run":
-            run.began = record["began"]
-            run.pid, run.started = record["pid"], record["started"]
-        elif event == "begin":
-            step = Step(**record)
-            by_number[step.number] = step
-            run.steps.append(step)
-        elif event == "state":
-            step = by_number[record["number"]]
-            step.state = record["state"]
-            step.after = record.get("after", step.after)
-        elif event == "end":
-            run.ended = True
-        elif event == "undone":
-            run.undone = True
+        # A record that says nothing (torn, or written by somebody else) is passed over.
+        with contextlib.suppress(KeyError, TypeError, AttributeError, StopIteration):
+            _take(run, record)
     return run
+
+
+def _take(run: Run, record: dict[str, Any]) -> None:
+    event = record.pop("event")
+    if event == "run":
+        run.began = float(record["began"])
+        run.pid, run.started = int(record["pid"]), float(record["started"])
+    elif event == "begin":
+        run.steps.append(Step(**record))
+    elif event == "state":
+        step = next(step for step in run.steps if step.number == record["number"])
+        step.state, step.after = record["state"], record.get("after", step.after)
+    elif event == "end":
+        run.ended = True
+    elif event == "undone":
+        run.undone = True
 
 
 def _records(file: Path) -> Iterator[dict[str, Any]]:
@@ -136,7 +153,7 @@ def _records(file: Path) -> Iterator[dict[str, Any]]:
         try:
             yield json.loads(line)
         except ValueError:
-            return
+            continue
 
 
 def runs(platform: Platform) -> list[Run]:
@@ -146,7 +163,7 @@ def runs(platform: Platform) -> list[Run]:
         names = sorted(folder.iterdir())
     except OSError:
         return []
-    found = [read(name) for name in names if (name / FILE).is_file()]
+    found = [read(name) for name in names if os.access(name / FILE, os.R_OK)]
     return sorted(found, key=lambda run: run.began)
 
 

@@ -10,7 +10,7 @@ from saas_doctor.model import Finding, Place
 MASK = "***"
 
 _USERINFO = re.compile(
-    r"(?P<scheme>[a-z][a-z0-9+.\-]*://)(?P<user>[^\s:/@'\"]*):(?P<password>[^\s/'\"]+)@", re.I
+    r"(?P<scheme>[a-z][a-z0-9+.\-]*://)(?P<user>[^\s:/@'\"]*):(?P<password>[^\s'\"]+)@", re.I
 )
 _SECRET = r"[\w.\-]*(?:password|passwd|secret|token|api_?key|private_?key)[\w.\-]*"
 # `KEY=value` anywhere; `key: value` only as a line of its own, for prose has colons too.

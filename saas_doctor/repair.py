@@ -74,6 +74,8 @@ def locked(platform: Platform) -> Iterator[None]:
         raise DoctorError(
             "another `saas-doctor fix` or `undo` is at work on this platform; wait for its end"
         ) from None
+    except OSError as error:
+        raise DoctorError(f"{platform.state / 'lock'}: can't be locked ({error})") from None
     try:
         yield
     finally:
@@ -198,7 +200,7 @@ class _Repair:
         self.watch(step.action.title)
         try:
             before = step.action.before(bench)
-        except NotApplied as reason:
+        except (NotApplied, OSError) as reason:
             return Done(step, Outcome.NOT_APPLIED, str(reason))
         done = Done(step, Outcome.UNVERIFIED, number=len(self.done) + 1, before=before)
         assert self.journal
@@ -249,7 +251,7 @@ class _Repair:
         after = Bench(self.platform, facts, bench.folder)
         for done in reversed(applied):
             keys = {f.key for f in done.step.findings}
-            if keys & left and not keys & helped:
+            if keys <= (left | failed_keys) and not (keys - failed_keys) & helped:
                 failed = bool(keys & failed_keys)
                 done.outcome = Outcome.ROLLED_BACK
                 done.reason = (
@@ -324,12 +326,18 @@ def undo(platform: Platform, name: str | None = None) -> Undone:
             except (Refused, Failed, OSError) as error:
                 result.refused.append((step.title, str(error)))
                 continue
+            except (KeyError, TypeError, AttributeError):
+                result.refused.append((step.title, "its record in the journal can't be read"))
+                continue
             journal.write("state", number=step.number, state="undone", after=step.after)
             result.taken_back.append(step.title)
             if note:
                 result.notes.append(note)
         if not result.refused:
             journal.write("undone")
+        elif run.interrupted:
+            # What is refused was told; the next fix is not kept from its work by it.
+            journal.write("end")
         journal.close()
         return result
 

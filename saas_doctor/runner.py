@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
+import os
 import queue
 import threading
 import time
@@ -289,6 +290,6 @@ def _where(error: Exception) -> str:
 def _python_of(platform: Platform) -> str | None:
     folder = platform.path(platform.config.environment)
     for relative in ("bin/python", "Scripts/python.exe"):
-        if (folder / relative).exists():
+        if os.path.lexists(folder / relative):
             return platform.relative(folder / relative)
     return None

@@ -35,6 +35,25 @@ def _link(source: Path, target: Path) -> None:
         shutil.copy2(source, target)
 
 
+_OWN = {_CACHE, ".lock"}
+"""What running and installing leave behind by themselves."""
+
+
+def listing(folder: Path, prefix: str = "") -> dict[str, list[int]]:
+    """Size and time of every file of a tree, byte-code caches left out: what tells a later change."""
+    found: dict[str, list[int]] = {}
+    for entry in os.scandir(folder):
+        name = prefix + entry.name
+        if entry.name in _OWN:
+            continue
+        if entry.is_dir(follow_symlinks=False):
+            found |= listing(Path(entry.path), f"{name}/")
+        else:
+            status = entry.stat(follow_symlinks=False)
+            found[name] = [status.st_size, status.st_mtime_ns]
+    return found
+
+
 def restore(kept: Path, folder: Path) -> None:
     """Make the folder the same as what was kept; what is the same already is not touched.
 

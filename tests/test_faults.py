@@ -27,7 +27,8 @@ MakeCopy = Callable[..., Copy]
 
 def installs(*entries: Fault | Healthy) -> bool:
     """Whether these need an environment of their own, which they or their fixes change."""
-    return any(entry.code.startswith(("PKG", "PY", "NET")) for entry in entries)
+    shared = ("CFG", "DB", "RED", "SVC", "WEB")
+    return any(not entry.code.startswith(shared) for entry in entries)
 
 
 def examine(copy: Copy) -> Report:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import sys
@@ -95,7 +96,7 @@ class InstallPackages(Action):
         # Only a whole snapshot gets the name that undo looks for.
         partial.rename(kept)
         install(self.environment, self.files, self.requirements, bench)
-        return {"installed": installed_names(self.environment)}
+        return {"state": _remember(self.environment, bench)}
 
     def verify(self, bench: Bench) -> bool:  # noqa: ARG002
         there = {
@@ -113,7 +114,7 @@ class InstallPackages(Action):
         environment = Path(before["environment"])
         if not kept.is_dir():
             return None  # cut off before anything was installed
-        _refuse_if_changed(environment, before["name"], after)
+        _refuse_if_changed(environment, before["name"], after, bench)
         snapshot.restore(kept, environment)
         return None
 
@@ -169,7 +170,7 @@ class RecreateEnvironment(Action):
         )
         if self.files:
             install(self.environment, self.files, (), bench)
-        return {"installed": installed_names(self.environment)}
+        return {"state": _remember(self.environment, bench)}
 
     def verify(self, bench: Bench) -> bool:
         python = python_in(self.environment)
@@ -187,7 +188,7 @@ class RecreateEnvironment(Action):
             return None  # cut off before the old one was moved
         if not os.path.lexists(environment) and aside is None:
             return None
-        _refuse_if_changed(environment, before["name"], after)
+        _refuse_if_changed(environment, before["name"], after, bench)
         if environment.is_symlink():
             environment.unlink()
         elif environment.exists():
@@ -209,14 +210,22 @@ def install(
     command([*words, *requirements], cwd=bench.platform.root, environ=environ)
 
 
-def _refuse_if_changed(environment: Path, name: str, after: Record | None) -> None:
-    """Packages that came or went since are somebody's work: they are not undone."""
+def _remember(environment: Path, bench: Bench) -> str:
+    """Keep how the environment was left; the name to find it by."""
+    state = json.dumps(snapshot.listing(environment)).encode()
+    return bench.keep("environment.json", state)
+
+
+def _refuse_if_changed(environment: Path, name: str, after: Record | None, bench: Bench) -> None:
+    """What came, went or was changed since is somebody's work: it is not undone."""
     if after is None or not environment.exists():
         return
-    now, then = set(installed_names(environment)), set(after["installed"])
-    if now != then:
-        changed = ", ".join(sorted(n.removesuffix(".dist-info") for n in now ^ then)[:5])
-        raise Refused(f"packages in {name} were changed since ({changed})")
+    then: dict[str, list[int]] = json.loads(bench.kept(after["state"]))
+    now = snapshot.listing(environment)
+    changed = sorted(f for f in now.keys() | then.keys() if now.get(f) != then.get(f))
+    if changed:
+        more = f" and {len(changed) - 3} more" if len(changed) > 3 else ""
+        raise Refused(f"{name} was changed since: {', '.join(changed[:3])}{more}")
 
 
 def _free(bench: Bench, name: str) -> str:

@@ -128,6 +128,10 @@ _WRAPPERS = (
 )
 
 
+# A plugin written here or beside the configuration can set a proxy, or answer by itself.
+_PLUGIN = re.compile(rb"configureServer|\bconfig\s*\([^)]*\)\s*\{|from\s+['\"]\.{1,2}/")
+
+
 class _Unknown(Exception):
     """A part of the configuration that the text does not tell."""
 
@@ -139,6 +143,8 @@ def _read_config(kind: type[ViteConfig], path: Path, name: str, data: bytes) -> 
         return kind(path, name, data, None, place, f"{name} can't be parsed as a whole")
     try:
         config = _config_object(root)
+        if _PLUGIN.search(data):
+            raise _Unknown("a plugin of its own may serve the API")
         keys: tuple[str, ...] | None = None
         for level in ("server", "proxy"):
             inner = _property(config, level, root)

@@ -39,6 +39,8 @@ class Interpreter(Fact):
     failure: str = ""
     home: str = ""
     has_config: bool = True
+    sees_system: bool = False
+    """Whether the system's packages count too (`include-system-site-packages`)."""
 
     @classmethod
     def read(cls, platform: Platform) -> Interpreter:
@@ -62,9 +64,9 @@ class Interpreter(Fact):
                 folder, name, failure=failure, home=config.get("home", ""), has_config=bool(config)
             )
         version, failure = ask_version(python)
-        return cls(
-            folder, name, True, python, version, failure, config.get("home", ""), bool(config)
-        )
+        sees = config.get("include-system-site-packages", "").lower() == "true"
+        home = config.get("home", "")
+        return cls(folder, name, True, python, version, failure, home, bool(config), sees)
 
     @property
     def site_packages(self) -> Path:
@@ -99,6 +101,8 @@ def ask_version(python: Path) -> tuple[Version | None, str]:
         return None, f"{python} leads to {target}, which is not there"
     except subprocess.TimeoutExpired:
         raise Unreadable(f"{python}: no answer within 2.5 s") from None
+    except PermissionError as error:
+        raise Unreadable(f"{python}: {error.strerror}") from None
     except OSError as error:
         return None, f"{python}: {error.strerror}"
     if done.returncode:

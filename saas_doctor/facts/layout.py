@@ -81,6 +81,8 @@ def _unmarked(platform: Platform, source: Source, site: Path | None) -> Iterator
         dotted = inside[0].dotted.rpartition(".")[0]
         if folder in marked or not dotted or NEVER_DUE & set(dotted.split(".")):
             continue
+        if folder.with_suffix(".py").is_file():
+            continue  # a module of that name beside it is what is imported
         root = inside[0].root
         top = dotted.partition(".")[0]
         # The platform's own regular package comes before any other; a mere folder comes last.

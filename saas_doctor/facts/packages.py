@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import subprocess
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -77,14 +78,14 @@ class Installed(Fact):
     def read(cls, platform: Platform, interpreter: Interpreter) -> Installed:
         folder = interpreter.site_packages
         try:
-            found = list(_packages(folder))
+            found = [p for site in _sites(interpreter) for p in _packages(site)]
         except OSError as error:
             raise Unreadable(f"{folder}: can't be read ({error.strerror})") from None
         assert interpreter.version
         return cls(
             folder,
             platform.relative(folder),
-            {p.name: p for p in found},
+            {p.name: p for p in reversed(found)},  # the environment's own come first and win
             _markers(interpreter.version),
         )
 
@@ -106,6 +107,27 @@ class Installed(Fact):
 
     def where(self, package: Package) -> str:
         return f"{self.name}/{package.folder.name}"
+
+
+def _sites(interpreter: Interpreter) -> list[Path]:
+    """The folders of its packages, as it finds them: its own, then the system's where it sees them."""
+    own = interpreter.site_packages
+    if not interpreter.sees_system or interpreter.python is None:
+        return [own]
+    ask = "import site; print(*site.getsitepackages(), sep='\\n')"
+    try:
+        done = subprocess.run(
+            [str(interpreter.python), "-I", "-c", ask],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=2.5,
+            text=True,
+            check=True,
+        )
+    except (OSError, subprocess.SubprocessError) as error:
+        raise Unreadable(f"{interpreter.name}: its packages can't be asked for ({error})") from None
+    others = [Path(line) for line in done.stdout.splitlines()]
+    return [own, *(path for path in others if path != own and path.is_dir())]
 
 
 def _packages(site: Path) -> Iterator[Package]:
@@ -159,6 +181,7 @@ class Requirements(Fact):
     names: Mapping[Path, str]
     lines: tuple[RequirementLine, ...]
     bad: tuple[tuple[Place, str], ...] = ()
+    partial: str = ""
 
     @classmethod
     def read(cls, platform: Platform) -> Requirements:
@@ -180,11 +203,13 @@ class Requirements(Fact):
                 else:
                     bad.append(found)
         names_of = {path: platform.relative(path) for path in files}
-        return cls(files, names_of, tuple(lines), tuple(bad))
+        return cls(files, names_of, tuple(lines), tuple(bad), _not_read(platform, files, bad))
 
     def find(self, name: str) -> RequirementLine | None:
+        """The line that asks for it: one without a marker counts before one for other cases."""
         wanted = canonicalize_name(name)
-        return next((line for line in self.lines if line.name == wanted), None)
+        found = [line for line in self.lines if line.name == wanted]
+        return min(found, key=lambda line: line.requirement.marker is not None, default=None)
 
     def place(self, name: str) -> Place | None:
         line = self.find(name)
@@ -232,11 +257,24 @@ class Requirements(Fact):
         return EditFile(path, self.names[path], self.files[path], (edit,), (why,))
 
 
+def _not_read(platform: Platform, files: Mapping[Path, bytes], bad: list[tuple[Place, str]]) -> str:
+    """What of the requirements could not be read, in words."""
+    if bad:
+        return f"{bad[0][0]}: not a requirement ({bad[0][1]})"
+    project = platform.path(platform.config.backend) / "pyproject.toml"
+    if not files and project.is_file() and b"dependencies" in _bytes(project, platform):
+        return f"{platform.relative(project)}: its dependencies are not examined yet"
+    return ""
+
+
 def _bytes(path: Path, platform: Platform) -> bytes:
     try:
-        return path.read_bytes()
+        data = path.read_bytes()
     except OSError as error:
         raise Unreadable(f"{platform.relative(path)}: can't be read ({error.strerror})") from None
+    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
+        raise Unreadable(f"{platform.relative(path)}: UTF-16, not UTF-8 text")
+    return data
 
 
 def _parse(
@@ -245,7 +283,9 @@ def _parse(
     """The requirements of one file, the files it includes, and the lines that say nothing."""
     for number, start, raw in _logical_lines(data):
         text = _strip_comment(raw.decode("utf-8", "replace").removeprefix("\ufeff"))
-        text, hashes, _ = re.sub(r"\\\r?\n", "  ", text).partition(" --hash")
+        text, hashes, _ = re.sub(r"\\\r?\n", lambda end: " " * len(end.group()), text).partition(
+            " --hash"
+        )
         stripped = text.strip()
         if not stripped:
             continue

@@ -163,9 +163,13 @@ def _is_named(module: Module, call: ast.Call) -> bool | None:
         return True
     if isinstance(first, ast.Constant):
         return isinstance(first.value, str) or None
-    return (
-        False if first is None or isinstance(first, ast.Name | ast.Attribute | ast.Call) else None
+    if first is None or isinstance(first, ast.Call):
+        return False
+    # A name of our own may hold the column's name: only SQLAlchemy's own are surely types.
+    head = (
+        dotted_name(first).partition(".")[0] if isinstance(first, ast.Name | ast.Attribute) else ""
     )
+    return False if module.imports.get(head, "").startswith("sqlalchemy") else None
 
 
 def _bare_uses(node: ast.ClassDef, target: ast.Name) -> Iterator[ast.Name]:

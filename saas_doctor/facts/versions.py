@@ -16,7 +16,7 @@ from saas_doctor.platform import Platform
 
 @dataclass(frozen=True)
 class Versions(Fact):
-    """The versions that the platform's environment has, or, where there is none, its requirements.
+    """The versions that the platform's environment has, or, where it lacks one, its requirements.
 
     `site` is None where the environment has no interpreter that answers. Cheaper than the whole
     list of packages, and never unreadable: source can be examined before anything is installed.
@@ -52,7 +52,7 @@ class Versions(Fact):
         version = self.installed(package)
         if version is not None:
             return version >= Version(bound)
-        line = self.requirements.find(package) if self.site is None else None
+        line = self.requirements.find(package)
         return None if line is None else reaches(line, bound)
 
     def where(self, package: str) -> str:
