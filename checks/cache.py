@@ -30,6 +30,7 @@ _NEXT = {
 
 @check(
     "RED501",
+    needs=("CFG901",),
     symptoms=(
         r"Error (?:111|61|10061) connecting to (?P<host>[\w.\-]+):(?P<port>\d+)",
         r"redis\.exceptions\.(?:ConnectionError|TimeoutError|AuthenticationError|BusyLoadingError)",

@@ -27,7 +27,7 @@ MakeCopy = Callable[..., Copy]
 
 def installs(*entries: Fault | Healthy) -> bool:
     """Whether these need an environment of their own, which they or their fixes change."""
-    shared = ("CFG", "DB", "RED", "SVC", "WEB")
+    shared = ("CFG", "DB", "DOCK", "RED", "SVC", "WEB")
     return any(not entry.code.startswith(shared) for entry in entries)
 
 

@@ -19,6 +19,7 @@ from tests.faults import Copy, Fault, all_of
 from tests.test_repair import KILLED
 from tests.testbed import bed, require
 from tests.testbed import platforms as copies
+from tests.testbed.ports import free_port
 from tests.testbed.users import as_user
 from tests.testbed.world import World
 
@@ -72,6 +73,43 @@ def test_a_running_platform_is_healthy_and_a_stopped_one_has_a_cause_for_each_th
         "SVC703": "SVC701",
         "WEB802": "SVC701",
     }
+
+
+def test_a_fresh_clone_is_taken_to_where_its_services_start(tmp_path: Path) -> None:
+    """The checklist: Python, environment, packages, Postgres, Redis, .env, ports, __init__.py."""
+    require(shutil.which("redis-server"), "redis-server")
+    root = tmp_path / "platform"
+    copies.copy_files(root)
+    ports = {service: free_port() for service in copies.SERVICES}
+    with bed.servers() as (cluster, redis):
+        # All that a clone has of its settings is the example; role and database were never made.
+        url = cluster.url("saas_user", "saas_password", "saas_platform")
+        values = copies.set_ports(root, ports) | {"DATABASE_URL": url, "REDIS_URL": redis.url}
+        copies.write_settings(root, values)
+        (root / "backend/.env").unlink()
+        environ = bed.shell_environment()
+        doctor = [*DOCTOR, "fix", "--yes", "--timeout", "20"]
+        fixed = subprocess.run(
+            doctor,
+            cwd=root,
+            env=environ,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert fixed.returncode == 0, fixed.stdout
+        with copies.started(root, ports, environ):
+            done = subprocess.run(
+                [*DOCTOR, "check", "--timeout", "20"],
+                cwd=root,
+                env=environ,
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+        assert "no finding" in done.stdout, done.stdout
+        assert done.returncode == 0
 
 
 @pytest.fixture

@@ -20,6 +20,7 @@ PARTS = {
     "NET": "ports and proxies",
     "DB": "Postgres",
     "RED": "Redis",
+    "DOCK": "compose file",
     "SVC": "services",
     "WEB": "front end",
 }
@@ -114,18 +115,18 @@ def _parts(report: Report) -> Iterator[Line]:
     for prefix, name in PARTS.items():
         results = [r for r in report.results if r.code.rstrip("0123456789") == prefix]
         if results:
-            text, style = _verdict(results)
+            text, style = _verdict(report, results)
             yield [(name.ljust(width), ""), (text, style)]
     yield []
 
 
-def _verdict(results: list[Result]) -> tuple[str, str]:
+def _verdict(report: Report, results: list[Result]) -> tuple[str, str]:
     """The worst verdict of a part's checks in a few words, with its style."""
     findings = [f for result in results for f in result.findings]
     worst = min((f.severity for f in findings if f.severity), key=lambda s: s.rank, default=None)
     codes = ", ".join(dict.fromkeys(f.code for f in findings if f.severity is worst))
     untold = [r for r in results if r.undecided or r.status in (Status.UNKNOWN, Status.CRASHED)]
-    blocked = [r.blocked_by or "" for r in results if r.status is Status.BLOCKED]
+    blocked = [report.causes(r.code)[-1] for r in results if r.status is Status.BLOCKED]
     if worst and worst is not Severity.INFO:
         return f"{worst.value}  {codes}", _STYLE[worst]
     if untold:
