@@ -26,6 +26,7 @@ from saas_doctor.facts.postgres_protocol import Outcome, ask, endpoints, scram_v
 from saas_doctor.model import Absent, Report, Status, Unreadable
 from saas_doctor.repair import Outcome as Done
 from saas_doctor.runner import Selection
+from tests.testbed import require
 from tests.testbed.ports import black_hole, free_port, listener
 from tests.testbed.postgres import Cluster, binaries
 
@@ -239,11 +240,9 @@ def test_tls_that_the_server_does_not_have_is_the_drivers_own_complaint(
 
 @pytest.fixture(scope="module")
 def chinese() -> Iterator[Cluster]:
-    if not binaries():
-        pytest.skip("Postgres is not installed")
-    known = subprocess.run(["locale", "-a"], capture_output=True, text=True, check=False).stdout
-    options = {"lc_messages": "zh_CN.UTF-8"} if "zh_CN.utf8" in known else {}
-    cluster = Cluster(host_auth="trust", options=options)
+    require(binaries(), "Postgres")
+    cluster = Cluster(host_auth="trust", messages="zh_CN.UTF-8")
+    require(cluster.translated, "the locale zh_CN.UTF-8")
     yield cluster
     cluster.close()
 

@@ -28,6 +28,7 @@ from saas_doctor.facts.frontend import (
 )
 from saas_doctor.model import Absent, Finding, Place, Undecided
 from saas_doctor.platform import Platform
+from tests.testbed import require
 
 MakeTree = Callable[..., Platform]
 CONFIG = "from pydantic_settings import BaseSettings\nclass S(BaseSettings):\n    {0}: str = ''\n"
@@ -385,9 +386,9 @@ def test_no_mutation_of_the_bytes_makes_the_reader_crash(data: st.DataObject) ->
     list(calls_in(without_comments(bytes(text)), "/api", "v.ts"))
 
 
-@pytest.mark.skipif(not shutil.which("node"), reason="needs node")
 @pytest.mark.parametrize("text", ["export default {}", *READ[:5], READ[7]])
 def test_node_takes_the_configuration_with_the_entry(tmp_path: Path, text: str) -> None:
+    require(shutil.which("node"), "node")
     config = vite(text.replace("%s", "'/static': 'http://127.0.0.1:9000'"), "vite.config.js")
     after = config.with_proxy("/api", "http://127.0.0.1:8000").result
     file = tmp_path / ("vite.config.cjs" if b"module.exports" in after else "vite.config.mjs")

@@ -36,7 +36,7 @@ PARTS = (
     Part("docker.io", "dockerd", "Docker"),
     Part("iptables", "iptables", "Docker"),
     Part("busybox-static", "/bin/busybox", "Docker"),
-    Part("tmux", "tmux", "a real terminal"),
+    Part("nodejs", "node", "the syntax of repaired Vite configurations"),
     Part("locales", "/usr/share/i18n/locales/zh_CN", "Postgres' translated messages"),
 )
 
