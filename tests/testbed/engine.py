@@ -100,6 +100,9 @@ def _end() -> None:
                 process.wait(30)
         except psutil.NoSuchProcess:
             pass
+        except psutil.TimeoutExpired:
+            for child in (*process.children(recursive=True), process):
+                child.kill()
     shutil.rmtree(FOLDER, ignore_errors=True)
 
 
