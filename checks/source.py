@@ -1,14 +1,11 @@
-"""The platform's source code."""
+"""The platform's source files: whether they compile, and what they import."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 from saas_doctor.facts.layout import Layout, Unmarked
-from saas_doctor.facts.models import PydanticModels
 from saas_doctor.facts.syntax import Syntax
-from saas_doctor.facts.tables import Tables
-from saas_doctor.facts.versions import Versions
 from saas_doctor.model import Finding, Place, Severity, Undecided
 from saas_doctor.rules import check
 
@@ -132,104 +129,3 @@ def _marker(
         severity=severity,
         data={"folder": folder.folder, "content": content, "no_fix": content is None},
     )
-
-
-@check(
-    "SRC202",
-    severity=Severity.WARNING,
-    symptoms=(
-        r"Valid config keys have changed in V2",
-        r"'orm_mode' has been renamed to 'from_attributes'",
-        r"You must set the config attribute `from_attributes=True` to use from_orm",
-        r"Input should be a valid dictionary or instance of \w+ \[type=model_type",
-    ),
-)
-def pydantic_v1_configuration(models: PydanticModels, versions: Versions) -> Iterator[Finding]:
-    """A Pydantic model's configuration has a key of Pydantic 1, which Pydantic 2 does not know.
-
-    `orm_mode` raises nothing when the class is made, only a warning; the model then fails when an
-    ORM object is turned into it (`model_validate`, `from_orm`, a `response_model`).
-
-    **Detected** in classes proven to be Pydantic models, their bases followed across files, where
-    Pydantic 2 is installed or, with no environment, required. It is an error where an object is
-    turned into the model or into one that derives from it.
-    **Fixed** by renaming the key in place (`from_attributes`); `undo` restores the bytes. Keys that
-    Pydantic 2 has no like of are named only, and so are calls of `from_orm`, which still work.
-    **Silent** under Pydantic 1, for `pydantic.v1` models, for a configuration that has the new key
-    as well, and for other classes named `Config`.
-    """
-    if not models.old_keys or not versions.at_least("pydantic", "2"):
-        return
-    for key in models.old_keys:
-        more = {"uses not touched": ", ".join(key.from_orm)} if key.from_orm else {}
-        yield Finding(
-            f"`{key.old}` in {key.model} means nothing under Pydantic 2",
-            looked_at=f"{key.place}; {versions.where('pydantic')}",
-            found=key.old
-            + (f"; objects are turned into it at {key.objects_at}" if key.objects_at else ""),
-            wanted=key.new or "no such key: Pydantic 2 removed it",
-            target=f"{key.module.name}:{key.model}.{key.old}",
-            place=key.place,
-            severity=Severity.ERROR if key.objects_at else None,
-            next_step=_after_rename(key.from_orm)
-            if key.new
-            else f"remove `{key.old}`; Pydantic's migration guide tells what takes its place",
-            data={"key": key, "no_fix": key.new is None},
-            more=more,
-        )
-
-
-def _after_rename(from_orm: tuple[str, ...]) -> str:
-    step = "saas-doctor fix --select SRC202 renames it"
-    if from_orm:
-        step += f"; from_orm is deprecated, write model_validate at {', '.join(from_orm)}"
-    return step
-
-
-@check(
-    "SRC204",
-    symptoms=(r"Attribute name 'metadata' (is reserved|should be left reserved)",),
-)
-def reserved_metadata(tables: Tables, versions: Versions) -> Iterator[Finding]:
-    """A SQLAlchemy model has an attribute called `metadata`, which is SQLAlchemy's own.
-
-    Importing the models ends in `Attribute name 'metadata' is reserved`; from SQLAlchemy 2.1 on it
-    is a warning only.
-
-    **Detected** in classes proven to be declarative models, or mixins of such, their bases followed
-    across files.
-    **Fixed** by renaming the attribute (`service_metadata`) and keeping the column's name, so that
-    no migration is due; `undo` restores the bytes. Uses of the old attribute are named, not
-    touched: they fail silently (`Service(metadata=...)` stores nothing, `row.metadata` is
-    SQLAlchemy's own object). A relationship, a property and a call that hides its arguments are
-    left to you.
-    **Silent** for `Column("metadata", ...)` under another attribute name, for `metadata =
-    MetaData()` of a base class, and for classes that are no models.
-    """
-    if not tables.reserved:
-        return
-    warns = versions.at_least("sqlalchemy", "2.1.dev0")
-    if warns is None:
-        return
-    for found in tables.reserved:
-        more = {"uses not touched": ", ".join(found.uses)} if found.uses else {}
-        step = (
-            "saas-doctor fix --select SRC204 renames the attribute"
-            if found.edits
-            else f"call the attribute {found.new} in {found.place.path}"
-        )
-        yield Finding(
-            f"`metadata` of {found.model} is reserved by SQLAlchemy",
-            looked_at=f"{found.place}; {versions.where('sqlalchemy')}",
-            found=found.text,
-            wanted=f"{found.new}: another attribute, for the same column"
-            if found.edits
-            else f"another attribute name, such as {found.new}",
-            target=f"{found.module.name}:{found.model}",
-            place=found.place,
-            severity=Severity.WARNING if warns else None,
-            next_step=step
-            + (f"; then correct its uses at {', '.join(found.uses)}" if found.uses else ""),
-            data={"attribute": found, "no_fix": not found.edits},
-            more=more,
-        )

@@ -11,6 +11,7 @@ import pytest
 
 from saas_doctor import platform as platforms
 from saas_doctor import repair, rules, runner
+from saas_doctor.facts import is_live
 from saas_doctor.model import Report, Status
 from saas_doctor.repair import Outcome, Repair
 from saas_doctor.runner import Selection
@@ -27,21 +28,27 @@ MakeCopy = Callable[..., Copy]
 
 def installs(*entries: Fault | Healthy) -> bool:
     """Whether these need an environment of their own, which they or their fixes change."""
-    shared = ("CFG", "DB", "DOCK", "RED", "SVC", "WEB")
-    return any(not entry.code.startswith(shared) for entry in entries)
+    changing = ("NET", "PKG", "PY")
+    return any(entry.environment or entry.code.startswith(changing) for entry in entries)
 
 
-def examine(copy: Copy) -> Report:
-    return runner.run(load(copy), timeout=TIMEOUT)
+def asked_of(*entries: Fault | Healthy) -> Selection:
+    """The checks to run: the static ones alone where the entries are of those."""
+    kinds = [k for e in entries for k in rules.checks()[e.code].facts.values()]
+    return Selection(live=any(is_live(kind) for kind in kinds))
+
+
+def examine(copy: Copy, selection: Selection) -> Report:
+    return runner.run(load(copy), selection, timeout=TIMEOUT)
 
 
 def load(copy: Copy) -> platforms.Platform:
     return platforms.load(copy.root, exact=True, environ=copy.environ)
 
 
-def mend(copy: Copy) -> Repair:
+def mend(copy: Copy, selection: Selection) -> Repair:
     """What `fix --yes` does."""
-    return repair.repair(load(copy), Selection(), lambda plan: plan, timeout=TIMEOUT)
+    return repair.repair(load(copy), selection, lambda plan: plan, timeout=TIMEOUT)
 
 
 def take_back(copy: Copy) -> repair.Undone:
@@ -71,11 +78,11 @@ def inject(copy: Copy, entry: Fault | Healthy, stack: ExitStack) -> None:
 def test_a_fault_is_found_alone_fixed_and_undone(
     fault: Fault, make_copy: MakeCopy, injected: ExitStack
 ) -> None:
-    copy = make_copy(installs(fault))
-    healthy = keys(examine(copy))
+    copy, selection = make_copy(installs(fault)), asked_of(fault)
+    healthy = keys(examine(copy, selection))
     inject(copy, fault, injected)
 
-    found = keys(examine(copy)) - healthy
+    found = keys(examine(copy, selection)) - healthy
     assert fault.code in {code for code, _ in found}
     assert {code for code, _ in found} <= {fault.code, *fault.also}
     if fault.target:
@@ -83,13 +90,15 @@ def test_a_fault_is_found_alone_fixed_and_undone(
     if fault.works:
         assert not fault.works(copy)
     if fault.fixed:
-        prove_fix(copy, [fault], healthy)
+        prove_fix(copy, [fault], healthy, selection)
 
 
-def prove_fix(copy: Copy, faults: list[Fault], healthy: set[tuple[str, str]]) -> None:
+def prove_fix(
+    copy: Copy, faults: list[Fault], healthy: set[tuple[str, str]], selection: Selection
+) -> None:
     """`fix` ends the faults, a second one does nothing, and `undo` brings the former world back."""
     broken = World.of(copy)
-    fixed = mend(copy)
+    fixed = mend(copy, selection)
     left = keys(fixed.report) - healthy
     assert not left, [(f.message, f.evidence) for f in fixed.report.findings if f.key in left]
     assert {d.outcome for d in fixed.done} == {Outcome.VERIFIED}, [
@@ -99,7 +108,7 @@ def prove_fix(copy: Copy, faults: list[Fault], healthy: set[tuple[str, str]]) ->
         if fault.works:
             assert fault.works(copy), fault
     mended = World.of(copy)
-    again = mend(copy)
+    again = mend(copy, selection)
     assert again.done == []
     assert World.of(copy) == mended
 
@@ -110,10 +119,10 @@ def prove_fix(copy: Copy, faults: list[Fault], healthy: set[tuple[str, str]]) ->
 
 @pytest.mark.parametrize("entry", LOOK_ALIKES, ids=str)
 def test_a_look_alike_is_silent(entry: Healthy, make_copy: MakeCopy, injected: ExitStack) -> None:
-    copy = make_copy(installs(entry))
-    healthy = keys(examine(copy))
+    copy, selection = make_copy(installs(entry)), asked_of(entry)
+    healthy = keys(examine(copy, selection))
     inject(copy, entry, injected)
-    assert keys(examine(copy)) - healthy == set()
+    assert keys(examine(copy, selection)) - healthy == set()
 
 
 COMBINABLE = [fault for fault in FAULTS if fault.fixed]
@@ -143,13 +152,13 @@ PAIRS = [
 def test_two_faults_are_found_together_fixed_in_one_go_and_undone_in_one(
     one: Fault, other: Fault, make_copy: MakeCopy, injected: ExitStack
 ) -> None:
-    copy = make_copy(installs(one, other))
-    healthy = keys(examine(copy))
+    copy, selection = make_copy(installs(one, other)), asked_of(one, other)
+    healthy = keys(examine(copy, selection))
     for fault in (one, other):
         inject(copy, fault, injected)
-    report = examine(copy)
+    report = examine(copy, selection)
     assert_told(report, [one, other])
-    prove_fix(copy, [one, other], healthy)
+    prove_fix(copy, [one, other], healthy, selection)
 
 
 def test_all_faults_at_once_are_fixed_in_one_go_and_undone_in_one(
@@ -159,12 +168,12 @@ def test_all_faults_at_once_are_fixed_in_one_go_and_undone_in_one(
     for fault in sorted(COMBINABLE, key=lambda f: len(f.against)):
         if all(compatible(fault, other) for other in chosen):
             chosen.append(fault)
-    copy = make_copy()
-    healthy = keys(examine(copy))
+    copy, selection = make_copy(), Selection()
+    healthy = keys(examine(copy, selection))
     for fault in chosen:
         inject(copy, fault, injected)
-    assert_told(examine(copy), chosen)
-    prove_fix(copy, chosen, healthy)
+    assert_told(examine(copy, selection), chosen)
+    prove_fix(copy, chosen, healthy, selection)
 
 
 def assert_told(report: Report, faults: list[Fault]) -> None:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import ast
+import io
 import os
-from collections.abc import Iterator, Mapping
+import tokenize
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 
+from saas_doctor.actions.files import EditFile
+from saas_doctor.edits import Edit, apply_edits
 from saas_doctor.facts import Fact
 from saas_doctor.model import Absent, Place
 from saas_doctor.platform import Platform
@@ -85,6 +89,21 @@ class Module:
         """The byte offset of a position in the syntax tree, whose columns count bytes."""
         mark = 3 if line == 1 and self.data.startswith(b"\xef\xbb\xbf") else 0
         return self._starts[line - 1] + column + mark
+
+    def edited(self, edits: Iterable[Edit], why: str) -> EditFile:
+        """The edit of the file; Absent where it would not parse after it, or can't be counted in.
+
+        The syntax tree's columns count UTF-8, which a file in another encoding is not.
+        """
+        edits = tuple(edits)
+        try:
+            encoding = tokenize.detect_encoding(io.BytesIO(self.data).readline)[0]
+            parse(apply_edits(self.data, edits))
+        except (SyntaxError, ValueError) as error:
+            raise Absent(f"{self.name} can't be edited safely ({error}); edit it by hand") from None
+        if not encoding.startswith("utf-8") and not self.data.isascii():
+            raise Absent(f"{self.name} can't be edited safely (it is {encoding}); edit it by hand")
+        return EditFile(self.path, self.name, self.data, edits, (why,))
 
     @cached_property
     def imports(self) -> dict[str, str]:

@@ -86,6 +86,8 @@ class Fault:
     group: str = ""
     against: tuple[str, ...] = ()
     """Codes whose faults can't be injected beside it: what they change is gone."""
+    environment: bool = False
+    """Whether it changes the copy's environment, where its code alone does not tell so."""
 
     def __str__(self) -> str:
         return f"{self.code}-{self.name}".replace(" ", "-")
@@ -98,6 +100,7 @@ class Healthy:
     code: str
     name: str
     inject: Inject
+    environment: bool = False
 
     def __str__(self) -> str:
         return f"{self.code}-{self.name}".replace(" ", "-")

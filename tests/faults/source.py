@@ -1,30 +1,8 @@
-"""Faults of source code."""
+"""Faults of source files and what they import."""
 
 from __future__ import annotations
 
-from tests.faults import Copy, Fault, Healthy, append, both, remove, replace, write
-
-USER_SCHEMA = "backend/shared/schemas/user.py"
-SERVICE_MODEL = "backend/shared/models/service.py"
-V2_CONFIG = "    model_config = ConfigDict(from_attributes=True)\n"
-V1_CONFIG = "    class Config:\n        orm_mode = True  # for the ORM\n"
-RESERVED = '    service_metadata = Column("metadata", JSON, default=dict)'
-
-
-BASE = """from sqlalchemy import MetaData
-from sqlalchemy.orm import DeclarativeBase
-
-
-class Base(DeclarativeBase):
-    metadata = MetaData()
-"""
-
-
-def serialises_users(copy: Copy) -> bool:
-    return copy.imports(
-        "from shared.schemas import UserRead as U; from types import SimpleNamespace as N\n"
-        "U.model_validate(N(id=1, email='a@example.com'))"
-    )
+from tests.faults import Copy, Fault, Healthy, append, both, remove, write
 
 
 def imports_models(copy: Copy) -> bool:
@@ -60,12 +38,6 @@ try:
 except ImportError:
     extras = None
 """
-MIXIN = """from sqlalchemy import JSON, Column
-
-
-class Described:
-    metadata = Column(JSON, default=dict)
-"""
 
 ENTRIES = [
     Fault(
@@ -99,6 +71,7 @@ ENTRIES = [
         works=imports_models,
         target="shared",
         group="environment",
+        environment=True,
     ),
     Healthy("SRC201", "no markers at all", no_markers),
     Healthy(
@@ -122,112 +95,5 @@ ENTRIES = [
     Healthy("SRC201", "a folder of scripts", write("backend/scripts/seed.py", "print('seed')\n")),
     Healthy(
         "SRC201", "tests without marker", write("backend/tests/unit/test_x.py", "def test(): ...\n")
-    ),
-    Fault(
-        "SRC202",
-        "orm_mode",
-        replace(USER_SCHEMA, V2_CONFIG, V1_CONFIG),
-        works=serialises_users,
-        target=f"{USER_SCHEMA}:UserRead.orm_mode",
-        group="user schema",
-    ),
-    Fault(
-        "SRC202",
-        "orm_mode as a keyword",
-        replace(USER_SCHEMA, "from_attributes=True", "orm_mode=True"),
-        works=serialises_users,
-        group="user schema",
-    ),
-    Healthy(
-        "SRC202",
-        "a class Config of v2",
-        replace(USER_SCHEMA, V2_CONFIG, V1_CONFIG.replace("orm_mode", "from_attributes")),
-    ),
-    Healthy(
-        "SRC202",
-        "a configuration for both versions",
-        replace(USER_SCHEMA, V2_CONFIG, V1_CONFIG + "        from_attributes = True\n"),
-    ),
-    Healthy(
-        "SRC202",
-        "a class Config of something else",
-        append(
-            "backend/shared/utils/security.py",
-            "\n\nclass Job:\n    class Config:\n        orm_mode = True\n",
-        ),
-    ),
-    Healthy(
-        "SRC202",
-        "pydantic.v1 on purpose",
-        write(
-            "backend/shared/old.py",
-            "from pydantic.v1 import BaseModel\n\n\nclass Old(BaseModel):\n    class Config:\n        orm_mode = True\n",
-        ),
-    ),
-    Fault(
-        "SRC204",
-        "metadata of a model",
-        replace(SERVICE_MODEL, RESERVED, "    metadata = Column(JSON, default=dict)"),
-        works=imports_models,
-        group="service model",
-    ),
-    Fault(
-        "SRC204",
-        "metadata over several lines",
-        replace(
-            SERVICE_MODEL,
-            RESERVED,
-            "    metadata = Column(\n        JSON,  # free form\n        default=dict,\n    )",
-        ),
-        works=imports_models,
-        group="service model",
-    ),
-    Fault(
-        "SRC204",
-        "metadata mapped and annotated",
-        both(
-            replace(SERVICE_MODEL, RESERVED, "    metadata: Mapped[dict] = mapped_column(JSON)"),
-            replace(
-                SERVICE_MODEL,
-                "from shared.models.base",
-                "from sqlalchemy.orm import Mapped, mapped_column\n\nfrom shared.models.base",
-            ),
-        ),
-        works=imports_models,
-        group="service model",
-    ),
-    Fault(
-        "SRC204",
-        "metadata of a mixin",
-        both(
-            write("backend/shared/models/described.py", MIXIN),
-            replace(SERVICE_MODEL, RESERVED + "\n", ""),
-            replace(SERVICE_MODEL, "class Service(Base)", "class Service(Described, Base)"),
-            replace(
-                SERVICE_MODEL,
-                "from shared.models.base import Base\n",
-                "from shared.models.base import Base\nfrom shared.models.described import Described\n",
-            ),
-        ),
-        works=imports_models,
-        target="backend/shared/models/described.py:Described",
-        group="service model",
-    ),
-    Healthy("SRC204", "a base with its own MetaData", write("backend/shared/models/base.py", BASE)),
-    Healthy(
-        "SRC204",
-        "a Pydantic field called metadata",
-        append(
-            "backend/shared/schemas/user.py",
-            "\n\nclass Note(BaseModel):\n    metadata: dict[str, str] = {}\n",
-        ),
-    ),
-    Healthy(
-        "SRC204",
-        "a class that is no model",
-        append(
-            "backend/shared/utils/security.py",
-            "\n\nclass Column: ...\n\n\nclass Sheet:\n    metadata = Column()\n",
-        ),
     ),
 ]
