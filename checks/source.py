@@ -19,9 +19,8 @@ def source_cannot_be_compiled(syntax: Syntax) -> Iterator[Finding | Undecided]:
 
     Whatever imports it fails. It is not examined further, and no fix touches it.
 
-    **Detected** by compiling it, without running it or writing anything. The platform's own
-    interpreter is asked where it is not of the doctor's version: about all files where it is older,
-    about those that the doctor can't compile where it is newer.
+    **Detected** by the platform's own interpreter, which compiles it without running it or writing
+    anything; by the doctor's where there is no environment.
     **Fixed** by hand, at the line that is named.
     **Silent** about files outside the back end and the services, in environments and caches, and
     about a file that the platform's Python has compiled as it is now.

@@ -66,6 +66,7 @@ class Config(_Table):
 
     python: str | None = None
     backend: str = "backend"
+    source_roots: tuple[str, ...] = ("backend",)
     environment: str = "backend/.venv"
     requirements: tuple[str, ...] = ("backend/requirements.txt",)
     env_file: str = "backend/.env"

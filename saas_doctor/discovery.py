@@ -6,6 +6,7 @@ found here is what `saas-doctor init` writes down.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,7 +20,31 @@ COMPOSE_FILES = (
 )  # in the order of Compose's own preference
 VITE_CONFIGS = tuple(f"vite.config.{end}" for end in ("js", "mjs", "ts", "cjs", "mts", "cts"))
 PLUGIN_FOLDERS = ("examples/plugins", "plugins")
+SERVICE_FOLDERS = ("services", "apps", "packages", "src", "backend/services", "backend/apps")
 FRONTEND_FOLDERS = ("frontend", "web", "ui", "client", ".")
+PROJECT_FILES = ("pyproject.toml", "requirements.txt", "setup.py", "setup.cfg", "Pipfile")
+LEFT_OUT = {
+    "__pycache__",
+    "build",
+    "dist",
+    "env",
+    "logs",
+    "node_modules",
+    "site-packages",
+    "venv",
+}
+"""Folders that hold nothing that somebody wrote."""
+_INNER = ("app", "src")
+"""How the folder of a service's code is called, inside the service's own."""
+_NO_SERVICE = {"docs", "docs_src", "example", "examples", "test", "tests"}
+_ENV_EXAMPLES = (".env.example", ".env.sample", ".env.template", ".env.dist", "env.example")
+_REQUIREMENTS = (
+    "requirements.txt",
+    "requirements/base.txt",
+    "requirements/prod.txt",
+    "requirements/production.txt",
+    "requirements/main.txt",
+)
 KNOWN_PORTS = {"registry": 8001, "gateway": 8000, "core": 8002, "demo-service": 8003}
 
 _PORT_VARIABLE = re.compile(
@@ -38,22 +63,29 @@ _SCRIPT_PORT = re.compile(rb'"dev"\s*:\s*"[^"]*\bvite\b[^"]*--port[ =](\d+)')
 _PORT_ARGUMENT = re.compile(rb"(?:port\s*=\s*|--port[\"',\s=]+(?:default\s*=\s*)?)(\d{2,5})\b")
 
 
-def discover(root: Path, table: dict[str, Any]) -> dict[str, Any]:
-    """The configuration's keys as the files tell them; keys already in `table` are left out."""
+def discover(root: Path, table: dict[str, Any], home: Path | None = None) -> dict[str, Any]:
+    """The configuration's keys as the files tell them; keys already in `table` are left out.
+
+    `home`: the user's home, where some tools keep the environments of projects.
+    """
     found: dict[str, Any] = {}
-    backend = table.get("backend") or ("backend" if (root / "backend").is_dir() else ".")
-    prefix = "" if backend == "." else f"{backend}/"
+    backend = table.get("backend") or _backend(root)
+    inside = [""] if backend == "." else [f"{backend}/", ""]
+
+    def nearest(*names: str) -> str:
+        """The first that is there, in the back end's folder or the root; else the usual one."""
+        there = _first(root, *(prefix + name for prefix in inside for name in names))
+        return there or inside[0] + names[0]
+
     found["backend"] = backend
-    found["environment"] = (
-        _first(root, f"{prefix}.venv", f"{prefix}venv", ".venv") or f"{prefix}.venv"
-    )
-    found["requirements"] = [
-        _first(root, f"{prefix}requirements.txt", "requirements.txt") or f"{prefix}requirements.txt"
-    ]
-    found["env-file"] = _first(root, f"{prefix}.env", ".env") or f"{prefix}.env"
-    found["env-example"] = (
-        _first(root, f"{prefix}.env.example", ".env.example") or f"{prefix}.env.example"
-    )
+    found["source-roots"] = _source_roots(root, backend)
+    environment = nearest(".venv", "venv")
+    if home and not (root / environment).exists():
+        environment = _kept_elsewhere(root / backend, home) or environment
+    found["environment"] = environment
+    found["requirements"] = [nearest(*_REQUIREMENTS)]
+    found["env-file"] = nearest(".env")
+    found["env-example"] = nearest(*_ENV_EXAMPLES)
     compose = _first(root, *COMPOSE_FILES)
     if compose:
         found["compose-file"] = compose
@@ -74,6 +106,95 @@ def discover(root: Path, table: dict[str, Any]) -> dict[str, Any]:
     if frontend:
         found["frontend"] = {"directory": frontend, "origins": _origins(root / frontend)}
     return {key: value for key, value in found.items() if key not in table}
+
+
+def _backend(root: Path) -> str:
+    """The folder of the back end: `backend`, else the one project there is, else the root itself."""
+    if (root / "backend").is_dir() and _has_python(root / "backend"):
+        return "backend"
+    if any((root / name).is_file() for name in PROJECT_FILES):
+        return "."
+    projects = [f.name for f in _children(root) if _is_fastapi_project(f)]
+    if len(projects) == 1:
+        return projects[0]
+    return "backend" if (root / "backend").is_dir() else "."
+
+
+def _is_fastapi_project(folder: Path) -> bool:
+    return any(b"fastapi" in _read(folder / name).lower() for name in PROJECT_FILES)
+
+
+def looks_like_project(folder: Path) -> bool:
+    """Whether a FastAPI project, or a compose file beside one, lies in this folder itself."""
+    compose = _first(folder, *COMPOSE_FILES)
+    return _is_fastapi_project(folder) or bool(
+        compose and any(_is_fastapi_project(child) for child in _children(folder))
+    )
+
+
+def _children(folder: Path) -> list[Path]:
+    """The folders in a folder, without environments, caches and what is hidden."""
+    try:
+        with os.scandir(folder) as entries:
+            found = [e.path for e in entries if e.is_dir(follow_symlinks=False)]
+    except OSError:
+        return []
+    return [Path(p) for p in sorted(found) if not is_left_out(p)]
+
+
+def is_left_out(folder: str) -> bool:
+    """Whether a folder holds no source of the platform: caches, environments, what is built."""
+    name = os.path.basename(folder)
+    return (
+        name in LEFT_OUT
+        or name.startswith(".")
+        or os.path.exists(os.path.join(folder, "pyvenv.cfg"))
+    )
+
+
+def _has_python(folder: Path, depth: int = 2) -> bool:
+    if any(folder.glob("*.py")) or any((folder / name).is_file() for name in PROJECT_FILES):
+        return True
+    return depth > 0 and any(_has_python(child, depth - 1) for child in _children(folder))
+
+
+def _source_roots(root: Path, backend: str) -> list[str]:
+    """The folders that imports begin at: the back end's `src` or itself, then projects below.
+
+    Of roots inside each other, a module belongs to the innermost.
+    """
+    folders = [root / backend, *_projects(root / backend, depth=3)]
+    found: list[str] = []
+    for folder in folders:
+        source = folder / "src"
+        if source.is_dir() and not (source / "__init__.py").exists() and _has_python(source, 1):
+            found.append(source.relative_to(root).as_posix())
+        found.append(folder.relative_to(root).as_posix())
+    return found
+
+
+def _projects(folder: Path, depth: int) -> Iterator[Path]:
+    """The folders below that are Python projects of their own."""
+    for child in _children(folder):
+        if any((child / name).is_file() for name in PROJECT_FILES):
+            yield child
+        if depth > 1:
+            yield from _projects(child, depth - 1)
+
+
+def _kept_elsewhere(project: Path, home: Path) -> str | None:
+    """The environment that Poetry or Pipenv keeps in the user's home, where it is the only one."""
+    text = _read(project / "pyproject.toml")
+    folders: list[Path] = []
+    if b"[tool.poetry" in text:
+        name = re.search(rb"^name\s*=\s*[\"']([^\"']+)", text, re.M)
+        # Poetry puts a hash of the place and the Python's version after the name.
+        wanted = f"{name.group(1).decode().lower()}-????????-py3*" if name else ""
+        caches = (".cache/pypoetry/virtualenvs", "Library/Caches/pypoetry/virtualenvs")
+        folders += [f for cache in caches if wanted for f in (home / cache).glob(wanted)]
+    if (project / "Pipfile").is_file():
+        folders += (home / ".local/share/virtualenvs").glob(f"{project.resolve().name}-????????")
+    return str(folders[0]) if len(folders) == 1 else None
 
 
 def _origins(frontend: Path) -> list[str]:
@@ -124,8 +245,7 @@ def _services(
     named = {n.decode().lower(): int(p) for n, p in _PORT_VARIABLE.findall(env_text)}
     settings = _read(root / backend / "shared" / "config.py")
     defaults = {n.decode().lower(): int(p) for n, p in _PORT_DEFAULT.findall(settings)}
-    for folder in _service_folders(root, backend):
-        name = folder.name
+    for name, folder in _service_folders(root, backend):
         variable = name.lower().replace("-", "_")
         port = named.get(variable) or defaults.get(variable) or _port_in_code(folder)
         if port is None:
@@ -139,19 +259,21 @@ def _services(
             yield name, service
 
 
-def _service_folders(root: Path, backend: str) -> Iterator[Path]:
-    """The folders that can be started: those with a `run.py`, or a `main.py` with an app."""
-    for parent in (root / backend, *(root / p for p in PLUGIN_FOLDERS)):
-        try:
-            folders = sorted(parent.iterdir())
-        except OSError:
-            continue
-        for folder in folders:
-            main = folder / "main.py"
-            if ((folder / "run.py").is_file() and main.is_file()) or (
-                main.is_file() and b"FastAPI(" in _read(main)
-            ):
-                yield folder
+def _service_folders(root: Path, backend: str) -> Iterator[tuple[str, Path]]:
+    """The folders that can be started, by name: those with a `run.py`, or a `main.py` with an app."""
+    parents = dict.fromkeys((backend, *PLUGIN_FOLDERS, *SERVICE_FOLDERS))
+    seen: set[str] = set()
+    for parent in parents:
+        for folder in _children(root / parent):
+            for inner in (folder, *(folder / name for name in _INNER)):
+                if folder.name not in seen and folder.name not in _NO_SERVICE and _starts(inner):
+                    seen.add(folder.name)
+                    yield folder.name, inner
+
+
+def _starts(folder: Path) -> bool:
+    main = folder / "main.py"
+    return main.is_file() and ((folder / "run.py").is_file() or b"FastAPI(" in _read(main))
 
 
 def _port_in_code(folder: Path) -> int | None:

@@ -11,6 +11,7 @@ from saas_doctor.config import Config
 _COMMENTS = {
     "python": "Which Python the services need.",
     "backend": "Where the back end's code is.",
+    "source-roots": "The folders that imports begin at, the back end's first.",
     "environment": "The virtual environment that runs the services.",
     "requirements": "What is installed into it.",
     "env-file": "The settings that the services read, and the example they are made from.",

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from saas_doctor import config as configuration
 from saas_doctor.config import Config
-from saas_doctor.discovery import COMPOSE_FILES, discover
+from saas_doctor.discovery import COMPOSE_FILES, discover, looks_like_project
 from saas_doctor.model import DoctorError
 
 STATE = ".saas-doctor"
@@ -48,16 +48,21 @@ def find_root(start: Path) -> Path:
     start = start.resolve()
     if not start.is_dir():
         raise DoctorError(f"{start}: not a directory; name the platform with -C DIRECTORY")
-    for folder in (start, *start.parents):
-        if (folder / configuration.FILE).is_file() or looks_like_platform(folder):
-            return folder
+    above = (start, *start.parents)
+    for looks in (looks_like_platform, looks_like_project):
+        for folder in above:
+            if looks(folder):
+                return folder
     raise DoctorError(
-        f"{start}: no platform here or above (no {configuration.FILE}, no compose file with a "
-        "backend/ beside it); name it with -C DIRECTORY, or run `saas-doctor init` in it"
+        f"{start}: no platform here or above (no {configuration.FILE}, no backend/ beside a compose "
+        "file, no project that requires FastAPI); name it with -C DIRECTORY, or run `saas-doctor init` in it"
     )
 
 
 def looks_like_platform(folder: Path) -> bool:
+    """Whether it is configured, or has the usual shape."""
+    if (folder / configuration.FILE).is_file():
+        return True
     if (folder / "backend").is_dir():
         marks = (*COMPOSE_FILES, "backend/requirements.txt", "backend/pyproject.toml")
         return any((folder / mark).is_file() for mark in marks)
@@ -75,5 +80,7 @@ def load(
     """The platform around `start`; `exact` takes the directory itself, whatever it looks like."""
     root = start.resolve() if exact else find_root(start)
     table, file = configuration.load(root, config_file)
-    config = configuration.validate({**discover(root, table), **table}, file)
-    return Platform(root, config, file, dict(os.environ) if environ is None else environ)
+    environ = dict(os.environ) if environ is None else environ
+    home = Path(environ["HOME"]) if environ.get("HOME") else None
+    config = configuration.validate({**discover(root, table, home), **table}, file)
+    return Platform(root, config, file, environ)

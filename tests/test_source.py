@@ -8,7 +8,7 @@ import os
 import py_compile
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -272,6 +272,21 @@ def test_another_pythons_files_are_judged_by_that_python(
         assert "backend/.venv" in syntax.judge
 
 
+def test_many_files_are_shared_between_processes_and_none_is_lost(tree: MakeTree) -> None:
+    files: dict[str, str | bytes] = {f"m{n}.py": f"x = {n}\n" for n in range(450)}
+    files |= {"m7.py": "x = = 7\n", "m448.py": "def f(:\n"}
+    syntax = judged(tree(files))
+    assert [b.module.name for b in syntax.broken] == ["backend/m448.py", "backend/m7.py"]
+    assert syntax.left == ()
+
+
+def test_what_was_not_reached_in_time_is_left(
+    tree: MakeTree, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(syntax_module, "BUDGET", 0.0)
+    assert [m.name for m in judged(tree({"a.py": "x = 1\n"})).left] == ["backend/a.py"]
+
+
 def test_a_file_that_no_python_could_judge_is_undecided(tree: MakeTree) -> None:
     platform = tree({"a.py": "broken(\n"})
     gone = Interpreter(
@@ -288,16 +303,16 @@ def test_what_was_compiled_as_it_is_now_is_not_compiled_again(
     platform = tree({"a.py": "x = 1\n", "b.py": "y = 1\n"})
     monkeypatch.setattr(sys, "pycache_prefix", None)
     py_compile.compile(str(platform.path("backend/a.py")), doraise=True)
-    seen: list[str] = []
-    real = syntax_module._compile
+    asked: list[str] = []
+    real = syntax_module._judged
 
-    def watched(module: Module) -> Iterator[Broken]:
-        seen.append(module.name)
-        return real(module)
+    def watched(python: str, modules: list[Module]) -> tuple[list[Broken], list[Module]]:
+        asked.extend(module.name for module in modules)
+        return real(python, modules)
 
-    monkeypatch.setattr(syntax_module, "_compile", watched)
+    monkeypatch.setattr(syntax_module, "_judged", watched)
     judged(platform)
-    assert seen == ["backend/b.py"]
+    assert asked == ["backend/b.py"]
     platform.path("backend/a.py").write_text("x = = 1\n")
     assert [b.module.name for b in judged(platform).broken] == ["backend/a.py"]
 
@@ -777,8 +792,6 @@ def test_no_mutation_of_the_bytes_makes_a_fact_crash(data: st.DataObject) -> Non
     models = PydanticModels.read(source)
     assert len(models.old_keys) < 9
     assert not (models.sign_of_v2 and models.email_field)
-    interpreter = Interpreter(Path("/nowhere"), ".venv", exists=False)
-    Syntax.read(source, interpreter)
 
 
 def test_the_versions_of_an_environment_come_before_the_requirements(tree: MakeTree) -> None:

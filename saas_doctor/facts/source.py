@@ -5,29 +5,21 @@ from __future__ import annotations
 import ast
 import io
 import os
+import stat
 import tokenize
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from saas_doctor.actions.files import EditFile
+from saas_doctor.discovery import is_left_out
 from saas_doctor.edits import Edit, apply_edits
 from saas_doctor.facts import Fact
 from saas_doctor.model import Absent, Place
 from saas_doctor.platform import Platform
 from saas_doctor.syntax import parse
 
-_LEFT_OUT = {
-    "node_modules",
-    "__pycache__",
-    "site-packages",
-    "build",
-    "dist",
-    "venv",
-    "env",
-    "logs",
-}
 MAXIMUM = 2_000_000
 """Bytes: a larger file is no source that somebody wrote."""
 
@@ -202,20 +194,16 @@ class Source(Fact):
 
     @classmethod
     def read(cls, platform: Platform) -> Source:
-        backend = platform.path(platform.config.backend)
         services = [platform.path(s.directory) for s in platform.config.services.values()]
-        outside = [folder for folder in services if not folder.is_relative_to(backend)]
-        roots = [folder for folder in (backend, *outside) if folder.is_dir()]
-        found: dict[Path, Module] = {}
-        unreadable: list[Path] = []
-        for root in roots:
-            for path, data in _files(root, unreadable):
-                module = Module(path, platform.relative(path), _dotted(path, root), data, root)
-                found.setdefault(path, module)  # a root may lie in another
-        if not found and not unreadable:
-            raise Absent(f"no Python source in {platform.config.backend}")
-        partial = f"{platform.relative(unreadable[0])}: can't be read" if unreadable else ""
-        return cls(tuple(found.values()), tuple(roots), partial)
+        roots = [platform.path(name) for name in platform.config.source_roots]
+        roots += [f for f in services if not any(f.is_relative_to(root) for root in roots)]
+        roots = [folder for folder in dict.fromkeys(roots) if folder.is_dir()]
+        unreadable: list[str] = []
+        modules = tuple(_modules(platform, roots, unreadable))
+        if not modules and not unreadable:
+            raise Absent(f"no Python source in {', '.join(platform.config.source_roots)}")
+        partial = f"{platform.relative(Path(unreadable[0]))}: can't be read" if unreadable else ""
+        return cls(modules, tuple(roots), partial)
 
     def mentioning(self, *words: str) -> Iterator[Module]:
         """The modules in whose text any of the words stands: cheap, before anything is parsed."""
@@ -227,8 +215,19 @@ class Source(Fact):
         """The modules by their root and dotted name."""
         return {(module.root, module.dotted): module for module in self.modules}
 
+    @cached_property
+    def in_roots(self) -> Mapping[str, list[Module]]:
+        """The modules by their dotted name alone."""
+        found: dict[str, list[Module]] = {}
+        for module in self.modules:
+            found.setdefault(module.dotted, []).append(module)
+        return found
+
     def local(self, seen_from: Module, dotted: str) -> Module | None:
-        """The platform's module that this name means there: in its own root, its folder, the back end."""
+        """The platform's module that this name means there.
+
+        In its own root, in its folder, in the back end's root, else in the one root that has it.
+        """
         package = seen_from.dotted if seen_from.is_package else seen_from.dotted.rpartition(".")[0]
         beside = f"{package}.{dotted}" if package else dotted  # `python run.py` in that folder
         for key in (
@@ -238,7 +237,8 @@ class Source(Fact):
         ):
             if key in self.by_name:
                 return self.by_name[key]
-        return None
+        elsewhere = self.in_roots.get(dotted, [])
+        return elsewhere[0] if len(elsewhere) == 1 else None
 
     def class_of(self, module: Module, name: str) -> tuple[Module, ast.ClassDef] | None:
         """The class that a name in a module stands for, followed through imports and re-exports."""
@@ -347,34 +347,47 @@ class Source(Fact):
         return found
 
 
-def _dotted(path: Path, root: Path) -> str:
-    parts = PurePosixPath(path.relative_to(root).as_posix()).with_suffix("").parts
-    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+def _modules(platform: Platform, roots: list[Path], unreadable: list[str]) -> Iterator[Module]:
+    """The Python files below the roots; what can't be read is added to `unreadable`.
 
-
-def _files(root: Path, unreadable: list[Path]) -> Iterator[tuple[Path, bytes]]:
-    """The Python files below a folder; what can't be read is added to `unreadable`."""
-
-    def closed(error: OSError) -> None:
-        unreadable.append(Path(error.filename))
-
-    for folder, names, files in os.walk(root, onerror=closed):
-        names[:] = sorted(n for n in names if not _is_left_out(Path(folder) / n))
-        for name in sorted(files):
-            path = Path(folder) / name
-            if not name.endswith(".py"):
-                continue
+    With plain text in place of paths: a platform may have ten thousand files.
+    """
+    by_text = {str(root): root for root in roots}
+    starts = [t for t in by_text if not any(t.startswith(o + os.sep) for o in by_text)]
+    base = str(platform.root) + os.sep
+    for start in starts:
+        # Each folder with the root that its modules belong to, and how they are imported.
+        queue: list[tuple[str, Path, str]] = [(start, by_text[start], "")]
+        while queue:
+            folder, root, package = queue.pop()
             try:
-                if path.is_file() and path.stat().st_size <= MAXIMUM:
-                    yield path, path.read_bytes()
+                with os.scandir(folder) as listing:
+                    entries = sorted(listing, key=lambda entry: entry.name, reverse=True)
             except OSError:
-                unreadable.append(path)
+                unreadable.append(folder)
+                continue
+            for entry in entries:
+                if entry.is_dir(follow_symlinks=False):
+                    if entry.path in by_text:
+                        queue.append((entry.path, by_text[entry.path], ""))
+                    elif not is_left_out(entry.path):
+                        queue.append((entry.path, root, f"{package}{entry.name}."))
+                elif entry.name.endswith(".py"):
+                    data = _bytes(entry, unreadable)
+                    if data is not None:
+                        name = entry.path.removeprefix(base).replace(os.sep, "/")
+                        stem = entry.name[:-3]
+                        dotted = package[:-1] if stem == "__init__" else package + stem
+                        yield Module(Path(entry.path), name, dotted, data, root)
 
 
-def _is_left_out(folder: Path) -> bool:
-    return (
-        folder.name in _LEFT_OUT
-        or folder.name.startswith(".")
-        or (folder / "pyvenv.cfg").exists()
-        or folder.is_symlink()
-    )
+def _bytes(entry: os.DirEntry[str], unreadable: list[str]) -> bytes | None:
+    """The bytes of a source file; None for what is none, by its kind or its size."""
+    try:
+        status = entry.stat()
+        if stat.S_ISREG(status.st_mode) and status.st_size <= MAXIMUM:
+            with open(entry.path, "rb") as file:
+                return file.read()
+    except OSError:
+        unreadable.append(entry.path)
+    return None

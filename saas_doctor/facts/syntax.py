@@ -1,35 +1,41 @@
-"""Which source files Python can't compile, judged by the platform's Python where it differs."""
+"""Which source files Python can't compile, judged by the platform's own."""
 
 from __future__ import annotations
 
 import json
+import os
+import platform
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+
+from packaging.version import Version
 
 from saas_doctor.facts import Fact
 from saas_doctor.facts.interpreter import Interpreter
 from saas_doctor.facts.source import Module, Source
-from saas_doctor.syntax import compiling
 
-BUDGET = 2.5
+BUDGET = 4.0
 """Seconds of compiling; what is left then is told as not examined."""
 
-# Said in the oldest Python that may be asked; -S and -I load nothing of the platform's.
+# Said in the oldest Python that may be asked; -S and -I load nothing of the platform's. Each file
+# is told of as it is done, so that what was not is known when the time is up.
 _ASK = """
-import json, sys, warnings
+import gc, json, sys, warnings
+gc.disable()
 warnings.simplefilter("ignore")
-for path in sys.argv[1:]:
+for path in sys.stdin.buffer.read().decode("utf-8", "surrogateescape").split(chr(0)):
     try:
         with open(path, "rb") as file:
             compile(file.read(), path, "exec", dont_inherit=True)
+        answer = None
     except Exception as error:
-        print(json.dumps([path, getattr(error, "msg", None) or str(error),
-                          getattr(error, "lineno", None), getattr(error, "offset", None)]))
-print("done")
+        answer = [getattr(error, "msg", None) or str(error) or type(error).__name__,
+                  getattr(error, "lineno", None), getattr(error, "offset", None)]
+    print(json.dumps(answer))
 """
 
 
@@ -47,7 +53,8 @@ class Broken:
 class Syntax(Fact):
     """The platform's source files that its Python can't compile.
 
-    `judge` names the Python that said so; `left` are files that nobody could judge, with the reason.
+    `judge` names the Python that said so: the platform's, or the doctor's where that does not
+    answer. `left` are files that nobody could judge, with the reason.
     """
 
     broken: tuple[Broken, ...]
@@ -59,39 +66,64 @@ class Syntax(Fact):
 
     @classmethod
     def read(cls, source: Source, interpreter: Interpreter) -> Syntax:
-        own = sys.version_info[:2]
-        there = interpreter.version.release[:2] if interpreter.version else own
-        deadline = time.monotonic() + BUDGET
-        tag = f"{sys.implementation.cache_tag.partition('-')[0]}-{there[0]}{there[1]}"
+        version = interpreter.version
+        if version:
+            python, judge = interpreter.python, f"Python {version} ({interpreter.name})"
+        else:
+            python, version = Path(sys.executable), Version(platform.python_version())
+            judge = f"Python {version}"
+        tag = f"cpython-{version.major}{version.minor}"
         # The newest first: where the time does not do for all, those are the likely ones.
         waiting = [m for m in source.modules if not _was_compiled(m, tag)]
         waiting.sort(key=lambda module: -_changed(module.path))
-        if there < own:
-            # The doctor's newer Python takes what the platform's does not: only that one can tell.
-            return _asked(interpreter, waiting, deadline)
-        broken: list[Broken] = []
-        for number, module in enumerate(waiting):
-            if time.monotonic() > deadline:
-                why = f"not compiled within {BUDGET:g} s (`python -m compileall` does all, once)"
-                return cls(tuple(broken), _own(), tuple(waiting[number:]), why)
-            broken += _compile(module)
-        if there > own and broken:
-            return _asked(interpreter, [b.module for b in broken], deadline + 1)
-        return cls(tuple(broken), _own())
+        broken, left = _judged(str(python), waiting)
+        why = f"not compiled within {BUDGET:g} s (`python -m compileall` does all, once)"
+        return cls(tuple(broken), judge, tuple(left), why if left else "")
 
 
-def _own() -> str:
-    return f"Python {sys.version_info.major}.{sys.version_info.minor}"
+def _judged(python: str, modules: list[Module]) -> tuple[list[Broken], list[Module]]:
+    """What this interpreter can't compile, and what it gave no answer about in time."""
+    if not modules:
+        return [], []
+    deadline = time.monotonic() + BUDGET
+    # Another process is worth its start for some hundred files.
+    count = max(1, min(os.cpu_count() or 1, 4, len(modules) // 200))
+    hands = [modules[number::count] for number in range(count)]
+    broken: list[Broken] = []
+    left: list[Module] = []
+    with ThreadPoolExecutor(count) as pool:
+        for hand, answers in zip(
+            hands, pool.map(lambda h: _ask(python, h, deadline), hands), strict=True
+        ):
+            broken += [Broken(m, *a) for m, a in zip(hand, answers, strict=False) if a is not None]
+            left += hand[len(answers) :]
+    return sorted(broken, key=lambda b: b.module.name), left
 
 
-def _compile(module: Module) -> Iterator[Broken]:
+Answer = tuple[str, "int | None", "int | None"]
+
+
+def _ask(python: str, modules: list[Module], deadline: float) -> list[Answer | None]:
+    """The answers about the first of these files: all, or as many as there was time for."""
     try:
-        with compiling():
-            compile(module.data, module.name, "exec", dont_inherit=True)
-    except SyntaxError as error:
-        yield Broken(module, error.msg or str(error), error.lineno, error.offset)
-    except (ValueError, RecursionError, MemoryError, OverflowError) as error:
-        yield Broken(module, str(error) or type(error).__name__)
+        process = subprocess.Popen(
+            [python, "-I", "-S", "-c", _ASK],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+        )
+    except OSError:
+        return []
+    paths = "\0".join(str(module.path) for module in modules)
+    try:
+        output, _ = process.communicate(os.fsencode(paths), max(0.0, deadline - time.monotonic()))
+    except subprocess.TimeoutExpired:
+        process.kill()
+        output, _ = process.communicate()
+    lines = output.splitlines()
+    whole = lines if output.endswith(b"\n") else lines[:-1]
+    answers = [json.loads(line) for line in whole]
+    return [tuple(answer) if answer else None for answer in answers]
 
 
 def _changed(path: Path) -> float:
@@ -103,9 +135,9 @@ def _changed(path: Path) -> float:
 
 def _was_compiled(module: Module, tag: str) -> bool:
     """Whether the platform's Python has compiled the file as it is now, by its cache beside it."""
-    cached = module.path.parent / "__pycache__" / f"{module.path.stem}.{tag}.pyc"
+    folder, name = os.path.split(module.path)
     try:
-        with cached.open("rb") as file:
+        with open(f"{folder}/__pycache__/{name[:-3]}.{tag}.pyc", "rb") as file:
             head = file.read(16)
     except OSError:
         return False
@@ -114,39 +146,3 @@ def _was_compiled(module: Module, tag: str) -> bool:
     seconds = int.from_bytes(head[8:12], "little")
     size = int.from_bytes(head[12:16], "little")
     return seconds == int(_changed(module.path)) & 0xFFFFFFFF and size == len(module.data)
-
-
-def _asked(interpreter: Interpreter, modules: Sequence[Module], deadline: float) -> Syntax:
-    """What the platform's interpreter itself makes of these files."""
-    judge = f"Python {interpreter.version} ({interpreter.name})"
-    by_path = {str(module.path): module for module in modules}
-    paths = list(by_path)
-    broken: list[Broken] = []
-    for first in range(0, len(paths), 500):  # a command line has a limit
-        answer = _ask(interpreter.python, paths[first : first + 500], deadline - time.monotonic())
-        if answer is None:
-            left = tuple(by_path[path] for path in paths[first:])
-            return Syntax(tuple(broken), judge, left, f"{judge} gave no answer within its limit")
-        broken += [Broken(by_path[path], text, line, at) for path, text, line, at in answer]
-    return Syntax(tuple(broken), judge)
-
-
-def _ask(
-    python: Path | None, paths: list[str], limit: float
-) -> list[tuple[str, str, int | None, int | None]] | None:
-    if python is None or limit <= 0:
-        return None
-    try:
-        done = subprocess.run(
-            [str(python), "-I", "-S", "-c", _ASK, *paths],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=limit,
-            check=False,
-        )
-    except (subprocess.TimeoutExpired, OSError):
-        return None
-    lines = done.stdout.decode("utf-8", "replace").splitlines()
-    if not lines or lines[-1] != "done":
-        return None
-    return [tuple(json.loads(line)) for line in lines[:-1]]
