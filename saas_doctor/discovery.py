@@ -22,6 +22,7 @@ VITE_CONFIGS = tuple(f"vite.config.{end}" for end in ("js", "mjs", "ts", "cjs", 
 PLUGIN_FOLDERS = ("examples/plugins", "plugins")
 SERVICE_FOLDERS = ("services", "apps", "packages", "src", "backend/services", "backend/apps")
 FRONTEND_FOLDERS = ("frontend", "web", "ui", "client", ".")
+COMPOSE_FOLDERS = ("", "{backend}/", "docker/")
 PROJECT_FILES = ("pyproject.toml", "requirements.txt", "setup.py", "setup.cfg", "Pipfile")
 LEFT_OUT = {
     "__pycache__",
@@ -37,7 +38,9 @@ LEFT_OUT = {
 _INNER = ("app", "src")
 """How the folder of a service's code is called, inside the service's own."""
 _NO_SERVICE = {"docs", "docs_src", "example", "examples", "test", "tests"}
-_ENV_EXAMPLES = (".env.example", ".env.sample", ".env.template", ".env.dist", "env.example")
+_ENV_EXAMPLES = tuple(
+    f".env{end}" for end in (".example", ".sample", ".template", ".dist", "-dist")
+)
 _REQUIREMENTS = (
     "requirements.txt",
     "requirements/base.txt",
@@ -60,6 +63,7 @@ _HTTPS = re.compile(rb"\bhttps\b(?!\s*:\s*false)")
 # A Vite configuration whose `server` is not written out: a variable, or made elsewhere.
 _ELSEWHERE = re.compile(rb"\bserver\b|export\s+default\s+[a-z]\w*\s*;?\s*\Z")
 _SCRIPT_PORT = re.compile(rb'"dev"\s*:\s*"[^"]*\bvite\b[^"]*--port[ =](\d+)')
+_APP = re.compile(rb"(?m)^[ \t]*\w+(?:[ \t]*:[ \t]*[\w.]+)?[ \t]*=[ \t]*(?:\w+\.)?FastAPI\(")
 _PORT_ARGUMENT = re.compile(rb"(?:port\s*=\s*|--port[\"',\s=]+(?:default\s*=\s*)?)(\d{2,5})\b")
 
 
@@ -84,11 +88,14 @@ def discover(root: Path, table: dict[str, Any], home: Path | None = None) -> dic
         environment = _kept_elsewhere(root / backend, home) or environment
     found["environment"] = environment
     found["requirements"] = [nearest(*_REQUIREMENTS)]
-    found["env-file"] = nearest(".env")
     found["env-example"] = nearest(*_ENV_EXAMPLES)
-    compose = _first(root, *COMPOSE_FILES)
+    # One that is to come lies beside its example.
+    beside = os.path.dirname(found["env-example"])
+    found["env-file"] = _first(root, *(f"{p}.env" for p in inside)) or os.path.join(beside, ".env")
+    folders = [folder.format(backend=backend) for folder in COMPOSE_FOLDERS]
+    compose = _first(root, *(folder + name for folder in folders for name in COMPOSE_FILES))
     if compose:
-        found["compose-file"] = compose
+        found["compose-file"] = os.path.normpath(compose)
     env_text = b"".join(
         _read(root / name)
         for name in (
@@ -102,22 +109,45 @@ def discover(root: Path, table: dict[str, Any], home: Path | None = None) -> dic
         found["database"] = {}
     if re.search(rb"^(?:export\s+)?REDIS_URL\s*=", env_text, re.M):
         found["redis"] = {}
-    frontend = next((f for f in FRONTEND_FOLDERS if _first(root / f, *VITE_CONFIGS)), None)
+    frontend = _frontend(root)
     if frontend:
         found["frontend"] = {"directory": frontend, "origins": _origins(root / frontend)}
     return {key: value for key, value in found.items() if key not in table}
 
 
+def _frontend(root: Path) -> str | None:
+    """The folder of the Vite front end: one of the usual, else the only one within four levels."""
+    usual = next((f for f in FRONTEND_FOLDERS if _first(root / f, *VITE_CONFIGS)), None)
+    if usual:
+        return usual
+    others = [f for f in _below(root, 4) if _first(f, *VITE_CONFIGS)]
+    return others[0].relative_to(root).as_posix() if len(others) == 1 else None
+
+
 def _backend(root: Path) -> str:
     """The folder of the back end: `backend`, else the one project there is, else the root itself."""
-    if (root / "backend").is_dir() and _has_python(root / "backend"):
+    backend = root / "backend"
+    own = _is_project(root)
+    if _is_project(backend) or (_has_python(backend) and not (own and _holds_app(root))):
         return "backend"
-    if any((root / name).is_file() for name in PROJECT_FILES):
+    if own:
         return "."
     projects = [f.name for f in _children(root) if _is_fastapi_project(f)]
     if len(projects) == 1:
         return projects[0]
-    return "backend" if (root / "backend").is_dir() else "."
+    return "backend" if backend.is_dir() else "."
+
+
+def _holds_app(root: Path) -> bool:
+    """Whether an app stands at the usual places of a root that is the back end itself."""
+    return any(_starts(folder) for folder in (root, *(root / name for name in _INNER)))
+
+
+def _is_project(folder: Path) -> bool:
+    """Whether a Python project begins in this folder."""
+    there = [name for name in PROJECT_FILES if (folder / name).is_file()]
+    # A module may be called `setup` too.
+    return bool(there) and (there != ["setup.py"] or b"setup(" in _read(folder / "setup.py"))
 
 
 def _is_fastapi_project(folder: Path) -> bool:
@@ -125,11 +155,24 @@ def _is_fastapi_project(folder: Path) -> bool:
 
 
 def looks_like_project(folder: Path) -> bool:
-    """Whether a FastAPI project, or a compose file beside one, lies in this folder itself."""
+    """Whether a FastAPI project lies in this folder, or below a compose file that lies in it."""
+    if _is_fastapi_project(folder):
+        return True
     compose = _first(folder, *COMPOSE_FILES)
-    return _is_fastapi_project(folder) or bool(
-        compose and any(_is_fastapi_project(child) for child in _children(folder))
-    )
+    return bool(compose) and holds_project(folder)
+
+
+def holds_project(folder: Path) -> bool:
+    """Whether a FastAPI project lies in this folder or within three levels below."""
+    return any(_is_fastapi_project(f) or _starts(f) for f in (folder, *_below(folder, 3)))
+
+
+def _below(folder: Path, depth: int) -> Iterator[Path]:
+    """The folders below, down to a depth."""
+    for child in _children(folder):
+        yield child
+        if depth > 1:
+            yield from _below(child, depth - 1)
 
 
 def _children(folder: Path) -> list[Path]:
@@ -147,13 +190,13 @@ def is_left_out(folder: str) -> bool:
     name = os.path.basename(folder)
     return (
         name in LEFT_OUT
-        or name.startswith(".")
+        or name.startswith((".", "{{"))  # hidden, or a template's
         or os.path.exists(os.path.join(folder, "pyvenv.cfg"))
     )
 
 
 def _has_python(folder: Path, depth: int = 2) -> bool:
-    if any(folder.glob("*.py")) or any((folder / name).is_file() for name in PROJECT_FILES):
+    if any(folder.glob("*.py")) or _is_project(folder):
         return True
     return depth > 0 and any(_has_python(child, depth - 1) for child in _children(folder))
 
@@ -163,20 +206,31 @@ def _source_roots(root: Path, backend: str) -> list[str]:
 
     Of roots inside each other, a module belongs to the innermost.
     """
-    folders = [root / backend, *_projects(root / backend, depth=3)]
-    found: list[str] = []
-    for folder in folders:
+    found: dict[Path, None] = {}
+    for folder in (root / backend, *_projects(root / backend, depth=3)):
         source = folder / "src"
-        if source.is_dir() and not (source / "__init__.py").exists() and _has_python(source, 1):
-            found.append(source.relative_to(root).as_posix())
-        found.append(folder.relative_to(root).as_posix())
-    return found
+        if source.is_dir() and _has_python(source) and not _is_imported(source):
+            found[source] = None
+        if folder != root and (folder / "__init__.py").exists() and _is_imported(folder):
+            found[folder.parent] = None
+        else:
+            found[folder] = None
+    return [folder.relative_to(root).as_posix() for folder in found]
+
+
+def _is_imported(folder: Path) -> bool:
+    """Whether its own modules import from it by its name: imports then begin above it."""
+    pattern = re.compile(rb"(?m)^(?:from|import)[ \t]+" + re.escape(folder.name.encode()) + rb"\b")
+    files = (*folder.glob("*.py"), *folder.glob("*/*.py"))
+    return any(pattern.search(_read(file)) for file in sorted(files)[:200])
 
 
 def _projects(folder: Path, depth: int) -> Iterator[Path]:
-    """The folders below that are Python projects of their own."""
+    """The folders below that are Python projects of their own: none that lies in a package."""
     for child in _children(folder):
-        if any((child / name).is_file() for name in PROJECT_FILES):
+        if (child / "__init__.py").exists():
+            continue
+        if _is_project(child):
             yield child
         if depth > 1:
             yield from _projects(child, depth - 1)
@@ -273,7 +327,7 @@ def _service_folders(root: Path, backend: str) -> Iterator[tuple[str, Path]]:
 
 def _starts(folder: Path) -> bool:
     main = folder / "main.py"
-    return main.is_file() and ((folder / "run.py").is_file() or b"FastAPI(" in _read(main))
+    return main.is_file() and ((folder / "run.py").is_file() or bool(_APP.search(_read(main))))
 
 
 def _port_in_code(folder: Path) -> int | None:

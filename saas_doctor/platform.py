@@ -9,7 +9,7 @@ from pathlib import Path
 
 from saas_doctor import config as configuration
 from saas_doctor.config import Config
-from saas_doctor.discovery import COMPOSE_FILES, discover, looks_like_project
+from saas_doctor.discovery import COMPOSE_FILES, discover, holds_project, looks_like_project
 from saas_doctor.model import DoctorError
 
 STATE = ".saas-doctor"
@@ -40,10 +40,11 @@ class Platform:
         return self.root / STATE
 
 
-def find_root(start: Path) -> Path:
+def find_root(start: Path, *, named: bool = False) -> Path:
     """The nearest ancestor of `start` that is configured or looks like a platform.
 
-    Raises DoctorError when there is none up to the file system's root.
+    `named`: somebody said that it is this one, so it may look like little. Raises DoctorError
+    when there is none up to the file system's root.
     """
     start = start.resolve()
     if not start.is_dir():
@@ -53,6 +54,8 @@ def find_root(start: Path) -> Path:
         for folder in above:
             if looks(folder):
                 return folder
+    if named and holds_project(start):
+        return start
     raise DoctorError(
         f"{start}: no platform here or above (no {configuration.FILE}, no backend/ beside a compose "
         "file, no project that requires FastAPI); name it with -C DIRECTORY, or run `saas-doctor init` in it"
@@ -75,10 +78,11 @@ def load(
     config_file: Path | None = None,
     *,
     exact: bool = False,
+    named: bool = False,
     environ: Mapping[str, str] | None = None,
 ) -> Platform:
     """The platform around `start`; `exact` takes the directory itself, whatever it looks like."""
-    root = start.resolve() if exact else find_root(start)
+    root = start.resolve() if exact else find_root(start, named=named)
     table, file = configuration.load(root, config_file)
     environ = dict(os.environ) if environ is None else environ
     home = Path(environ["HOME"]) if environ.get("HOME") else None

@@ -123,3 +123,113 @@ def test_what_init_writes_is_read_back_as_the_same_configuration(tmp_path: Path)
     found = platforms.load(tmp_path, environ={}).config
     read = validate(tomllib.loads(configuration_text(found)), None)
     assert read == Config(**{**found.model_dump(), "python": ">=3.11"})
+
+
+# Layouts: what is found, by what is there.
+
+REQUIRES = '[project]\nname = "shop"\ndependencies = ["fastapi"]\n'
+LAYOUTS: dict[str, tuple[dict[str, str], dict[str, object]]] = {
+    "the usual shape": (
+        {"backend/requirements.txt": "fastapi\n", "backend/core/main.py": SERVICE},
+        {"backend": "backend", "source_roots": ("backend",), "environment": "backend/.venv"},
+    ),
+    "app/ at the root": (
+        {"pyproject.toml": REQUIRES, "app/main.py": SERVICE, ".env.example": ""},
+        {"backend": ".", "source_roots": (".",), "env_file": ".env", "environment": ".venv"},
+    ),
+    "src/ at the root": (
+        {"pyproject.toml": REQUIRES, "src/shop/main.py": SERVICE},
+        {"backend": ".", "source_roots": ("src", ".")},
+    ),
+    "a package called src": (
+        {
+            "pyproject.toml": REQUIRES,
+            "src/__init__.py": "",
+            "src/main.py": SERVICE + "from src.models import Book\n",
+        },
+        {"source_roots": (".",)},
+    ),
+    "one project under another name": (
+        {"server/pyproject.toml": REQUIRES, "clients/package.json": "{}"},
+        {
+            "backend": "server",
+            "source_roots": ("server",),
+            "requirements": ("server/requirements.txt",),
+        },
+    ),
+    "several services, each a project": (
+        {
+            "compose.yaml": "services: {}\n",
+            "services/users/requirements.txt": "fastapi\n",
+            "services/users/app/main.py": SERVICE,
+            "services/orders/pyproject.toml": REQUIRES,
+            "services/orders/src/orders/main.py": SERVICE,
+        },
+        {
+            "backend": ".",
+            "source_roots": (".", "services/orders/src", "services/orders", "services/users"),
+        },
+    ),
+    "a module called setup is no project": (
+        {"pyproject.toml": REQUIRES, "src/app/core/setup.py": "def make_app(): ...\n"},
+        {"source_roots": ("src", ".")},
+    ),
+    "requirements inside a package": (
+        {
+            "pyproject.toml": REQUIRES,
+            "app/__init__.py": "",
+            "app/mail/__init__.py": "",
+            "app/mail/requirements.txt": "aiosmtplib\n",
+        },
+        {"source_roots": (".",)},
+    ),
+    "left-over Python in backend/": (
+        {"requirements.txt": "fastapi\n", "app/main.py": SERVICE, "backend/old.py": ""},
+        {"backend": "."},
+    ),
+    "the settings at the root": (
+        {"backend/requirements.txt": "fastapi\n", ".env.example": "A=1\n"},
+        {"env_file": ".env", "env_example": ".env.example"},
+    ),
+    "the compose file in the back end": (
+        {"backend/requirements.txt": "fastapi\n", "backend/docker-compose.yml": ""},
+        {"compose_file": "backend/docker-compose.yml"},
+    ),
+    "a front end further down": (
+        {"pyproject.toml": REQUIRES, "src/shop/static/ui/vite.config.ts": "export default {}"},
+        {"frontend": "src/shop/static/ui"},
+    ),
+    "two front ends: none is sure": (
+        {"pyproject.toml": REQUIRES, "a/vite.config.ts": "", "b/vite.config.ts": ""},
+        {"frontend": None},
+    ),
+}
+
+
+@pytest.mark.parametrize("name", LAYOUTS)
+def test_a_layout_is_found_by_what_is_there(name: str, tmp_path: Path) -> None:
+    files, expected = LAYOUTS[name]
+    config = platforms.load(tree(tmp_path, **files), named=True, environ={}).config
+    found = {**config.model_dump(), "frontend": config.frontend and config.frontend.directory}
+    assert {key: found[key] for key in expected} == expected
+
+
+def test_a_project_that_requires_fastapi_is_found_from_a_folder_inside_it(tmp_path: Path) -> None:
+    tree(tmp_path, **{"shop/pyproject.toml": REQUIRES, "shop/app/main.py": SERVICE})
+    assert platforms.load(tmp_path / "shop/app", environ={}).root == tmp_path / "shop"
+
+
+def test_a_named_folder_may_look_like_little(tmp_path: Path) -> None:
+    tree(tmp_path, **{"users/app/main.py": SERVICE})
+    assert platforms.load(tmp_path, named=True, environ={}).root == tmp_path
+    with pytest.raises(DoctorError, match="no platform here"):
+        platforms.load(tmp_path, environ={})
+
+
+def test_the_environment_that_poetry_keeps_in_the_home_is_found(tmp_path: Path) -> None:
+    kept = tmp_path / "home/.cache/pypoetry/virtualenvs/shop-AbCd1234-py3.12"
+    kept.mkdir(parents=True)
+    text = '[tool.poetry]\nname = "Shop"\n[tool.poetry.dependencies]\nfastapi = "*"\n'
+    tree(tmp_path / "shop", **{"pyproject.toml": text})
+    environ = {"HOME": str(tmp_path / "home")}
+    assert platforms.load(tmp_path / "shop", environ=environ).config.environment == str(kept)

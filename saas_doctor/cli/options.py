@@ -43,7 +43,7 @@ def load_platform(directory: Path | None, config: Path | None) -> Platform:
     """The platform that the options name; raises DoctorError with the way out."""
     from saas_doctor import platform as platforms
 
-    return platforms.load(directory or Path.cwd(), config)
+    return platforms.load(directory or Path.cwd(), config, named=directory is not None)
 
 
 def words(values: list[str] | None) -> tuple[str, ...]:

@@ -212,15 +212,23 @@ class Source(Fact):
 
     @cached_property
     def by_name(self) -> Mapping[tuple[Path, str], Module]:
-        """The modules by their root and dotted name."""
-        return {(module.root, module.dotted): module for module in self.modules}
+        """The modules by root and dotted name; of a root inside another, by that one's names too."""
+        found = {(module.root, module.dotted): module for module in self.modules}
+        for inner in self.roots:
+            for outer in self.roots:
+                if inner != outer and inner.is_relative_to(outer):
+                    prefix = ".".join(inner.relative_to(outer).parts)
+                    for module in (m for m in self.modules if m.root == inner):
+                        dotted = f"{prefix}.{module.dotted}".rstrip(".")
+                        found.setdefault((outer, dotted), module)
+        return found
 
     @cached_property
     def in_roots(self) -> Mapping[str, list[Module]]:
         """The modules by their dotted name alone."""
         found: dict[str, list[Module]] = {}
-        for module in self.modules:
-            found.setdefault(module.dotted, []).append(module)
+        for (_, dotted), module in self.by_name.items():
+            found.setdefault(dotted, []).append(module)
         return found
 
     def local(self, seen_from: Module, dotted: str) -> Module | None:
