@@ -1,6 +1,6 @@
 # `make test` on a fresh clone sets up everything that it needs. All of these can be run again.
 
-.PHONY: setup system test pairs lint demo bench docs clean
+.PHONY: setup system test faults pairs lint demo bench docs clean
 .DEFAULT_GOAL := test
 
 BIN := .venv/bin
@@ -26,6 +26,10 @@ system: setup
 test: setup system
 	@$(BIN)/python -m tests.testbed.platforms
 	$(BIN)/python -m pytest -n 2 --dist loadgroup $(PYTEST_ARGS)
+
+# The table of faults and look-alikes, each with its verdict.
+faults: setup system
+	$(BIN)/python -m pytest -q -n 2 --dist loadgroup tests/test_faults.py -k "fault_is_found or look_alike" --table
 
 # Every fault of one code with every fault of another: longer than `make test` may take.
 pairs: setup system

@@ -14,8 +14,18 @@ from tests.faults import Copy
 from tests.testbed import bed, engine, platforms, require
 from tests.testbed.cache import RedisServer
 from tests.testbed.postgres import Cluster, binaries
+from tests.testbed.table import Table
 
 _FOREIGN = ("PROXY", "DATABASE_URL", "REDIS_URL", "VIRTUAL_ENV", "PYTHONPATH", "DOCKER_")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--table", action="store_true", help="print the table of faults at the end")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if config.getoption("--table") and not hasattr(config, "workerinput"):
+        config.pluginmanager.register(Table())
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -7,12 +7,20 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.testbed import platforms
+from tests.testbed import big_tree, platforms
 from tests.testbed.bed import running_platform
-from tests.testbed.timing import Argv, compare
+from tests.testbed.timing import Argv, compare, peak_memory
 
 DOCTOR = [sys.executable, "-m", "saas_doctor"]
 CONSOLE = Path(sys.executable).with_name("saas-doctor")
+RUFF: list[str | Path] = [
+    Path(sys.executable).with_name("ruff"),
+    "check",
+    "--no-cache",
+    "-q",
+    "--select",
+    "F821,E9",
+]
 BARE = [sys.executable, "-m", "tests.testbed.bare_app"]
 IMPORTS = [sys.executable, "-c", "import docker, psycopg, redis, httpx"]
 
@@ -47,6 +55,22 @@ def main() -> None:
         }
         for name, (ours, peer) in peers.items():
             print(compare(name, ours, peer, cwd=copy.root, environ=copy.environ))
+    with tempfile.TemporaryDirectory(prefix="sd-bench-") as folder:
+        large(Path(folder), here)
+
+
+def large(folder: Path, environ: dict[str, str]) -> None:
+    """Trees of generated files against ruff, and ten times as many against as many."""
+    checks: list[Argv] = []
+    for count in (1_000, 10_000):
+        tree = big_tree.make(folder / str(count), count)
+        check: Argv = [CONSOLE, "check", "--static", "-C", tree]
+        checks.append(check)
+        name = f"check --static, {count:,} files : ruff, cold"
+        print(compare(name, check, [*RUFF, str(tree)], cwd=tree, environ=environ, runs=5))
+        print(f"{'':<4}peak memory {peak_memory(check, tree, environ)} MB")
+    few, many = checks
+    print(compare("10,000 files : 1,000 files", many, few, cwd=folder, environ=environ, runs=5))
 
 
 if __name__ == "__main__":

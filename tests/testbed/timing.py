@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import statistics
 import subprocess
 import time
@@ -39,3 +40,18 @@ def compare(
     other = statistics.median(b for _, b in pairs)
     ratio = statistics.median(a / b for a, b in pairs)
     return f"{name:<58} {mine * 1000:7.0f} ms  {other * 1000:7.0f} ms  {ratio:5.2f}x"
+
+
+def peak_memory(argv: Argv, cwd: Path, environ: Mapping[str, str]) -> int:
+    """The most memory that one process held at a time, in MB; its children are not counted."""
+    process = subprocess.Popen(
+        [str(word) for word in argv],
+        cwd=cwd,
+        env=environ,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    _, _, used = os.wait4(process.pid, 0)
+    process.returncode = 0  # it was waited for here
+    return int(used.ru_maxrss) // 1024
