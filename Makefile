@@ -1,6 +1,6 @@
 # `make test` on a fresh clone sets up everything that it needs. All of these can be run again.
 
-.PHONY: setup system test faults pairs lint demo bench docs clean
+.PHONY: setup system test faults pairs mutations lint demo bench docs clean
 .DEFAULT_GOAL := test
 
 BIN := .venv/bin
@@ -34,6 +34,10 @@ faults: setup system
 # Every fault of one code with every fault of another: longer than `make test` may take.
 pairs: setup system
 	ALL_PAIRS=1 $(BIN)/python -m pytest -n 2 --dist loadgroup tests/test_faults.py -k two_faults
+
+# Ten thousand changed inputs for every parser.
+mutations: setup
+	SD_EXAMPLES=10000 $(BIN)/python -m pytest -q -n 2 --timeout 0 tests/test_mutations.py
 
 lint: setup
 	$(BIN)/ruff check

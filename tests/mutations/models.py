@@ -1,0 +1,38 @@
+"""Models with the faults of many rules, read and never run."""
+
+from typing import Optional
+
+from pydantic import BaseModel, EmailStr, Field, constr, root_validator, validator
+from sqlalchemy import JSON, Column, Integer
+from sqlalchemy.orm import declarative_base
+
+Base = declarative_base()
+
+
+class Service(Base):
+    __tablename__ = "services"
+    id = Column(Integer, primary_key=True)
+    metadata = Column(JSON, default=dict)  # é
+
+
+class ServiceRead(BaseModel):
+    name: constr(regex="^[a-z]+$")
+    note: Optional[str]
+    owner: EmailStr
+    size: int = Field(1, min_items=1)
+
+    @validator("name", pre=True)
+    def lower(cls, value, field):
+        return value.lower()
+
+    @root_validator
+    def whole(cls, values):
+        return values
+
+    class Config:
+        orm_mode = True
+        allow_population_by_field_name = True
+
+
+def read(row):
+    return ServiceRead.from_orm(row)

@@ -1,0 +1,174 @@
+"""Files with bytes changed at random: no check fails or hangs, no place is made up, every edit can be undone.
+
+SD_EXAMPLES says how many of each file (`make mutations`: 10,000).
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from packaging.version import Version
+
+from saas_doctor import plan as plans
+from saas_doctor import platform as platforms
+from saas_doctor import rules, runner
+from saas_doctor.actions.files import EditFile
+from saas_doctor.edits import Edit, apply_edits
+from saas_doctor.facts import Facts, is_live
+from saas_doctor.facts.interpreter import Interpreter, Pythons
+from saas_doctor.facts.syntax import Syntax
+from saas_doctor.model import Absent, Blocked, DoctorError, Finding, Unreadable
+
+EXAMPLES = int(os.environ.get("SD_EXAMPLES", "60"))
+FILES = Path(__file__).parent / "mutations"
+PLACES = {
+    "models.py": "backend/app/models.py",
+    "main.py": "backend/app/main.py",
+    "requirements.txt": "backend/requirements.txt",
+    "env": "backend/.env",
+    "compose.yaml": "compose.yaml",
+    "Dockerfile": "docker/Dockerfile",
+    "saas-doctor.toml": "saas-doctor.toml",
+    "pyproject.toml": "worker/pyproject.toml",
+    "vite.config.ts": "frontend/vite.config.ts",
+    "api.ts": "frontend/src/api.ts",
+}
+INSTALLED = ("fastapi-0.165.0", "pydantic-2.14.3", "sqlalchemy-2.0.58", "httpx-0.28.1")
+STARTS_PROCESSES = (Syntax, Pythons)
+
+
+@pytest.fixture(scope="session")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A platform of one file of each kind, each with something to find in it."""
+    root = tmp_path_factory.mktemp("mutations")
+    for name, place in PLACES.items():
+        target = root / place
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(FILES / name, target)
+    (root / "backend/.env.example").write_bytes((FILES / "env").read_bytes())
+    (root / "backend/app/__init__.py").write_text("")
+    site = root / "backend/.venv/lib/python3.12/site-packages"
+    for package in INSTALLED:
+        (site / f"{package}.dist-info").mkdir(parents=True)
+        (site / f"{package}.dist-info/METADATA").write_text("Metadata-Version: 2.1\n")
+    return root
+
+
+def mutated(data: bytes, draw: st.DataObject) -> bytes:
+    """A few places cut out, put in, doubled or replaced."""
+    changed = bytearray(data)
+    for _ in range(draw.draw(st.integers(1, 5))):
+        at = draw.draw(st.integers(0, len(changed)))
+        end = min(len(changed), at + draw.draw(st.integers(0, 12)))
+        changed[at:end] = draw.draw(
+            st.one_of(
+                st.binary(max_size=4),
+                st.sampled_from(
+                    [
+                        b"\n",
+                        b"\r\n",
+                        b'"',
+                        b"'",
+                        b"{",
+                        b"}",
+                        b"(",
+                        b"#",
+                        b"\\",
+                        b"\t",
+                        b"\xef\xbb\xbf",
+                    ]
+                ),
+                st.just(bytes(changed[at:end]) * 2),
+            )
+        )
+    return bytes(changed)
+
+
+def known(root: Path) -> Interpreter:
+    folder = root / "backend/.venv"
+    return Interpreter(folder, "backend/.venv", True, Path(sys.executable), Version("3.12.1"))
+
+
+def asked(kinds: dict[str, type]) -> bool:
+    return any(is_live(kind) or uses(kind) for kind in kinds.values())
+
+
+def uses(kind: type) -> bool:
+    from saas_doctor.facts import sources
+
+    return kind in STARTS_PROCESSES or any(uses(k) for k in sources(kind))
+
+
+def findings(root: Path) -> Iterator[tuple[Facts, list[Finding]]]:
+    """What every static check that starts no process finds there."""
+    platform = platforms.load(root, exact=True, environ={})
+    facts = Facts(platform, known(root))
+    found: list[Finding] = []
+    for check in rules.checks().values():
+        if asked(check.facts):
+            continue
+        try:
+            results = list(check.function(**facts.arguments(check.facts)))
+        except (Absent, Unreadable, Blocked):
+            continue
+        found += [runner._complete(check, f) for f in results if isinstance(f, Finding)]
+    yield facts, found
+
+
+@pytest.mark.parametrize("name", PLACES)
+@settings(
+    max_examples=EXAMPLES,
+    deadline=5000,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(draw=st.data())
+def test_mutated_bytes_make_no_check_fail_and_no_edit_that_cannot_be_undone(
+    name: str, small: Path, draw: st.DataObject
+) -> None:
+    file = small / PLACES[name]
+    original = (FILES / name).read_bytes()
+    data = mutated(original, draw)
+    file.write_bytes(data)
+    try:
+        for facts, found in findings(small):
+            assert_places_are_there(found, small)
+            assert_edits_can_be_undone(found, facts)
+    except DoctorError:
+        assert name == "saas-doctor.toml"  # the one file whose errors end the run, in one sentence
+    finally:
+        file.write_bytes(original)
+
+
+def assert_places_are_there(found: list[Finding], root: Path) -> None:
+    for finding in found:
+        if finding.place and finding.place.line:
+            lines = (root / finding.place.path).read_bytes().splitlines()
+            assert finding.place.line <= len(lines), finding
+            assert lines[finding.place.line - 1].strip(), finding
+
+
+def assert_edits_can_be_undone(found: list[Finding], facts: Facts) -> None:
+    plan = plans.make(found, facts)
+    for step in plan.steps:
+        action = step.action
+        if isinstance(action, EditFile):
+            result = apply_edits(action.data, action.edits)
+            assert apply_edits(result, backward(action.data, action.edits)) == action.data
+
+
+def backward(data: bytes, edits: tuple[Edit, ...]) -> list[Edit]:
+    """The edits that put the former bytes back, at the places they have by then."""
+    back: list[Edit] = []
+    shift = 0
+    for edit in sorted(edits):
+        start = edit.start + shift
+        back.append(Edit(start, start + len(edit.text), data[edit.start : edit.end]))
+        shift += len(edit.text) - (edit.end - edit.start)
+    return back
