@@ -16,13 +16,14 @@ PARTS = {
     "PY": "Python and its environment",
     "PKG": "packages",
     "CFG": "settings (.env)",
-    "SRC": "source (__init__.py, models)",
+    "SRC": "source",
     "NET": "ports and proxies",
     "DB": "Postgres",
     "RED": "Redis",
-    "DOCK": "compose file",
+    "DOCK": "compose file, Dockerfiles",
     "SVC": "services",
     "WEB": "front end",
+    "PERF": "performance",
 }
 
 
