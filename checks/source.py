@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 
 from saas_doctor.facts.layout import Layout, Unmarked
@@ -58,28 +59,28 @@ def package_marker_missing(layout: Layout) -> Iterator[Finding | Undecided]:
 
     **Detected** where a name is imported from the folder that is no module in it, and where a
     module of it is imported but an installed package of that name wins (errors); and where the
-    folder is imported, and its parent and a sibling have the file and it alone has not (warning).
+    folder is imported, and its parent and all its siblings have the file (info: nothing fails).
     **Fixed** by creating the file: with the imports that the code asks for where each name is
     defined in exactly one module of the folder, empty where no name is asked for; `undo` removes it.
     **Silent** where no import fails: in layouts that have the file nowhere, for imports that may
     fail (in a `try`) or are for type checkers only, for folders that are called as an installed or
     a standard package whose names are meant, for scripts, tests and migrations.
     """
+    dotted = Counter(folder.dotted for folder in layout.unmarked)
     for folder in layout.unmarked:
+        target = folder.dotted if dotted[folder.dotted] == 1 else folder.name
         if folder.asked:
             names = ", ".join(sorted(folder.asked))
             place = next(iter(folder.asked.values()))
             content = _reexports(folder)
-            yield _marker(
-                folder, Severity.ERROR, f"{place} imports {names} from it", place, content
-            )
+            why = f"{place} imports {names} from it"
+            yield _marker(folder, target, Severity.ERROR, why, place, content)
         elif folder.shadow:
             why = f"{folder.shadow} wins over it, and {folder.shadowed_at} fails"
-            yield _marker(folder, Severity.ERROR, why, folder.shadowed_at, b"")
+            yield _marker(folder, target, Severity.ERROR, why, folder.shadowed_at, b"")
         else:
-            yield _marker(
-                folder, Severity.WARNING, "its parent and its siblings have one", None, b""
-            )
+            why = "its parent and its siblings have one"
+            yield _marker(folder, target, Severity.INFO, why, None, b"")
     for top in layout.untold:
         yield Undecided(f"no environment tells whether an installed package `{top}` wins over it")
 
@@ -110,7 +111,12 @@ def _listed(head: str, brackets: str, parts: list[str], *, always: bool = False)
 
 
 def _marker(
-    folder: Unmarked, severity: Severity, why: str, place: Place | None, content: bytes | None
+    folder: Unmarked,
+    target: str,
+    severity: Severity,
+    why: str,
+    place: Place | None,
+    content: bytes | None,
 ) -> Finding:
     name = f"{folder.name}/__init__.py"
     homes = folder.homes or {}
@@ -120,7 +126,7 @@ def _marker(
         looked_at=f"{folder.name}/",
         found="no __init__.py",
         wanted=name + ("" if content == b"" else " that defines these names"),
-        target=folder.dotted,
+        target=target,
         place=place,
         next_step="saas-doctor fix --select SRC201 creates it"
         if content is not None

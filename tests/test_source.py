@@ -438,6 +438,56 @@ def test_a_folder_called_as_an_installed_package_that_is_meant_is_silent(tree: M
     assert findings(platform, "SRC201", interpreter) == []
 
 
+def test_without_an_environment_names_that_no_module_here_has_are_another_packages(
+    tree: MakeTree,
+) -> None:
+    keys = {"locksmith/realm.py": "REALM = 1\n", "app.py": "from locksmith import Admin, Client\n"}
+    assert findings(tree(keys), "SRC201") == []
+    keys["locksmith/admin.py"] = "class Admin: ...\n"
+    assert [f.target for f in findings(tree(keys), "SRC201")] == ["locksmith"]
+
+
+def test_a_folder_is_alone_only_where_all_its_siblings_have_the_file(tree: MakeTree) -> None:
+    shop: dict[str, str | bytes] = {
+        "shop/__init__.py": "",
+        "shop/cart/__init__.py": "",
+        "shop/orders/rows.py": "",
+        "main.py": "from shop.orders.rows import x\nfrom shop.prices import rates\n",
+    }
+    assert [f.severity for f in findings(tree(shop), "SRC201")] == [Severity.INFO]
+    assert findings(tree({**shop, "shop/prices/rates.py": ""}), "SRC201") == []
+
+
+def test_folders_of_one_name_in_two_roots_are_two_targets(tree: MakeTree) -> None:
+    app = "from fastapi import FastAPI\napp = FastAPI()  # port=900{}\nfrom models import Item\n"
+    files: dict[str, str | bytes] = {}
+    for number, name in enumerate(("one", "two")):
+        files[f"/plugins/{name}/main.py"] = app.format(number)
+        files[f"/plugins/{name}/models/item.py"] = "class Item: ...\n"
+    found = findings(tree(files), "SRC201")
+    assert [f.target for f in found] == ["plugins/one/models", "plugins/two/models"]
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "from shared.models import User",
+        "from shared.models import (\n    user,\n    User,\n)",
+        "from shared.models \\\n    import User",
+        "if True: from shared.models import User",
+        "x = 1; from shared.models import User",
+        "def f():\n\tfrom\tshared.models\timport User",
+        "from ..shared.models import User",
+    ],
+)
+def test_an_import_is_found_however_it_is_written(tree: MakeTree, statement: str) -> None:
+    files = {**MODELS, "app/__init__.py": "", "app/main.py": statement + "\n"}
+    if statement.startswith("from .."):
+        files = {f"shop/{name}": text for name, text in files.items()}
+    (finding,) = findings(tree(files), "SRC201")
+    assert finding.severity is Severity.ERROR
+
+
 def test_without_an_environment_it_is_not_told_which_package_wins(tree: MakeTree) -> None:
     platform = tree({"shared/config.py": "", "app.py": "from shared.config import x\n"})
     check = rules.checks()["SRC201"]

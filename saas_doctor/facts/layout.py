@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import ast
+import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property, partial
 from pathlib import Path
 
 from saas_doctor.facts import Fact
@@ -42,7 +44,7 @@ class Unmarked:
     `asked`: the names imported from it that are no modules in it, with the first place.
     `homes`: for each such name, the modules of the folder that define it, in an order in which
     they can be imported; None where there is no such order. `shadow`: the environment's package
-    that wins over it. `alone`: imported, and both its parent and a sibling have the file.
+    that wins over it. `alone`: imported, and its parent and all its siblings have the file.
     """
 
     folder: Path
@@ -77,6 +79,7 @@ def _unmarked(platform: Platform, source: Source, site: Path | None) -> Iterator
     members: dict[Path, list[Module]] = {}
     for module in source.modules:
         members.setdefault(module.path.parent, []).append(module)
+    imports = _Imports(source)
     for folder, inside in members.items():
         dotted = inside[0].dotted.rpartition(".")[0]
         if folder in marked or not dotted or NEVER_DUE & set(dotted.split(".")):
@@ -89,18 +92,23 @@ def _unmarked(platform: Platform, source: Source, site: Path | None) -> Iterator
         regular = None if root / top in marked else _regular(site, top)
         if (regular and dotted != top) or (root / top not in marked and top in _STANDARD):
             continue
-        imports = list(_imports_of(source, root, dotted))
         # Where the environment has a package of that name, the code may well mean that one.
-        asked = {} if regular else _asked(imports, folder, dotted)
-        at = _misses(imports, dotted, folder, regular) if regular else None
-        alone = _alone(folder, marked) and any(_names(n, dotted, m) for m, n in imports)
+        from_it = [] if regular else list(imports.of(root, dotted))
+        asked = _asked(from_it, folder, dotted)
+        homes = _homes(inside, from_it, asked)
+        if dotted == top and not site and not any(_defining(inside, name) for name in asked):
+            asked = {}  # names of a package that is to be installed
+        through = partial(imports.through, root, dotted)  # takes time, and is seldom asked for
+        at = _misses(through(), dotted, folder, regular) if regular else None
+        alone = not asked and not at and _alone(folder, members, marked)
+        alone = alone and any(_names(node, dotted, module) for module, node in through())
         if asked or at or alone:
             yield Unmarked(
                 folder,
                 platform.relative(folder),
                 dotted,
                 asked,
-                _homes(inside, imports, asked),
+                homes,
                 platform.relative(regular) if regular and at else "",
                 at,
                 alone,
@@ -109,11 +117,12 @@ def _unmarked(platform: Platform, source: Source, site: Path | None) -> Iterator
 
 def _imported_tops(source: Source) -> Iterator[str]:
     """The folders without the file, at the top of a root, that are imported by their name."""
-    tops = {(m.root, m.dotted.partition(".")[0]) for m in source.modules if "." in m.dotted}
-    for root, top in sorted(tops):
+    imports = _Imports(source)
+    folders = {(m.root, m.dotted.partition(".")[0]) for m in source.modules if "." in m.dotted}
+    for root, top in sorted(folders):
         if (root, top) in source.by_name or top in NEVER_DUE | _STANDARD:
             continue
-        if any(_names(node, top, module) for module, node in _imports_of(source, root, top)):
+        if any(_names(node, top, module) for module, node in imports.through(root, top)):
             yield top
 
 
@@ -126,23 +135,68 @@ def _regular(site: Path | None, top: str) -> Path | None:
     return found.parent if found and found.name == "__init__.py" else found
 
 
-def _imports_of(source: Source, root: Path, dotted: str) -> Iterator[Import]:
-    """The imports, sure to run, that begin with this name where it means this folder."""
-    for module in source.mentioning(dotted.rpartition(".")[2]):
-        foreign = module.root != root
-        if foreign and (root != source.roots[0] or _has_own(source, module, dotted)):
-            continue
-        for node in module.nodes:
-            if not isinstance(node, ast.Import | ast.ImportFrom) or id(node) in module.guarded:
+# Read from text: to parse every file takes a hundred times as long. Both begin with a word, which
+# `re` looks for quickly; what they find beyond imports is sorted out where a file is parsed.
+_FROM = re.compile(rb"from[ \t]*(\.*)[ \t]*([^\s\\;#]*)[ \t\\\r\n]+import\b")
+_IMPORT = re.compile(rb"import(?<![\w.][ \t]import)[ \t]+([^\n;#]+)")
+
+
+class _Imports:
+    """Which modules import from where, as their text tells."""
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+        self.tops = {(m.root, m.dotted.partition(".")[0]) for m in source.modules}
+
+    @cached_property
+    def _by_origin(self) -> Mapping[str, list[Module]]:
+        """The modules by each name that they import, or import from."""
+        found: dict[str, list[Module]] = {}
+        for module in self._source.modules:
+            for origin in _origins(module):
+                found.setdefault(origin, []).append(module)
+        return found
+
+    def of(self, root: Path, dotted: str) -> Iterator[Import]:
+        """The imports, sure to run, of the modules that import from this name in this root."""
+        return self._of(root, dotted, self._by_origin.get(dotted, []))
+
+    def through(self, root: Path, dotted: str) -> Iterator[Import]:
+        """The same, with the modules that import something below it."""
+        home, _, last = dotted.rpartition(".")
+        text = last.encode()
+        found = {id(m): m for m in self._by_origin.get(home, []) if text in m.data}
+        for origin, modules in self._by_origin.items():
+            if origin == dotted or origin.startswith(f"{dotted}."):
+                found |= {id(m): m for m in modules}
+        return self._of(root, dotted, found.values())
+
+    def _of(self, root: Path, dotted: str, modules: Iterable[Module]) -> Iterator[Import]:
+        top = dotted.partition(".")[0]
+        for module in modules:
+            foreign = module.root != root
+            if foreign and (root != self._source.roots[0] or (module.root, top) in self.tops):
                 continue
-            relative = isinstance(node, ast.ImportFrom) and node.level > 0
-            if not (foreign and relative):
-                yield module, node
+            for node in module.nodes:
+                if not isinstance(node, ast.Import | ast.ImportFrom) or id(node) in module.guarded:
+                    continue
+                relative = isinstance(node, ast.ImportFrom) and node.level > 0
+                if not (foreign and relative):
+                    yield module, node
 
 
-def _has_own(source: Source, module: Module, dotted: str) -> bool:
-    top = dotted.partition(".")[0]
-    return any(r == module.root and n.partition(".")[0] == top for r, n in source.by_name)
+def _origins(module: Module) -> set[str]:
+    """The names that a module imports, or imports from."""
+    package = module.dotted.split(".")
+    package = package if module.is_package else package[:-1]
+    found: set[str] = set()
+    for names in _IMPORT.findall(module.data):
+        parts = names.decode("utf-8", "replace").split(",")
+        found |= {part.split()[0] for part in parts if part.strip()}
+    for dots, name in _FROM.findall(module.data):
+        above = package[: max(0, len(package) - len(dots) + 1)] if dots else []
+        found.add(".".join([*above, *([name.decode("utf-8", "replace")] if name else [])]))
+    return found
 
 
 def _asked(imports: Iterable[Import], folder: Path, dotted: str) -> dict[str, Place]:
@@ -194,9 +248,16 @@ def _has(folder: Path, name: str) -> bool:
     return (folder / f"{name}.py").is_file() or (folder / name).is_dir()
 
 
-def _alone(folder: Path, marked: set[Path]) -> bool:
-    siblings = [f for f in marked if f.parent == folder.parent and f.name not in NEVER_DUE]
-    return folder.parent in marked and bool(siblings)
+def _alone(folder: Path, members: Iterable[Path], marked: set[Path]) -> bool:
+    """Whether its parent and all of its siblings have the file."""
+    siblings = [
+        f for f in members if f.parent == folder.parent and f != folder and f.name not in NEVER_DUE
+    ]
+    return folder.parent in marked and bool(siblings) and marked.issuperset(siblings)
+
+
+def _defining(inside: Iterable[Module], name: str) -> tuple[str, ...]:
+    return tuple(m.path.stem for m in inside if name in m.defined)
 
 
 def _homes(
@@ -208,7 +269,7 @@ def _homes(
 
     None where two modules need each other's names through the folder: no order would do.
     """
-    homes = {n: tuple(m.path.stem for m in inside if n in m.defined) for n in asked}
+    homes = {name: _defining(inside, name) for name in asked}
     of_name = {n: h[0] for n, h in homes.items() if len(h) == 1}
     dotted = inside[0].dotted.rpartition(".")[0]
     needs: dict[str, set[str]] = {}

@@ -76,6 +76,15 @@ ENTRIES = [
     Healthy("SRC201", "no markers at all", no_markers),
     Healthy(
         "SRC201",
+        "two of several folders without marker",
+        both(
+            remove("backend/shared/utils/__init__.py"),
+            write("backend/shared/mail/letters.py", "WELCOME = 'Hello'\n"),
+            append("backend/shared/config.py", "\nfrom shared.mail.letters import WELCOME\n"),
+        ),
+    ),
+    Healthy(
+        "SRC201",
         "migrations of a tool that is called as their folder",
         write("backend/alembic/env.py", "from alembic import context, op\n"),
     ),
