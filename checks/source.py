@@ -21,12 +21,17 @@ def source_cannot_be_compiled(syntax: Syntax) -> Iterator[Finding | Undecided]:
     Whatever imports it fails. It is not examined further, and no fix touches it.
 
     **Detected** by the platform's own interpreter, which compiles it without running it or writing
-    anything; by the doctor's where there is no environment.
+    anything. Where there is no environment, what the doctor's Python can't compile is `unknown`: a
+    newer one may.
     **Fixed** by hand, at the line that is named.
     **Silent** about files outside the back end and the services, in environments and caches, and
     about a file that the platform's Python has compiled as it is now.
     """
-    for broken in syntax.broken:
+    if syntax.broken and not syntax.own:
+        first, rest = syntax.broken[0], len(syntax.broken) - 1
+        more = f" and {rest} more" if rest else ""
+        yield Undecided(f"{first.module.name}{more}: not for {syntax.judge}; {first.text}")
+    for broken in syntax.broken if syntax.own else ():
         name = broken.module.name
         yield Finding(
             f"{name} can't be compiled: {broken.text}",

@@ -272,6 +272,16 @@ def test_another_pythons_files_are_judged_by_that_python(
         assert "backend/.venv" in syntax.judge
 
 
+def test_without_an_environment_what_another_python_cannot_compile_is_undecided(
+    tree: MakeTree,
+) -> None:
+    platform = tree({"a.py": "type Names = list[str]\nx = = 1\n"})
+    none = Interpreter(platform.path(".venv"), ".venv", exists=False)
+    check = rules.checks()["SRC200"]
+    found = list(check.function(Syntax.read(source_of(platform), none)))
+    assert [type(f) for f in found] == [Undecided]
+
+
 def test_many_files_are_shared_between_processes_and_none_is_lost(tree: MakeTree) -> None:
     files: dict[str, str | bytes] = {f"m{n}.py": f"x = {n}\n" for n in range(450)}
     files |= {"m7.py": "x = = 7\n", "m448.py": "def f(:\n"}

@@ -61,6 +61,8 @@ class Syntax(Fact):
     judge: str
     left: tuple[Module, ...] = ()
     why_left: str = ""
+    own: bool = True
+    """Whether the judge is the platform's own Python; another may be too old for the code."""
 
     limit = 20.0
 
@@ -78,7 +80,8 @@ class Syntax(Fact):
         waiting.sort(key=lambda module: -_changed(module.path))
         broken, left = _judged(str(python), waiting)
         why = f"not compiled within {BUDGET:g} s (`python -m compileall` does all, once)"
-        return cls(tuple(broken), judge, tuple(left), why if left else "")
+        own = interpreter.version is not None
+        return cls(tuple(broken), judge, tuple(left), why if left else "", own)
 
 
 def _judged(python: str, modules: list[Module]) -> tuple[list[Broken], list[Module]]:
