@@ -63,7 +63,7 @@ _HTTPS = re.compile(rb"\bhttps\b(?!\s*:\s*false)")
 # A Vite configuration whose `server` is not written out: a variable, or made elsewhere.
 _ELSEWHERE = re.compile(rb"\bserver\b|export\s+default\s+[a-z]\w*\s*;?\s*\Z")
 _SCRIPT_PORT = re.compile(rb'"dev"\s*:\s*"[^"]*\bvite\b[^"]*--port[ =](\d+)')
-_APP = re.compile(rb"(?m)^[ \t]*\w+(?:[ \t]*:[ \t]*[\w.]+)?[ \t]*=[ \t]*(?:\w+\.)?FastAPI\(")
+APP = re.compile(rb"(?m)^[ \t]*\w+(?:[ \t]*:[ \t]*[\w.]+)?[ \t]*=[ \t]*(?:\w+\.)?FastAPI\(")
 _PORT_ARGUMENT = re.compile(rb"(?:port\s*=\s*|--port[\"',\s=]+(?:default\s*=\s*)?)(\d{2,5})\b")
 
 
@@ -327,7 +327,7 @@ def _service_folders(root: Path, backend: str) -> Iterator[tuple[str, Path]]:
 
 def _starts(folder: Path) -> bool:
     main = folder / "main.py"
-    return main.is_file() and ((folder / "run.py").is_file() or bool(_APP.search(_read(main))))
+    return main.is_file() and ((folder / "run.py").is_file() or bool(APP.search(_read(main))))
 
 
 def _port_in_code(folder: Path) -> int | None:

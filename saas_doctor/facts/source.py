@@ -248,6 +248,17 @@ class Source(Fact):
         elsewhere = self.in_roots.get(dotted, [])
         return elsewhere[0] if len(elsewhere) == 1 else None
 
+    def own(self, seen_from: Module, dotted: str) -> Module | None:
+        """The module that this name surely means there: in its own root, else in the back end's.
+
+        Not one beside it, which only a script in that folder finds.
+        """
+        for root in dict.fromkeys((seen_from.root, *self.roots[:1])):
+            found = self.by_name.get((root, dotted))
+            if found is not None:
+                return found
+        return None
+
     def class_of(self, module: Module, name: str) -> tuple[Module, ast.ClassDef] | None:
         """The class that a name in a module stands for, followed through imports and re-exports."""
         found = self._resolved(module, name)
