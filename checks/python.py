@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from saas_doctor.facts.interpreter import Interpreter, WantedPython
-from saas_doctor.model import Finding
+from saas_doctor.model import Finding, Severity
 from saas_doctor.rules import check
 
 
@@ -20,8 +20,8 @@ def python_does_not_fit(interpreter: Interpreter, wanted: WantedPython) -> Itera
     Packages of today are not published for old Pythons, so an install picks old versions or fails.
 
     **Detected** by asking the environment's own interpreter (`backend/.venv/bin/python`), not the
-    shell's. What is wanted comes from `python` in saas-doctor.toml, else from `requires-python`,
-    else it is 3.11 or newer.
+    shell's. What is wanted comes from `python` in saas-doctor.toml, else from the project file
+    (`requires-python`, `python_requires`); where neither says so, it is 3.11 or newer (a warning).
     **Fixed** by making the environment anew with a fitting interpreter found on this machine;
     `undo` puts the old environment back.
     **Silent** about the Python that runs the doctor, and about `$VIRTUAL_ENV`.
@@ -35,6 +35,7 @@ def python_does_not_fit(interpreter: Interpreter, wanted: WantedPython) -> Itera
             wanted=f"{wanted.specifier} ({wanted.source})",
             target=interpreter.name,
             place=wanted.place,
+            severity=None if wanted.declared else Severity.WARNING,
             next_step="saas-doctor fix --select PY101 makes the environment with a fitting Python",
         )
 

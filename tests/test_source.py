@@ -297,6 +297,17 @@ def test_what_was_not_reached_in_time_is_left(
     assert [m.name for m in judged(tree({"a.py": "x = 1\n"})).left] == ["backend/a.py"]
 
 
+def test_what_was_judged_before_the_time_was_up_is_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(syntax_module, "BUDGET", 1.5)
+    (tmp_path / "a.py").write_text("x = = 1\n")
+    os.mkfifo(tmp_path / "endless.py")  # its reading never ends
+    modules = [Module(tmp_path / f"{n}.py", f"{n}.py", n, b"") for n in ("a", "endless")]
+    broken, left = syntax_module._judged(sys.executable, modules)
+    assert ([b.module.name for b in broken], left) == (["a.py"], modules[1:])
+
+
 def test_a_file_that_no_python_could_judge_is_undecided(tree: MakeTree) -> None:
     platform = tree({"a.py": "broken(\n"})
     gone = Interpreter(

@@ -125,11 +125,13 @@ def _pyvenv(folder: Path) -> dict[str, str]:
 
 @dataclass(frozen=True)
 class WantedPython(Fact):
-    """Which Python the platform wants: the configuration, `requires-python`, else 3.11 or newer."""
+    """Which Python the platform wants: the configuration, the project file, else 3.11 or newer."""
 
     specifier: SpecifierSet
     source: str
     place: Place | None = None
+    declared: bool = True
+    """Whether the platform says so itself."""
 
     @classmethod
     def read(cls, platform: Platform) -> WantedPython:
@@ -138,12 +140,16 @@ class WantedPython(Fact):
                 platform.relative(platform.config_file) if platform.config_file else "configuration"
             )
             return cls(_specifier(platform.config.python, where), f"`python` in {where}")
-        for name in dict.fromkeys((f"{platform.config.backend}/pyproject.toml", "pyproject.toml")):
-            found = _requires_python(platform.path(name))
-            if found:
-                text, line = found
-                return cls(_specifier(text, name), f"requires-python in {name}", Place(name, line))
-        return cls(SpecifierSet(DEFAULT_PYTHON), "the doctor's default for this kind of platform")
+        for folder in dict.fromkeys((platform.path(platform.config.backend), platform.root)):
+            for file, key in _DECLARED.items():
+                found = _declared(folder / file, key)
+                if found:
+                    text, line = found
+                    name = platform.relative(folder / file)
+                    word = key.split("\\", 1)[0]
+                    return cls(_specifier(text, name), f"{word} in {name}", Place(name, line))
+        default = SpecifierSet(DEFAULT_PYTHON)
+        return cls(default, "the doctor's default for this kind of platform", declared=False)
 
 
 def _specifier(text: str, where: str) -> SpecifierSet:
@@ -153,13 +159,21 @@ def _specifier(text: str, where: str) -> SpecifierSet:
         raise DoctorError(f"{where}: `{text}` is not a version range such as >=3.11") from None
 
 
-def _requires_python(file: Path) -> tuple[str, int] | None:
+_DECLARED = {
+    "pyproject.toml": r"requires-python\s*=\s*[\"']([^\"'\n]+)[\"']",
+    "setup.cfg": r"python_requires\s*=\s*([<>=!~][^\n#]*)",
+    "setup.py": r"python_requires\s*=\s*[\"']([<>=!~][^\"'\n]*)[\"']",
+}
+"""How a project file says which Python it wants."""
+
+
+def _declared(file: Path, key: str) -> tuple[str, int] | None:
     try:
         text = file.read_text(encoding="utf-8", errors="replace")
     except OSError:
         return None
-    found = re.search(r"^\s*requires-python\s*=\s*[\"']([^\"']+)[\"']", text, re.M)
-    return (found.group(1), text.count("\n", 0, found.start(1)) + 1) if found else None
+    found = re.search(rf"^[^#\n]*?\b{key}", text, re.M)
+    return (found.group(1).strip(), text.count("\n", 0, found.start(1)) + 1) if found else None
 
 
 # Wheels for this platform's usual pins exist for these; 3.12 has them for the oldest pins too.

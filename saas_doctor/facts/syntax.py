@@ -35,7 +35,7 @@ for path in sys.stdin.buffer.read().decode("utf-8", "surrogateescape").split(chr
     except Exception as error:
         answer = [getattr(error, "msg", None) or str(error) or type(error).__name__,
                   getattr(error, "lineno", None), getattr(error, "offset", None)]
-    print(json.dumps(answer))
+    print(json.dumps(answer), flush=True)
 """
 
 
