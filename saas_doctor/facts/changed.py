@@ -22,8 +22,9 @@ _OLD_STYLE = re.compile(
 )
 # Written for Pydantic 2, or already moved to it: what is optional and required is meant so.
 _NEW_STYLE = re.compile(
-    rb"\bmodel_config\b|\bConfigDict\b|\b(?:field|model)_validator\b|\bmodel_(?:validate|dump)\w*\b"
-    rb"|\bTypeAdapter\b|\bRootModel\b|\bcomputed_field\b"
+    rb"\b(?:model_config|ConfigDict|(?:field|model)_validator|model_(?:validate|dump)\w*|TypeAdapter"
+    rb"|RootModel|computed_field|pydantic_settings|%s)\b|\bpattern\s*="
+    % b"|".join(key.encode() for key in RENAMED.values())
 )
 _ENV = re.compile(rb"\benv\s*=")
 # With these, settings are read from wherever the platform says.
@@ -66,7 +67,10 @@ class ChangedFields(Fact):
                 continue
             for node in _classes(module):
                 fields = [f for f in _fields(node) if self._may_be_none(module, f)]
-                if fields and self._is_schema(module, node) and not in_doubt(module, node):
+                if not fields or not self._is_schema(module, node) or in_doubt(module, node):
+                    continue
+                # What is made from an object has all of the object's attributes.
+                if "orm_mode" not in self._keys(module, node):
                     names = tuple(ast.unparse(f.target) for f in fields)
                     yield Changed(module, node.name, names, module.place(fields[0]))
 
@@ -91,6 +95,10 @@ class ChangedFields(Fact):
             ):
                 return True
         return False
+
+    def _keys(self, module: Module, node: ast.ClassDef) -> set[str]:
+        lineage = self.models.source.lineage(module, node)
+        return {n for cls in lineage for n in config_of(self.models.source, *cls).names}
 
     def _may_be_none(self, module: Module, field: ast.AnnAssign) -> bool:
         """Whether a field has no default and a type that None is of."""

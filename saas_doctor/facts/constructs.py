@@ -15,9 +15,10 @@ from saas_doctor.model import Place
 
 # A module that asks which Pydantic there is, or which methods: written for either version.
 _FOR_BOTH = re.compile(
-    rb"(?i)pydantic_?(?:is_)?_?v[12]\b|is_pydantic|pydantic[._](?:version|__version__|major)"
+    rb"(?i)pydantic_?(?:is_)?_?v[12]\b|is_pydantic|pydantic[._](?:version|__version__)"
     rb"|from pydantic(?:\.version)? import [^\n]*\bversion\b|hasattr\([^)\n]*[\"']model_"
 )
+_SIGNS_OF_BOTH = (b"V1", b"V2", b"v1", b"v2", b"is_p", b"IS_P", b"ersion", b"ERSION", b"hasattr")
 _CAUGHT = {"ImportError", "ModuleNotFoundError", "AttributeError", "TypeError", "NameError"} | {
     "PydanticUserError",
     "PydanticImportError",
@@ -78,7 +79,8 @@ def numbered(constructs: Iterable[Construct]) -> tuple[Construct, ...]:
 
 def is_for_both(module: Module) -> bool:
     """Whether a module is written for either version of Pydantic."""
-    return _FOR_BOTH.search(module.data) is not None
+    likely = any(sign in module.data for sign in _SIGNS_OF_BOTH)
+    return likely and _FOR_BOTH.search(module.data) is not None
 
 
 def in_doubt(module: Module, node: ast.AST) -> bool:

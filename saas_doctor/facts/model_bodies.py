@@ -15,11 +15,8 @@ from saas_doctor.facts.source import Module, dotted_name
 _CLASS = re.compile(rb"^([ \t]*)class[ \t]+(\w+)[ \t]*\(([^)]*)", re.M)
 _BODY = re.compile(rb"\n([ \t]+)[^\s#]")
 _OLD_KEYS = "|".join([*RENAMED, *REMOVED])
-_SIGNS = re.compile(
-    rb"\b__root__\b|class[ \t]+Config[ \t]*\([^)]*\bConfig\b|^[ \t]+Config[ \t]*="
-    + rf"|class[ \t]+\w+[ \t]*\([^)]*\b(?:{_OLD_KEYS})[ \t]*=".encode(),
-    re.M,
-)
+_CONFIG = re.compile(rb"class[ \t]+Config[ \t]*\([^)]*\bConfig\b|^[ \t]+Config[ \t]*=", re.M)
+_KEYWORD = re.compile(rf"\bclass[ \t]+\w+[ \t]*\([^)]*\b(?:{_OLD_KEYS})[ \t]*=".encode())
 # Text about ignored types: what is not annotated may be meant.
 _IGNORED = (b"ignored_types", b"keep_untouched")
 
@@ -28,7 +25,7 @@ def bodies_to_look_at(models: PydanticModels) -> Iterator[tuple[Module, ast.Clas
     """The models whose text may hold such a construct."""
     of_models = _names_of_models(models)
     for module in models.source.modules:
-        if _SIGNS.search(module.data) or _has_both(module) or _has_bare(module, of_models):
+        if _has_sign(module) or _has_bare(module, of_models):
             for node in module.nodes:
                 if isinstance(node, ast.ClassDef) and models.is_model(module, node):
                     yield module, node
@@ -40,8 +37,13 @@ def _names_of_models(models: PydanticModels) -> set[bytes]:
     return {found.group(2) for module in modules for found in _CLASS.finditer(module.data)}
 
 
-def _has_both(module: Module) -> bool:
-    return b"model_config" in module.data and b"class Config" in module.data
+def _has_sign(module: Module) -> bool:
+    data = module.data
+    if b"Config" in data and (
+        (b"class Config" in data and b"model_config" in data) or _CONFIG.search(data)
+    ):
+        return True
+    return b"__root__" in data or (b"pydantic" in data and _KEYWORD.search(data) is not None)
 
 
 def _has_bare(module: Module, of_models: set[bytes]) -> bool:

@@ -115,7 +115,8 @@ class ModelConfigs(Fact):
     def _likely(self) -> Iterator[tuple[Module, ast.ClassDef]]:
         """The classes that may be models configured by an old key, their own or a shared one."""
         source = self.models.source
-        hits = [module for module in source.modules if _OLD.search(module.data)]
+        likely = source.mentioning("Config", "pydantic", "model_config")
+        hits = [module for module in likely if _OLD.search(module.data)]
         shared = {n for module in hits for n in _holders(module)}
         others = source.mentioning(*shared) if shared else iter(())
         for module in dict.fromkeys([*hits, *others]):

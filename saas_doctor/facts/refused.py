@@ -15,7 +15,7 @@ from saas_doctor.facts.model_bodies import bodies_to_look_at, refused_in_body
 from saas_doctor.facts.models import PydanticModels
 from saas_doctor.facts.objects import Objects
 from saas_doctor.facts.patterns import searched
-from saas_doctor.facts.removed_names import NAMES, removed_names
+from saas_doctor.facts.removed_names import mentions_removed, removed_names
 from saas_doctor.facts.scopes import Function
 from saas_doctor.facts.source import Module, dotted_name
 
@@ -52,7 +52,7 @@ _TAKEN: dict[str, tuple[set[str], str]] = {
 
 _CALLS = re.compile(
     rb"\b(?:regex|const|unique_items|min_items|max_items|curtail_length|strip_whitespace|to_lower"
-    rb"|to_upper|user)\s*=|\b(?:root_)?validator\b"
+    rb"|to_upper)\s*=|\b(?:root_)?validator\b|\.build\("
 )
 _METHODS = re.compile(rb"\.(?:" + "|".join(_TAKEN).encode() + rb")\(\s*[^)\s]")
 
@@ -85,11 +85,11 @@ class Refused(Fact):
     def _parts(self) -> Iterator[tuple[Module, Found]]:
         source = self.models.source
         for module in source.mentioning("pydantic"):
-            if NAMES.search(module.data):
+            if mentions_removed(module.data):
                 yield module, removed_names(self.models, module)
             if _CALLS.search(module.data):
                 yield module, _calls(self.models, module)
-        for module in source.modules:
+        for module in source.mentioning(*(f".{method}(" for method in _TAKEN)):
             if _METHODS.search(module.data):
                 yield module, self._methods(module)
         for module, node in bodies_to_look_at(self.models):

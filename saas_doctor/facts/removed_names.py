@@ -12,10 +12,19 @@ from saas_doctor.facts.models import PydanticModels
 from saas_doctor.facts.pydantic_names import GONE, instead_of
 from saas_doctor.facts.source import Module, dotted_name
 
-NAMES = re.compile(
-    rb"\b(?:%s)\b" % b"|".join(name.encode() for name in sorted(set().union(*GONE.values())))
-)
-"""What a module that uses one of them mentions."""
+_IMPORT = re.compile(rb"\bfrom[ \t]+(pydantic[\w.]*)[ \t]+import[ \t]*(\([^)]*|[^\n]*)")
+_USE = re.compile(rb"\bpydantic((?:\.\w+)*)\.(\w+)")
+_GONE = {home.encode(): {name.encode() for name in names} for home, names in GONE.items()}
+_HOMES = {home.partition(b".")[2] for home in _GONE}
+
+
+def mentions_removed(data: bytes) -> bool:
+    """Whether, by the text alone, one of the names may be used."""
+    for home, names in _IMPORT.findall(data):
+        words = set(re.findall(rb"\w+", names))
+        if words & _GONE.get(home, set()) or (home == b"pydantic" and words & _HOMES):
+            return True
+    return any(name in _GONE.get(b"pydantic" + home, ()) for home, name in _USE.findall(data))
 
 
 def removed_names(models: PydanticModels, module: Module) -> Iterator[tuple[ast.AST, Construct]]:
