@@ -73,13 +73,13 @@ class Refused(Fact):
     @cached_property
     def constructs(self) -> tuple[Construct, ...]:
         """All of them, in the order of the files and lines."""
-        found = [
-            c
-            for module, part in self._parts()
-            if not is_for_both(module)
-            for node, c in part
-            if not in_doubt(module, node)
-        ]
+        for_both: dict[int, bool] = {}
+        found: list[Construct] = []
+        for module, part in self._parts():
+            if id(module) not in for_both:
+                for_both[id(module)] = is_for_both(module)
+            if not for_both[id(module)]:
+                found += [c for node, c in part if not in_doubt(module, node)]
         return numbered(sorted(found, key=lambda c: (c.module.name, c.place.line or 0)))
 
     def _parts(self) -> Iterator[tuple[Module, Found]]:
