@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
-from saas_doctor.facts.models import PydanticModels
+from saas_doctor.facts.changed import ChangedFields
+from saas_doctor.facts.deprecated import StillTaken
+from saas_doctor.facts.model_config import REMOVED, ModelConfigs
+from saas_doctor.facts.refused import Refused
 from saas_doctor.facts.versions import Versions
-from saas_doctor.model import Finding, Severity
+from saas_doctor.model import Finding, Place, Severity
 from saas_doctor.rules import check
 
 
@@ -20,37 +23,44 @@ from saas_doctor.rules import check
         r"Input should be a valid dictionary or instance of \w+ \[type=model_type",
     ),
 )
-def pydantic_v1_configuration(models: PydanticModels, versions: Versions) -> Iterator[Finding]:
+def pydantic_v1_configuration(configs: ModelConfigs, versions: Versions) -> Iterator[Finding]:
     """A Pydantic model's configuration has a key of Pydantic 1, which Pydantic 2 does not know.
 
     `orm_mode` raises nothing when the class is made, only a warning; the model then fails when an
-    ORM object is turned into it (`model_validate`, `from_orm`, a `response_model`).
+    ORM object is turned into it by `from_orm` or `model_validate`. (FastAPI reads the attributes
+    of what a route returns all the same.) What the other keys asked for is simply not done.
 
-    **Detected** in classes proven to be Pydantic models, their bases followed across files, where
-    Pydantic 2 is installed or, with no environment, required. It is an error where an object is
-    turned into the model or into one that derives from it.
+    **Detected** in classes proven to be Pydantic models, their bases followed across files, in
+    `class Config`, `ConfigDict(...)` or a dictionary, their own or one that several models share;
+    where Pydantic 2 is installed or, with no environment, required. It is an error where an object
+    is surely turned into the model or into one that derives from it.
     **Fixed** by renaming the key in place (`from_attributes`); `undo` restores the bytes. Keys that
     Pydantic 2 has no like of are named only, and so are calls of `from_orm`, which still work.
     **Silent** under Pydantic 1, for `pydantic.v1` models, for a configuration that has the new key
     as well, and for other classes named `Config`.
     """
-    if not models.old_keys or not versions.at_least("pydantic", "2"):
+    if not versions.at_least("pydantic", "2"):
         return
-    for key in models.old_keys:
+    for key in configs.old_keys:
         more = {"uses not touched": ", ".join(key.from_orm)} if key.from_orm else {}
+        instead = REMOVED.get(key.old, "")
+        if key.new and key.edit:
+            step = _after_rename(key.from_orm)
+        elif key.new:
+            step = f"write `{key.new}` in place of `{key.old}`"
+        else:
+            step = f"remove `{key.old}`; in its place: {instead}"
         yield Finding(
             f"`{key.old}` in {key.model} means nothing under Pydantic 2",
             looked_at=f"{key.place}; {versions.where('pydantic')}",
             found=key.old
-            + (f"; objects are turned into it at {key.objects_at}" if key.objects_at else ""),
-            wanted=key.new or "no such key: Pydantic 2 removed it",
+            + (f"; objects are turned into it at {key.fails_at}" if key.fails_at else ""),
+            wanted=key.new or f"no such key: Pydantic 2 removed it; in its place: {instead}",
             target=f"{key.module.name}:{key.model}.{key.old}",
             place=key.place,
-            severity=Severity.ERROR if key.objects_at else None,
-            next_step=_after_rename(key.from_orm)
-            if key.new
-            else f"remove `{key.old}`; Pydantic's migration guide tells what takes its place",
-            data={"key": key, "no_fix": key.new is None},
+            severity=Severity.ERROR if key.fails_at else None,
+            next_step=step,
+            data={"key": key, "no_fix": key.edit is None},
             more=more,
         )
 
@@ -60,3 +70,151 @@ def _after_rename(from_orm: tuple[str, ...]) -> str:
     if from_orm:
         step += f"; from_orm is deprecated, write model_validate at {', '.join(from_orm)}"
     return step
+
+
+@check(
+    "SRC210",
+    symptoms=(
+        r"PydanticImportError: `(BaseSettings|pydantic[\w.:]+)` has been (moved|removed)",
+        r"cannot import name '\w+' from 'pydantic[\w.]*'",
+        r"PydanticUserError: `(regex|const|unique_items)` is removed",
+        r"con(str|list|set|bytes)\(\) got an unexpected keyword argument",
+        r"If you use `@root_validator` with pre=False",
+        r"The `field` and `config` parameters are not available in Pydantic V2",
+        r'"Config" and "model_config" cannot be used together',
+        r"A non-annotated attribute was detected",
+        r"Field '\w+' (requires a type annotation|defined on a base class was overridden by a non-annotated)",
+        r"To define root models, use `pydantic\.RootModel`",
+        r"`dumps_kwargs` keyword arguments are no longer supported",
+        r"(BaseModel\.)?(dict|json)\(\) got an unexpected keyword argument",
+        r"\.build\(\) got an unexpected keyword argument 'user'",
+        r"__init_subclass__\(\) takes no keyword arguments",
+        r"AttributeError: Config$",
+    ),
+)
+def refused_by_pydantic_2(refused: Refused, versions: Versions) -> Iterator[Finding]:
+    """The code uses what Pydantic 2 refuses: it was written for Pydantic 1.
+
+    Most of it fails where the class is made, so the service does not start: `BaseSettings` and
+    other names imported from `pydantic`, `Field(regex=...)` and `const=`, `constr(regex=...)`,
+    `conlist(min_items=...)`, a bare `@root_validator`, a `@validator` whose function takes `field`
+    or `config`, `class Config` beside `model_config`, a field without an annotation, `__root__`.
+    Some fails when it is called: `.json(indent=...)`, `PostgresDsn.build(user=...)`.
+
+    **Detected** where Pydantic 2 is installed or, with no environment, required: by what each name
+    stands for, followed through imports, and in classes and objects that are proven to be models.
+    **Fixed** where the new form means the same: `pattern=` (with `^` where `regex=` had none, since
+    a pattern is searched for), `min_length=`, `skip_on_failure=True`, a renamed key in the class's
+    head, and `BaseSettings` from pydantic-settings, which is then required and installed; `undo`
+    brings all back. The rest is left to you, with what takes its place.
+    **Silent** under Pydantic 1, for `pydantic.v1`, for code that asks which version there is or
+    expects the failure, and for objects that only look like models (`response.json(indent=2)`).
+    """
+    if not versions.at_least("pydantic", "2"):
+        return
+    settings = bool(
+        versions.installed("pydantic-settings") and versions.requirements.find("pydantic-settings")
+    )
+    for construct in refused.constructs:
+        step = (
+            "saas-doctor fix --select SRC210 rewrites it"
+            if construct.edits
+            else f"write {construct.wanted}"
+        )
+        if construct.needs_settings and not settings:
+            step += ", and requires and installs pydantic-settings"
+        yield Finding(
+            f"{construct.what}{_in(construct.where)} fails under Pydantic 2",
+            looked_at=f"{construct.place}; {versions.where('pydantic')}",
+            found=construct.what.replace("`", ""),
+            wanted=construct.wanted.replace("`", ""),
+            target=construct.target,
+            place=construct.place,
+            next_step=step,
+            data={"construct": construct, "no_fix": not construct.edits},
+        )
+
+
+def _in(where: str) -> str:
+    return f" in {where}" if where else ""
+
+
+@check("SRC211", severity=Severity.INFO, symptoms=(r"PydanticDeprecatedSince20",))
+def deprecated_by_pydantic_2(taken: StillTaken, versions: Versions) -> Iterator[Finding]:
+    """The code uses what Pydantic 2 still takes and Pydantic 3 will not.
+
+    `@validator`, `@root_validator(pre=True)`, `class Config`, `.dict()`, `parse_obj`,
+    `Field(min_items=...)` and the like work, each with a `PydanticDeprecatedSince20` warning.
+
+    **Detected** where Pydantic 2 is installed or, with no environment, required; one finding for
+    each kind in a file, with its places. Methods count where the object or the class is proven to
+    be a model.
+    **To mend** it, write what the finding names; `bump-pydantic` does much of it.
+    **Silent** under Pydantic 1, for `pydantic.v1`, and for code that is written for either version.
+    """
+    if not versions.at_least("pydantic", "2"):
+        return
+    for kind in taken.kinds:
+        yield Finding(
+            f"{kind.kind} is deprecated since Pydantic 2"
+            + (f" ({len(kind.places)} places)" if len(kind.places) > 1 else ""),
+            looked_at=f"{kind.module.name}; {versions.where('pydantic')}",
+            found=f"{kind.kind} at {_listed(kind.places)}",
+            wanted=kind.wanted.replace("`", ""),
+            target=f"{kind.module.name}:{kind.kind}",
+            place=kind.places[0],
+            next_step=f"write {kind.wanted}",
+        )
+
+
+def _listed(places: Sequence[Place], limit: int = 10) -> str:
+    shown = ", ".join(f"{p.line}:{p.column}" for p in places[:limit])
+    return shown + (f" and {len(places) - limit} more" if len(places) > limit else "")
+
+
+@check(
+    "SRC212",
+    severity=Severity.WARNING,
+    symptoms=(r"Field required \[type=missing",),
+)
+def another_meaning_under_pydantic_2(
+    changed: ChangedFields, versions: Versions
+) -> Iterator[Finding]:
+    """A model's field means something else under Pydantic 2 than under Pydantic 1.
+
+    `Optional[int]` without a default was None where it was not given; Pydantic 2 demands it.
+    `Field(env="URL")` named the variable that a setting is read from; pydantic-settings passes over
+    it and reads the variable of the field's own name.
+
+    **Detected** where Pydantic 2 is installed or, with no environment, required. Optional fields
+    count only in modules that are written for Pydantic 1 (old configuration keys, `@validator`) and
+    have nothing of Pydantic 2.
+    **To mend** it, write `= None`, or `validation_alias=` in place of `env=`.
+    **Silent** in code of Pydantic 2, where a field may well be required and None; for `env=` that
+    names the field's own variable; and for settings that are read in a way of their own.
+    """
+    if not versions.at_least("pydantic", "2"):
+        return
+    for model in changed.optional:
+        names = ", ".join(model.fields)
+        yield Finding(
+            f"{names} of {model.model} must be given under Pydantic 2",
+            looked_at=f"{model.place}; {versions.where('pydantic')}",
+            found=f"optional, without a default: {names}",
+            wanted="= None, unless they are to be given",
+            target=f"{model.module.name}:{model.model}",
+            place=model.place,
+            next_step=f"write `= None` at {names}, unless callers are to give them",
+        )
+    for field in changed.variables:
+        name, variables = field.fields[0], ", ".join(field.variables)
+        yield Finding(
+            f"{field.model}.{name} is not read from {variables} under Pydantic 2",
+            looked_at=f"{field.place}; {versions.where('pydantic')}",
+            found=f"Field(env=...): {variables}",
+            wanted=f"validation_alias={field.variables[0]!r}",
+            target=f"{field.module.name}:{field.model}.{name}",
+            place=field.place,
+            next_step=f"write `validation_alias={field.variables[0]!r}` in place of `env=` "
+            "(`AliasChoices(...)` for several)",
+        )

@@ -5,16 +5,44 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from saas_doctor.actions import Action
-from saas_doctor.edits import Edit
-from saas_doctor.facts.models import OldKey
-from saas_doctor.model import Finding
+from saas_doctor.actions.packages import InstallPackages
+from saas_doctor.facts.constructs import Construct
+from saas_doctor.facts.interpreter import Interpreter
+from saas_doctor.facts.model_config import OldKey
+from saas_doctor.facts.packages import Requirements
+from saas_doctor.facts.versions import Versions
+from saas_doctor.model import Finding, Risk
+from saas_doctor.platform import Platform
 from saas_doctor.rules import fix
+
+SETTINGS = ">=2.7,<3"
 
 
 @fix("SRC202")
 def rename_key(finding: Finding) -> Iterator[Action]:
     """Rename the configuration key."""
     key: OldKey = finding.data["key"]
-    assert key.new
-    edit = Edit(key.start, key.start + len(key.old), key.new.encode())
-    yield key.module.edited([edit], f"{key.old} becomes {key.new}")
+    assert key.edit
+    yield key.module.edited([key.edit], f"{key.old} becomes {key.new}")
+
+
+@fix("SRC210", risk=Risk.CHANGES)
+def write_for_pydantic_2(
+    finding: Finding,
+    platform: Platform,
+    interpreter: Interpreter,
+    requirements: Requirements,
+    versions: Versions,
+) -> Iterator[Action]:
+    """Write it as Pydantic 2 takes it."""
+    construct: Construct = finding.data["construct"]
+    yield construct.module.edited(construct.edits, f"{construct.kind} for Pydantic 2")
+    if not construct.needs_settings:
+        return
+    if requirements.find("pydantic-settings") is None:
+        yield requirements.pin("pydantic-settings", SETTINGS)
+    if interpreter.exists and versions.installed("pydantic-settings") is None:
+        files = tuple(f for f in map(platform.path, platform.config.requirements) if f.is_file())
+        yield InstallPackages(
+            interpreter.folder, interpreter.name, files, (f"pydantic-settings{SETTINGS}",)
+        )

@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import ast
-import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
 from saas_doctor.facts import Fact
+from saas_doctor.facts.objects import Objects, methods
 from saas_doctor.facts.source import Module, Source, dotted_name
 from saas_doctor.model import Place
 
-MODEL_BASES = {
+SETTINGS_BASES = {"pydantic_settings.BaseSettings", "pydantic_settings.main.BaseSettings"}
+SQLMODEL_BASES = {"sqlmodel.SQLModel", "sqlmodel.main.SQLModel"}
+MODEL_BASES = SETTINGS_BASES | {
     "pydantic.BaseModel",
     "pydantic.main.BaseModel",
+    "pydantic.BaseSettings",
+    "pydantic.env_settings.BaseSettings",
     "pydantic.generics.GenericModel",
-    "pydantic_settings.BaseSettings",
-    "pydantic_settings.main.BaseSettings",
+    "pydantic.RootModel",
 }
+# Bases that add nothing to a model: neither attributes nor a way to make the class.
+_HARMLESS = {"object", "abc.ABC", "typing.Generic", "typing.Protocol", "typing_extensions.Generic"}
 _EMAIL = {"pydantic.EmailStr", "pydantic.NameEmail"} | {
     "pydantic.networks.EmailStr",
     "pydantic.networks.NameEmail",
@@ -28,14 +33,37 @@ _EMAIL = {"pydantic.EmailStr", "pydantic.NameEmail"} | {
 _V2_NAMES = {
     "AfterValidator",
     "AliasChoices",
+    "AliasGenerator",
     "AliasPath",
+    "AwareDatetime",
+    "Base64Bytes",
+    "Base64Str",
     "BeforeValidator",
+    "FieldSerializationInfo",
+    "FutureDatetime",
+    "GetCoreSchemaHandler",
+    "GetJsonSchemaHandler",
+    "ImportString",
+    "InstanceOf",
+    "JsonValue",
+    "ModelWrapValidatorHandler",
+    "NaiveDatetime",
+    "PastDatetime",
     "PlainSerializer",
     "PlainValidator",
+    "PydanticUserError",
     "RootModel",
+    "SerializationInfo",
+    "SerializeAsAny",
+    "SerializerFunctionWrapHandler",
+    "SkipValidation",
     "StringConstraints",
     "TypeAdapter",
+    "UrlConstraints",
     "ValidationInfo",
+    "ValidatorFunctionWrapHandler",
+    "WithJsonSchema",
+    "WrapSerializer",
     "WrapValidator",
     "computed_field",
     "field_serializer",
@@ -44,52 +72,17 @@ _V2_NAMES = {
     "model_validator",
     "validate_call",
 }
+_V2_MODULES = {
+    f"pydantic.{name}" for name in ("functional_validators", "functional_serializers")
+} | {
+    "pydantic.alias_generators",
+    "pydantic.aliases",
+    "pydantic.json_schema",
+    "pydantic.root_model",
+    "pydantic.type_adapter",
+}
 _V2_METHODS = {"model_validate", "model_validate_json", "model_json_schema", "model_construct"}
-
-RENAMED = {
-    "orm_mode": "from_attributes",
-    "allow_population_by_field_name": "populate_by_name",
-    "anystr_lower": "str_to_lower",
-    "anystr_upper": "str_to_upper",
-    "anystr_strip_whitespace": "str_strip_whitespace",
-    "min_anystr_length": "str_min_length",
-    "max_anystr_length": "str_max_length",
-    "keep_untouched": "ignored_types",
-    "schema_extra": "json_schema_extra",
-    "validate_all": "validate_default",
-}
-REMOVED = {
-    "allow_mutation",
-    "copy_on_model_validation",
-    "error_msg_templates",
-    "fields",
-    "getter_dict",
-    "json_dumps",
-    "json_loads",
-    "post_init_call",
-    "smart_union",
-    "underscore_attrs_are_private",
-}
-_OLD = re.compile(rb"\b(?:" + "|".join([*RENAMED, *REMOVED]).encode() + rb")\s*[:=]")
-_ROUTES = {"get", "post", "put", "patch", "delete", "api_route", "head", "options"}
-
-
-@dataclass(frozen=True)
-class OldKey:
-    """A configuration key of Pydantic 1; `new` is its name in Pydantic 2, None for a removed one.
-
-    `objects_at`: where an object is turned into the model or an heir, for `orm_mode`; `from_orm`:
-    the calls of that method on them.
-    """
-
-    module: Module
-    model: str
-    old: str
-    new: str | None
-    place: Place
-    start: int
-    objects_at: str = ""
-    from_orm: tuple[str, ...] = ()
+_V2_OBJECT_METHODS = {"model_dump", "model_dump_json", "model_copy"}
 
 
 @dataclass(frozen=True)
@@ -105,67 +98,141 @@ class PydanticModels(Fact):
         return cls(source)
 
     @cached_property
-    def old_keys(self) -> tuple[OldKey, ...]:
-        """The configuration keys of Pydantic 1."""
-        return tuple(_old_keys(self.source))
-
-    @cached_property
     def sign_of_v2(self) -> tuple[Place, str] | None:
         """An import of a name, or a call of a model's method, that only Pydantic 2 has."""
-        return next(_signs_of_v2(self.source), None)
+        return next(_signs_of_v2(self), None)
 
     @cached_property
     def email_field(self) -> Place | None:
         """A field of a model whose type is an e-mail address."""
-        return next(_email_fields(self.source), None)
+        return next(_email_fields(self), None)
+
+    @cached_property
+    def _known(self) -> dict[int, set[str]]:
+        return {}
+
+    def bases(self, module: Module, node: ast.ClassDef) -> set[str]:
+        """The bases of Pydantic and SQLModel that a class is proven to derive from."""
+        if id(node) not in self._known:
+            self._known[id(node)] = _bases(self.source, module, node)
+        return self._known[id(node)]
+
+    def is_model(self, module: Module, node: ast.ClassDef) -> bool:
+        """Whether a class is proven to be a model, those of SQLModel included."""
+        return bool(self.bases(module, node))
+
+    def is_plain(self, module: Module, node: ast.ClassDef) -> bool:
+        """Whether all that a class derives from is known: the platform's own classes, and Pydantic's."""
+        known = MODEL_BASES | SQLMODEL_BASES | _HARMLESS
+        for where, cls in self.source.lineage(module, node):
+            for base in cls.bases:
+                local = self.source.class_of(where, dotted_name(base))
+                if not local and self.source.made_by(where, dotted_name(base)) not in known:
+                    return False
+        return True
+
+    def has(self, module: Module, node: ast.ClassDef, method: str) -> bool:
+        """Whether a class, or one of the platform that it derives from, defines a method itself."""
+        return any(method in methods(cls) for _, cls in self.source.lineage(module, node))
+
+    def inherits(self, module: Module, node: ast.ClassDef, method: str) -> bool:
+        """Whether a class is a model whose method is surely the one of Pydantic's own."""
+        known = self.is_model(module, node) and self.is_plain(module, node)
+        return known and not self.has(module, node, method)
+
+    def name(self, module: Module, expression: ast.expr) -> str:
+        """Which of Pydantic's names an expression is: `Field`; nothing where it is another's."""
+        name = dotted_name(expression)
+        if not name or not is_certain(self.source, module, name):
+            return ""
+        full = self.source.made_by(module, name)
+        own = full.startswith("pydantic.") and not full.startswith("pydantic.v1.")
+        return full.rpartition(".")[2] if own else ""
+
+
+def is_certain(source: Source, module: Module, name: str) -> bool:
+    """Whether a name is imported from one place only, wherever it was passed on."""
+    for _ in range(8):
+        head = name.partition(".")[0]
+        if head in module.ambiguous:
+            return False
+        home, _, last = source.full_name(module, name).rpartition(".")
+        passed_on = source.local(module, home) if home else None
+        if passed_on is None or passed_on is module:
+            return True
+        module, name = passed_on, last
+    return False
 
 
 def is_model(source: Source, module: Module, node: ast.ClassDef) -> bool:
     """Whether a class is proven to be a Pydantic model."""
-    return bool(source.ancestry(module, node) & MODEL_BASES)
+    return bool(_bases(source, module, node) & MODEL_BASES)
 
 
-def _signs_of_v2(source: Source) -> Iterator[tuple[Place, str]]:
-    for module in source.mentioning(*_V2_NAMES):
+def _bases(source: Source, module: Module, node: ast.ClassDef) -> set[str]:
+    found = source.ancestry(module, node) & (MODEL_BASES | SQLMODEL_BASES)
+    if not found:
+        return set()
+    names = (
+        (w, dotted_name(base)) for w, cls in source.lineage(module, node) for base in cls.bases
+    )
+    # Taken from `pydantic.v1` on one path and from `pydantic` on another: it may be either.
+    return found if all(is_certain(source, where, name) for where, name in names if name) else set()
+
+
+def _signs_of_v2(models: PydanticModels) -> Iterator[tuple[Place, str]]:
+    source = models.source
+    for module in source.mentioning(*_V2_NAMES, *_V2_MODULES):
         # The top level only: an import inside `try` or `if` is made for either version.
         for node in module.body:
-            if isinstance(node, ast.ImportFrom) and node.module == "pydantic" and not node.level:
-                yield from ((module.place(node), a.name) for a in node.names if a.name in _V2_NAMES)
-    for module in source.mentioning(*(f".{name}(" for name in _V2_METHODS)):
-        for name, call in _calls_of_models(source, module):
-            if name in _V2_METHODS:
-                yield module.place(call), name
+            if isinstance(node, ast.ImportFrom) and not node.level:
+                if node.module == "pydantic":
+                    yield from (
+                        (module.place(node), a.name) for a in node.names if a.name in _V2_NAMES
+                    )
+                elif node.module in _V2_MODULES:
+                    yield module.place(node), node.module
+    objects = Objects.read(source)
+    for module in source.mentioning(*(f".{n}(" for n in _V2_METHODS | _V2_OBJECT_METHODS)):
+        for name, call in _calls_of_models(models, objects, module):
+            yield module.place(call), name
 
 
-def _calls_of_models(source: Source, module: Module) -> Iterator[tuple[str, ast.Call]]:
-    """The calls of methods on models' classes themselves: `UserRead.model_validate(...)`.
+def _calls_of_models(
+    models: PydanticModels, objects: Objects, module: Module
+) -> Iterator[tuple[str, ast.Call]]:
+    """The calls of Pydantic 2's methods on models and on objects of them.
 
     Those in a branch or a `try` are left out: they may be made for either version.
     """
     branches = (n for n in module.nodes if isinstance(n, ast.If | ast.Try | ast.IfExp))
     inside = {id(inner) for branch in branches for inner in ast.walk(branch)}
-    for call in module.nodes:
-        if not isinstance(call, ast.Call) or id(call) in inside:
-            continue
-        if isinstance(call.func, ast.Attribute):
-            found = source.class_of(module, dotted_name(call.func.value))
-            # A class with a method of that name has its own.
-            if found and call.func.attr not in _methods(found[1]) and is_model(source, *found):
-                yield call.func.attr, call
+    for scope in objects.scopes(module):
+        for call in scope.nodes:
+            if not isinstance(call, ast.Call) or id(call) in inside:
+                continue
+            if not isinstance(call.func, ast.Attribute):
+                continue
+            name, found = call.func.attr, None
+            if name in _V2_METHODS:
+                found = objects.class_of(scope, call.func.value)
+            elif name in _V2_OBJECT_METHODS:
+                thing = objects.thing(scope, call.func.value)
+                found = (thing.module, thing.cls) if thing and thing.kind == "one" else None
+            # A class with a method of that name has its own, and SQLModel has them all.
+            if found and models.bases(*found) & MODEL_BASES and not models.has(*found, name):
+                yield name, call
 
 
-def _methods(node: ast.ClassDef) -> set[str]:
-    return {n.name for n in node.body if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef)}
-
-
-def _email_fields(source: Source) -> Iterator[Place]:
+def _email_fields(models: PydanticModels) -> Iterator[Place]:
+    source = models.source
     for module in source.mentioning("EmailStr", "NameEmail"):
         for node in module.nodes:
             if not isinstance(node, ast.ClassDef):
                 continue
             fields = [n for n in node.body if isinstance(n, ast.AnnAssign)]
             found = [n for n in fields if _is_email(source, module, n.annotation)]
-            if found and is_model(source, module, node):
+            if found and models.is_model(module, node):
                 yield from map(module.place, found)
 
 
@@ -177,131 +244,3 @@ def _is_email(source: Source, module: Module, annotation: ast.expr) -> bool:
         for node in ast.walk(annotation)
         if isinstance(node, ast.Name | ast.Attribute)
     )
-
-
-# Configuration keys of Pydantic 1.
-
-
-def _old_keys(source: Source) -> Iterator[OldKey]:
-    for module in source.mentioning("Config", "model_config"):
-        if not _OLD.search(module.data):
-            continue
-        for node in module.nodes:
-            if isinstance(node, ast.ClassDef):
-                found = list(_keys_of(node))
-                names = {name for name, *_ in found}
-                if found and is_model(source, module, node):
-                    yield from (
-                        _key(source, module, node, *key)
-                        for key in found
-                        # Written for both versions: Pydantic 2 takes its own and passes over this.
-                        if key[0] in REMOVED or RENAMED.get(key[0], key[0]) not in names
-                    )
-
-
-Key = tuple[str, ast.expr, int, int]
-"""A key's name, its value, and the line and column of the name."""
-
-
-def _keys_of(node: ast.ClassDef) -> list[Key]:
-    """All the keys of a model's configuration, in each of its forms; new ones too."""
-    found: list[Key] = []
-    for part in node.body:
-        if isinstance(part, ast.ClassDef) and part.name == "Config":
-            found += _keys_of_class(part)
-        elif isinstance(part, ast.Assign | ast.AnnAssign):
-            targets = part.targets if isinstance(part, ast.Assign) else [part.target]
-            if any(isinstance(t, ast.Name) and t.id == "model_config" for t in targets):
-                found += _keys_of_call(part.value)
-    old = RENAMED.keys() | REMOVED
-    return found if any(name in old for name, *_ in found) else []
-
-
-def _keys_of_class(config: ast.ClassDef) -> Iterator[Key]:
-    for line in config.body:
-        if isinstance(line, ast.Assign):
-            targets, value = line.targets, line.value
-        elif isinstance(line, ast.AnnAssign) and line.value is not None:
-            targets, value = [line.target], line.value
-        else:
-            continue
-        for target in targets:
-            if isinstance(target, ast.Name):
-                yield target.id, value, target.lineno, target.col_offset
-
-
-def _keys_of_call(value: ast.expr | None) -> Iterator[Key]:
-    if not isinstance(value, ast.Call):
-        return
-    if dotted_name(value.func).rpartition(".")[2] in ("ConfigDict", "SettingsConfigDict", "dict"):
-        for keyword in value.keywords:
-            if keyword.arg:
-                yield keyword.arg, keyword.value, keyword.lineno, keyword.col_offset
-
-
-def _key(
-    source: Source,
-    module: Module,
-    node: ast.ClassDef,
-    old: str,
-    value: ast.expr,
-    line: int,
-    column: int,
-) -> OldKey:
-    objects_at, calls = "", []
-    if old == "orm_mode" and not (isinstance(value, ast.Constant) and not value.value):
-        uses = list(_uses_of_objects(source, module, node))
-        objects_at = next((str(place) for _, place in uses), "")
-        calls = [str(place) for kind, place in uses if kind == "from_orm"]
-    place = Place(module.name, line, column + 1)
-    start = module.offset(line, column)
-    return OldKey(module, node.name, old, RENAMED.get(old), place, start, objects_at, tuple(calls))
-
-
-def _uses_of_objects(
-    source: Source, home: Module, node: ast.ClassDef
-) -> Iterator[tuple[str, Place]]:
-    """Where objects are turned into a model or one of its heirs, and by what."""
-    heirs = [cls for _, cls in source.heirs(home, node)]
-
-    def means(module: Module, expression: ast.expr) -> bool:
-        found = source.class_of(module, dotted_name(expression))
-        return found is not None and any(found[1] is cls for cls in heirs)
-
-    for module in source.mentioning(*{cls.name for cls in heirs}):
-        for part in module.nodes:
-            if isinstance(part, ast.Call) and isinstance(part.func, ast.Attribute):
-                kind = part.func.attr
-                if kind in ("from_orm", "model_validate") and not _gives_data(part):
-                    if means(module, part.func.value):
-                        yield kind, module.place(part)
-                elif kind in _ROUTES:
-                    for keyword in part.keywords:
-                        if keyword.arg == "response_model" and _any(module, keyword.value, means):
-                            yield "response_model", module.place(keyword.value)
-            elif isinstance(part, ast.FunctionDef | ast.AsyncFunctionDef):
-                answer = _answer_of(part)
-                if answer is not None and _any(module, answer, means):
-                    yield "response", module.place(answer)
-
-
-def _any(module: Module, expression: ast.expr, means: Callable[[Module, ast.expr], bool]) -> bool:
-    parts = (n for n in ast.walk(expression) if isinstance(n, ast.Name | ast.Attribute))
-    return any(means(module, part) for part in parts)
-
-
-def _answer_of(function: ast.FunctionDef | ast.AsyncFunctionDef) -> ast.expr | None:
-    """What a route is annotated to return, where that is its response's model."""
-    calls = [d for d in function.decorator_list if isinstance(d, ast.Call)]
-    routes = [c for c in calls if isinstance(c.func, ast.Attribute) and c.func.attr in _ROUTES]
-    # A response_model of its own counts in place of the annotation.
-    own = any(k.arg == "response_model" for route in routes for k in route.keywords)
-    return function.returns if routes and not own else None
-
-
-def _gives_data(call: ast.Call) -> bool:
-    """Whether plainly a dictionary is given, which needs no `orm_mode`."""
-    given = call.args[0] if call.args else None
-    if isinstance(given, ast.Call) and isinstance(given.func, ast.Attribute):
-        return given.func.attr in ("dict", "model_dump", "json", "loads")
-    return isinstance(given, ast.Dict | ast.DictComp)

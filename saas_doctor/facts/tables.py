@@ -1,4 +1,4 @@
-"""The SQLAlchemy models in the platform's source that bind the reserved name `metadata`."""
+"""The declarative models of SQLAlchemy in the source, and those that bind a name SQLAlchemy keeps for itself."""
 
 from __future__ import annotations
 
@@ -6,11 +6,16 @@ import ast
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 from saas_doctor.edits import Edit
 from saas_doctor.facts import Fact
-from saas_doctor.facts.models import is_model
+from saas_doctor.facts.models import SQLMODEL_BASES, is_certain
+from saas_doctor.facts.objects import expression_of
+from saas_doctor.facts.scopes import Function
 from saas_doctor.facts.source import Module, Source, dotted_name
+from saas_doctor.facts.table_edits import renaming, snake
+from saas_doctor.facts.table_uses import last_name, likely_uses
 from saas_doctor.model import Place
 
 # How a declarative base comes about, by every module it is imported from.
@@ -19,8 +24,8 @@ _DECLARATIVE = re.compile(
     r"(DeclarativeBase|DeclarativeBaseNoMeta|declarative_base\(\)|as_declarative"
     r"|registry\(\)\.(generate_base\(\)|mapped|mapped_as_dataclass|as_declarative_base))"
 )
-_COLUMNS = {"Column", "mapped_column"}
-_ATTRIBUTES = _COLUMNS | {
+COLUMNS = {"Column", "mapped_column"}
+_ATTRIBUTES = COLUMNS | {
     "relationship",
     "synonym",
     "deferred",
@@ -29,17 +34,19 @@ _ATTRIBUTES = _COLUMNS | {
     "association_proxy",
     "query_expression",
 }
-_FUNCTIONS = {"declared_attr", "property", "hybrid_property", "cached_property"}
-# What a class's own binding looks like; it spares the parsing of most files.
-_BOUND = re.compile(rb"(?:^[ \t]+|[;:][ \t]*|\bdef[ \t]+)metadata\b[ \t]*[:=(]", re.M)
-Binding = ast.Assign | ast.AnnAssign | ast.FunctionDef
+_LITERALS = ast.Constant | ast.Dict | ast.List | ast.Tuple | ast.Set
+Class = tuple[Module, ast.ClassDef]
+Binding = ast.Assign | ast.AnnAssign | ast.FunctionDef | ast.AsyncFunctionDef
 
 
 @dataclass(frozen=True)
 class Reserved:
-    """A `metadata` attribute of a declarative model, the edits that rename it, and its other uses.
+    """A model's attribute of a reserved name, the edits that rename it, and its other uses.
 
-    `edits` is empty where the form does not allow to keep the column.
+    `edits` is empty where the form does not allow to keep the column. `certain`: whether it is
+    bound in any case, and not in a branch. `hidden_in` is a class of which a mixin's attribute is
+    passed over, since the base comes before the mixin: its table lacks the column. `is_of_mixin`:
+    whether it is a property or the like of a mixin, which SQLAlchemy 2.1 takes in silence.
     """
 
     module: Module
@@ -47,201 +54,230 @@ class Reserved:
     new: str
     text: str
     place: Place
-    edits: tuple[Edit, ...]
-    uses: tuple[str, ...]
+    edits: tuple[Edit, ...] = ()
+    uses: tuple[str, ...] = ()
+    certain: bool = True
+    hidden_in: str = ""
+    is_of_mixin: bool = False
 
 
 @dataclass(frozen=True)
 class Tables(Fact):
-    """The declarative models of the platform that bind SQLAlchemy's reserved `metadata`."""
+    """The declarative models of the platform; each question is looked up when it is asked."""
 
-    reserved: tuple[Reserved, ...]
+    source: Source
 
     limit = 20.0
 
     @classmethod
     def read(cls, source: Source) -> Tables:
-        return cls(tuple(_reserved(source)))
+        return cls(source)
+
+    @cached_property
+    def reserved(self) -> tuple[Reserved, ...]:
+        """The models, and mixins of models, with an attribute called `metadata`."""
+        return tuple(self._bound("metadata"))
+
+    @cached_property
+    def registries(self) -> tuple[Reserved, ...]:
+        """Those with an attribute called `registry`."""
+        return tuple(self._bound("registry"))
+
+    def is_declarative(self, module: Module, node: ast.ClassDef) -> bool:
+        """Whether a class is proven to derive from a declarative base, or is decorated as such."""
+        return any(_DECLARATIVE.fullmatch(name) for name in self.source.ancestry(module, node))
+
+    def is_sqlmodel(self, module: Module, node: ast.ClassDef) -> bool:
+        return bool(self.source.ancestry(module, node) & SQLMODEL_BASES)
+
+    def is_table(self, module: Module, node: ast.ClassDef) -> bool:
+        """Whether a class is mapped to a table: not an abstract one, not a mere schema of SQLModel."""
+        if self.is_declarative(module, node):
+            return not _sets(node, "__abstract__")
+        tables = (k.value for k in node.keywords if k.arg == "table")
+        wanted = any(isinstance(value, ast.Constant) and value.value for value in tables)
+        return wanted and self.is_sqlmodel(module, node)
+
+    def kind(self, module: Module, function: ast.expr) -> str:
+        """Which of SQLAlchemy's attribute makers a call's function is; nothing for another's."""
+        name = dotted_name(function)
+        own = self.source.definition(module, name) if name else None
+        if not name or (own and own[1] not in own[0].values):
+            return ""  # a function or a class of the platform
+        last = self.source.made_by(module, name).rpartition(".")[2]
+        return last if last in _ATTRIBUTES and is_certain(self.source, module, name) else ""
+
+    # A reserved name.
+
+    def _bound(self, name: str) -> Iterator[Reserved]:
+        # What a class's own binding looks like; it spares the parsing of most files.
+        text = re.compile(rf"(?:^[ \t]+|[;:][ \t]*|\bdef[ \t]+){name}\b[ \t]*[:=(]".encode(), re.M)
+        for module in self.source.mentioning(name):
+            if text.search(module.data):
+                for node in module.nodes:
+                    if isinstance(node, ast.ClassDef):
+                        bindings = _bindings(module, node, name)
+                        found = (self._judged(module, node, b, certain=c) for b, c in bindings)
+                        yield from [one for one in found if one][:1]
+
+    def _judged(
+        self, module: Module, node: ast.ClassDef, binding: Binding, *, certain: bool
+    ) -> Reserved | None:
+        name = _bound_name(binding)
+        mapped = self._is_mapped(module, binding)
+        hidden = ""
+        if self.is_sqlmodel(module, node):
+            field = (
+                isinstance(binding, ast.AnnAssign) and last_name(binding.annotation) != "ClassVar"
+            )
+            if not field or not self._tables(module, node):
+                return None
+        elif not mapped:
+            # SQLAlchemy asks it for its schema where it makes the table, and only there.
+            tables = [t for t in self._tables(module, node) if self._makes_table(*t)]
+            if (
+                name != "metadata"
+                or not _is_plain(binding)
+                or not any(self._gets_it(*t, node) for t in tables)
+            ):
+                return None
+        elif not any(self._gets_it(*table, node) for table in self._tables(module, node)):
+            hidden = next((cls.name for _, cls in self._tables(module, node)), "")
+            if not hidden or name != "metadata":
+                return None
+        elif _is_mere_annotation(binding) and not self.is_declarative(module, node):
+            return None  # of a mixin it is passed over
+        return self._reserved(module, node, binding, certain=certain, hidden=hidden)
+
+    def _tables(self, module: Module, node: ast.ClassDef) -> list[Class]:
+        """The mapped class itself, or those mapped that derive from an abstract one or a mixin."""
+        own = [(module, node)] if self.is_table(module, node) else []
+        return own or [heir for heir in self.source.heirs(module, node) if self.is_table(*heir)]
+
+    def _is_mapped(self, module: Module, binding: Binding) -> bool:
+        """Whether it binds what SQLAlchemy maps: a column, a relationship, a declared attribute."""
+        if isinstance(binding, Function):
+            returned = (n.value for n in ast.walk(binding) if isinstance(n, ast.Return))
+            declared = any("declared_attr" in dotted_name(d) for d in binding.decorator_list)
+            return declared and any(self._is_attribute(module, value) for value in returned)
+        if isinstance(binding, ast.AnnAssign) and _is_mapped_type(binding.annotation):
+            return True
+        return self._is_attribute(module, binding.value)
+
+    def _is_attribute(self, module: Module, value: ast.expr | None) -> bool:
+        return isinstance(value, ast.Call) and bool(self.kind(module, value.func))
+
+    def _makes_table(self, module: Module, node: ast.ClassDef) -> bool:
+        """Whether a class has a table of its own, made from its attributes."""
+        declared = any(
+            isinstance(part, Function) and part.name == "__tablename__"
+            for _, cls in self.source.lineage(module, node)
+            for part in cls.body
+        )
+        return (declared or _sets(node, "__tablename__")) and not _sets(node, "__table__")
+
+    def _gets_it(self, module: Module, node: ast.ClassDef, owner: ast.ClassDef) -> bool | None:
+        """Whether a class has the attribute from `owner`, and not from a base of SQLAlchemy's.
+
+        The first of its bases that has it counts; None where none has.
+        """
+        if node is owner:
+            return True
+        for base in node.bases:
+            local = self.source.class_of(module, dotted_name(base))
+            if local is None:
+                if self._is_declared(module, base):
+                    return False
+            elif local[1] is not node:
+                found = self._gets_it(*local, owner)
+                if found is not None:
+                    return found
+        return (
+            False if any(self._is_declared(module, d, "@") for d in node.decorator_list) else None
+        )
+
+    def _is_declared(self, module: Module, expression: ast.expr, mark: str = "") -> bool:
+        """Whether a base, or with the mark a decorator, is one of SQLAlchemy's declarative ones."""
+        function = expression.func if isinstance(expression, ast.Call) else expression
+        made = self.source.made_by(module, dotted_name(function))
+        called = "()" if function is not expression and not mark else ""
+        return bool(_DECLARATIVE.fullmatch(f"{mark}{made}{called}"))
+
+    def _reserved(
+        self, module: Module, node: ast.ClassDef, binding: Binding, *, certain: bool, hidden: str
+    ) -> Reserved:
+        name = _bound_name(binding)
+        new = f"{snake(node.name)}_{name}"
+        lines = module.data.splitlines()
+        text = lines[binding.lineno - 1].decode("utf-8", "replace").strip()
+        place = Place(module.name, binding.lineno, binding.col_offset + 1)
+        heirs = {cls.name for _, cls in self.source.heirs(module, node)}
+        uses = tuple(likely_uses(self.source, heirs, binding)) if name == "metadata" else ()
+        edits: list[Edit] = []
+        target, call = _target(binding), None if isinstance(binding, Function) else binding.value
+        free = certain and not hidden and not self._is_taken(module, node, new)
+        if free and target and isinstance(call, ast.Call):
+            is_column = self.kind(module, call.func) in COLUMNS
+            edits = renaming(module, node, target, call, new) if is_column else []
+        mixin = not self._is_mapped(module, binding) and not self.is_declarative(module, node)
+        return Reserved(
+            module, node.name, new, text, place, tuple(edits), uses, certain, hidden, mixin
+        )
+
+    def _is_taken(self, module: Module, node: ast.ClassDef, new: str) -> bool:
+        """Whether the new name stands in the class, or in one above or below it."""
+        family = [*self.source.lineage(module, node), *self.source.heirs(module, node)]
+        return any(isinstance(n, ast.Name) and n.id == new for _, c in family for n in ast.walk(c))
 
 
-def _reserved(source: Source) -> Iterator[Reserved]:
-    for module in source.mentioning("metadata"):
-        if not _BOUND.search(module.data):
-            continue
-        for node in module.nodes:
-            if isinstance(node, ast.ClassDef):
-                binding = next((part for part in node.body if _binds(part)), None)
-                if binding is not None and _is_mapped(source, module, node, binding):
-                    assert isinstance(binding, Binding)
-                    yield _reserved_in(source, module, node, binding)
+def _bindings(module: Module, node: ast.ClassDef, name: str) -> Iterator[tuple[Binding, bool]]:
+    """What binds a name in a class's body, and whether it does so in any case: not in a branch."""
+    queue: list[tuple[ast.AST, bool]] = [(part, True) for part in node.body]
+    while queue:
+        part, certain = queue.pop(0)
+        if isinstance(part, Binding):
+            if _bound_name(part) == name and id(part) not in module.guarded:
+                yield part, certain
+        elif not isinstance(part, ast.ClassDef | ast.expr):
+            queue += [(inner, False) for inner in ast.iter_child_nodes(part)]
 
 
-def _is_mapped(source: Source, module: Module, node: ast.ClassDef, binding: ast.stmt) -> bool:
-    """Whether the class, or for a mixin one that derives from it, is a declarative model."""
-    if _is_declarative(source, module, node):
-        return True
-    if isinstance(binding, ast.AnnAssign) and binding.value is None:
-        return False  # of a mixin, an annotation alone is passed over
-    return any(_is_declarative(source, *heir) for heir in source.heirs(module, node)[1:])
+def _bound_name(binding: Binding) -> str:
+    target = _target(binding)
+    return binding.name if isinstance(binding, Function) else target.id if target else ""
 
 
-def _is_declarative(source: Source, module: Module, node: ast.ClassDef) -> bool:
-    return any(_DECLARATIVE.fullmatch(name) for name in source.ancestry(module, node))
-
-
-def _binds(part: ast.stmt) -> bool:
-    """Whether a statement of a class binds `metadata` to something mapped, or a property."""
-    if isinstance(part, ast.FunctionDef):
-        kinds = {_last(d) for d in part.decorator_list}
-        return part.name == "metadata" and bool(kinds & _FUNCTIONS)
-    target = _target(part)
-    if target is None or target.id != "metadata":
-        return False
-    mapped = isinstance(part, ast.AnnAssign) and _last(part.annotation) == "Mapped"
-    value = part.value if isinstance(part, ast.Assign | ast.AnnAssign) else None
-    return mapped or (isinstance(value, ast.Call) and _last(value.func) in _ATTRIBUTES)
-
-
-def _target(part: ast.stmt) -> ast.Name | None:
-    targets = part.targets if isinstance(part, ast.Assign) else []
-    targets = [part.target] if isinstance(part, ast.AnnAssign) else targets
+def _target(binding: Binding) -> ast.Name | None:
+    """The one name that is assigned."""
+    targets = binding.targets if isinstance(binding, ast.Assign) else []
+    targets = [binding.target] if isinstance(binding, ast.AnnAssign) else targets
     only = targets[0] if len(targets) == 1 else None
     return only if isinstance(only, ast.Name) else None
 
 
-def _last(expression: ast.expr) -> str:
-    return dotted_name(expression).rpartition(".")[2]
+def _is_plain(binding: Binding) -> bool:
+    """Whether it binds what is surely no MetaData: a function, a property, a literal."""
+    if isinstance(binding, Function):
+        return not any("declared_attr" in dotted_name(d) for d in binding.decorator_list)
+    none = isinstance(binding.value, ast.Constant) and binding.value.value is None
+    return isinstance(binding.value, _LITERALS) and not none
 
 
-def _reserved_in(source: Source, module: Module, node: ast.ClassDef, binding: Binding) -> Reserved:
-    new = f"{_snake(node.name)}_metadata"
-    lines = module.data.splitlines()
-    text = lines[binding.lineno - 1].decode("utf-8", "replace").strip()
-    heirs = {cls.name for _, cls in source.heirs(module, node)}
-    place = Place(module.name, binding.lineno, binding.col_offset + 1)
-    edits = [] if _taken(source, module, node, new) else _edits(module, node, binding, new)
-    return Reserved(
-        module, node.name, new, text, place, tuple(edits), tuple(_uses(source, heirs, binding))
-    )
+def _is_mere_annotation(binding: Binding) -> bool:
+    return isinstance(binding, ast.AnnAssign) and binding.value is None
 
 
-def _edits(module: Module, node: ast.ClassDef, binding: Binding, new: str) -> list[Edit]:
-    """The edits that rename the attribute and keep the column; none where that is not certain."""
-    call = None if isinstance(binding, ast.FunctionDef) else binding.value
-    target = _target(binding)
-    if target is None or not isinstance(call, ast.Call) or _last(call.func) not in _COLUMNS:
-        return []
-    named = _is_named(module, call)
-    if named is None:
-        return []
-    edits = [_rename(module, name, new) for name in (target, *_bare_uses(node, target))]
-    if not named:
-        end = module.offset(call.func.end_lineno or 0, call.func.end_col_offset or 0)
-        at = module.data.find(b"(", end) + 1
-        if not at:
-            return []  # the columns are not of these bytes: another encoding
-        comma = b"" if not (call.args or call.keywords) else b","
-        # A first argument on a line of its own keeps its line.
-        space = b"" if not comma or module.data[at : at + 1] in (b"\n", b"\r", b" ") else b" "
-        edits.append(Edit(at, at, b'"metadata"' + comma + space))
-    return edits
+def _is_mapped_type(annotation: ast.expr) -> bool:
+    """Whether an annotation, quoted or not, is `Mapped[...]`."""
+    if isinstance(annotation, ast.Constant) and isinstance(annotation.value, str):
+        quoted = expression_of(annotation.value)
+        return quoted is not None and _is_mapped_type(quoted)
+    return isinstance(annotation, ast.Subscript) and last_name(annotation) == "Mapped"
 
 
-def _rename(module: Module, name: ast.Name, new: str) -> Edit:
-    start = module.offset(name.lineno, name.col_offset)
-    return Edit(start, start + len(b"metadata"), new.encode())
-
-
-def _is_named(module: Module, call: ast.Call) -> bool | None:
-    """Whether a column has an explicit name; None where the arguments do not tell."""
-    if any(isinstance(a, ast.Starred) for a in call.args) or any(not k.arg for k in call.keywords):
-        return None
-    if any(k.arg in ("name", "__name_pos") for k in call.keywords):
-        return True
-    first = call.args[0] if call.args else None
-    if isinstance(first, ast.Name) and isinstance(module.values.get(first.id), ast.Constant):
-        return True
-    if isinstance(first, ast.Constant):
-        return isinstance(first.value, str) or None
-    if first is None or isinstance(first, ast.Call):
-        return False
-    # A name of our own may hold the column's name: only SQLAlchemy's own are surely types.
-    head = (
-        dotted_name(first).partition(".")[0] if isinstance(first, ast.Name | ast.Attribute) else ""
-    )
-    return False if module.imports.get(head, "").startswith("sqlalchemy") else None
-
-
-def _bare_uses(node: ast.ClassDef, target: ast.Name) -> Iterator[ast.Name]:
-    """The uses of the name in the class body itself, after it was bound there."""
-    queue: list[ast.AST] = [part for part in node.body if part.lineno > target.lineno]
-    while queue:
-        part = queue.pop()
-        if isinstance(part, ast.FunctionDef | ast.AsyncFunctionDef):
-            queue += part.decorator_list
-        elif not isinstance(part, ast.ClassDef | ast.Lambda):
-            queue += ast.iter_child_nodes(part)
-            if isinstance(part, ast.Name) and part.id == "metadata":
-                yield part
-
-
-def _taken(source: Source, module: Module, node: ast.ClassDef, new: str) -> bool:
-    """Whether the new name stands in the class, one it derives from, or one that derives from it."""
-    family = [*source.lineage(module, node), *source.heirs(module, node)]
-    return any(isinstance(n, ast.Name) and n.id == new for _, cls in family for n in ast.walk(cls))
-
-
-def _snake(name: str) -> str:
-    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name).lower()
-
-
-# Uses of the attribute, which fail silently once it has another name.
-
-_QUERIES = {"filter_by", "values", "update", "get_or_create", "having_by"}
-_STRINGS = {"getattr", "setattr", "hasattr", "validates", "synonym", "attrgetter"}
-
-
-def _uses(source: Source, models: set[str], binding: Binding) -> Iterator[str]:
-    """`metadata=` given to a model or a query, `.metadata` of it or of what may be a row of it.
-
-    Further the fields `metadata` of schemas that are read from attributes.
-    """
-    own = {id(n) for n in ast.walk(binding)}
-    rows = {_snake(model) for model in models}
-    for module in source.mentioning("metadata"):
-        about = any(model.encode() in module.data for model in models)
-        for node in module.nodes:
-            if id(node) in own:
-                continue
-            if isinstance(node, ast.Call) and about:
-                yield from _uses_in_call(module, node, models)
-            elif isinstance(node, ast.Attribute) and node.attr == "metadata":
-                if _may_be_row(node.value, rows, about=about):
-                    yield str(module.place(node))
-            elif isinstance(node, ast.ClassDef) and b"from_attributes" in module.data:
-                yield from _uses_in_schema(source, module, node)
-
-
-def _uses_in_call(module: Module, call: ast.Call, models: set[str]) -> Iterator[str]:
-    called = call.func.attr if isinstance(call.func, ast.Attribute) else _last(call.func)
-    if called in models or called in _QUERIES:
-        yield from (str(module.place(k.value)) for k in call.keywords if k.arg == "metadata")
-    if called in _STRINGS:
-        strings = (a for a in call.args if isinstance(a, ast.Constant) and a.value == "metadata")
-        yield from (str(module.place(a)) for a in strings)
-
-
-def _may_be_row(owner: ast.expr, rows: set[str], *, about: bool) -> bool:
-    name = _last(owner)
-    if name.endswith("Base") or name in ("registry", "engine", "target", "op", "db"):
-        return False  # the tables' own MetaData
-    return about or any(row in _snake(name) for row in rows)
-
-
-def _uses_in_schema(source: Source, module: Module, node: ast.ClassDef) -> Iterator[str]:
-    fields = (n for n in node.body if isinstance(n, ast.AnnAssign) and n.value is None)
-    for field in fields:
-        if isinstance(field.target, ast.Name) and field.target.id == "metadata":
-            configured = any(b"from_attributes" in m.data for m, _ in source.lineage(module, node))
-            if configured and is_model(source, module, node):
-                yield str(module.place(field))
+def _sets(node: ast.ClassDef, name: str) -> bool:
+    """Whether a class's own body sets an attribute, to something other than False."""
+    for part in node.body:
+        if isinstance(part, ast.Assign | ast.AnnAssign) and _bound_name(part) == name:
+            return not (isinstance(part.value, ast.Constant) and part.value.value is False)
+    return False

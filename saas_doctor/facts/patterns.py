@@ -1,0 +1,43 @@
+"""Regular expressions as Pydantic 1 matched them (Python's `re.match`) and Pydantic 2 searches them (Rust)."""
+
+from __future__ import annotations
+
+import re
+
+# Look-around, references back, flags and conditions: Rust's engine has them not, or otherwise.
+_OTHER = re.compile(r"\(\?(?!:|P<\w+>)|\\[0-9ZNpPkguU<>]")
+_CLASS = re.compile(r"\[\^?\]?(?:\\.|[^\]\\])*\]", re.S)
+# A brace that counts nothing, a quantifier on a quantifier: errors to Rust, or another meaning.
+_BRACES = re.compile(r"\{(?!\d+(?:,\d*)?\})|(?<!\d)(?<!,)\}|[*+?}]\s*\+|[*+}]\s*[*{]")
+
+
+def searched(regex: str) -> tuple[str, str] | None:
+    """What to put before and after a regex, so that a search finds what a match at the start did.
+
+    None where Rust's engine would refuse it, or may read it in another way.
+    """
+    try:
+        re.compile(regex)
+    except (re.error, RecursionError, OverflowError):
+        return None
+    classes = _CLASS.findall(regex)
+    if _OTHER.search(regex) or any(
+        "[" in c[1:] or "&&" in c or "--" in c or "~~" in c for c in classes
+    ):
+        return None
+    bare = _CLASS.sub("x", re.sub(r"\\.", "x", regex, flags=re.S))
+    if _BRACES.search(bare):
+        return None
+    if _has_alternatives(bare):
+        return "^(?:", ")"
+    return ("", "") if bare.startswith("^") else ("^", "")
+
+
+def _has_alternatives(bare: str) -> bool:
+    """Whether a `|` stands outside all groups."""
+    depth = 0
+    for char in bare:
+        depth += (char == "(") - (char == ")")
+        if char == "|" and depth == 0:
+            return True
+    return False
