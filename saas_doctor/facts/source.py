@@ -70,6 +70,16 @@ class Module:
         """Every node of the syntax tree."""
         return list(ast.walk(self.tree)) if self.tree else []
 
+    @cached_property
+    def _parents(self) -> dict[int, ast.AST]:
+        return {id(child): node for node in self.nodes for child in ast.iter_child_nodes(node)}
+
+    def around(self, node: ast.AST) -> Iterator[ast.AST]:
+        """What encloses a node, from the inside out; the last one is the module."""
+        while parent := self._parents.get(id(node)):
+            yield parent
+            node = parent
+
     @property
     def is_package(self) -> bool:
         return self.path.name == "__init__.py"
@@ -246,6 +256,10 @@ class Source(Fact):
         if found is None or found[1] not in found[0].classes:
             return None
         return found[0], found[0].classes[found[1]]
+
+    def definition(self, module: Module, name: str) -> tuple[Module, str] | None:
+        """The module of the platform in which a dotted name is defined, and its name there."""
+        return self._resolved(module, name)
 
     def _resolved(self, module: Module, name: str, depth: int = 0) -> tuple[Module, str] | None:
         """The local module that a dotted name leads to, and the name defined in it."""
