@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from functools import lru_cache
 
 from saas_doctor.facts.source import Module, Source, dotted_name
 
@@ -35,22 +36,35 @@ def is_local(module: Module, node: ast.Name) -> bool:
 
 def given(scope: ast.AST, name: str) -> list[Given]:
     """What a scope itself gives a name; imports are left out."""
-    found: list[Given] = [None for argument in _parameters(scope) if argument.arg == name]
+    return _all_given(scope).get(name, [])
+
+
+@lru_cache(maxsize=2048)
+def _all_given(scope: ast.AST) -> dict[str, list[Given]]:
+    """What a scope gives each of its names; asked of the same scope again and again."""
+    found: dict[str, list[Given]] = {}
+    for name, value in _pairs(scope):
+        found.setdefault(name, []).append(value)
+    return found
+
+
+def _pairs(scope: ast.AST) -> Iterator[tuple[str, Given]]:
+    yield from ((argument.arg, None) for argument in _parameters(scope))
     told: set[int] = set()
     for node in own_nodes(scope):
         if isinstance(node, ast.Assign | ast.AnnAssign):
             targets = node.targets if isinstance(node, ast.Assign) else [node.target]
-            mine = [t for t in targets if isinstance(t, ast.Name) and t.id == name]
-            told |= {id(t) for t in mine}
-            found += [node.value for _ in mine if node.value is not None]
+            names = [target for target in targets if isinstance(target, ast.Name)]
+            told |= {id(name) for name in names}
+            yield from ((name.id, node.value) for name in names if node.value is not None)
         elif isinstance(node, ast.Name):
-            if node.id == name and not isinstance(node.ctx, ast.Load) and id(node) not in told:
-                found.append(None)
+            if not isinstance(node.ctx, ast.Load) and id(node) not in told:
+                yield node.id, None
         elif isinstance(node, Function | ast.ClassDef):
-            found += [None] if node.name == name else []
-    if isinstance(scope, ast.Module):
-        found += [None for n in ast.walk(scope) if isinstance(n, ast.Global) and name in n.names]
-    return found
+            yield node.name, None
+    for node in ast.walk(scope) if isinstance(scope, ast.Module) else ():
+        if isinstance(node, ast.Global):
+            yield from ((name, None) for name in node.names)
 
 
 def own_nodes(scope: ast.AST) -> Iterator[ast.AST]:
