@@ -6,12 +6,13 @@ from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 from saas_doctor.facts.answers import Answers
+from saas_doctor.facts.clients import Clients
 from saas_doctor.facts.commands import Starts
 from saas_doctor.facts.dotenv import Settings
 from saas_doctor.facts.listeners import Address
 from saas_doctor.facts.packages import Installed
 from saas_doctor.facts.ports import Holder, Port, Ports, State, just_started, wrong_service
-from saas_doctor.facts.proxies import Clients, Proxies, Scope
+from saas_doctor.facts.proxies import Proxies, Scope
 from saas_doctor.model import Finding, Severity, Undecided
 from saas_doctor.rules import check
 

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import ast
 import ipaddress
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import Any
 from urllib.parse import urlsplit
 
 from saas_doctor.facts import Fact
 from saas_doctor.facts.dotenv import EnvFile, Settings
 from saas_doctor.facts.listeners import Addresses
-from saas_doctor.facts.source import Module, Source, dotted_name
 from saas_doctor.model import Place
 from saas_doctor.platform import Platform
 
@@ -275,74 +272,3 @@ def _environment(entries: Any, environ: Mapping[str, str]) -> Iterator[tuple[str
 def _line(data: bytes, key: str) -> int:
     found = re.search(rb"^.*\b" + re.escape(key.encode()) + rb"\b", data, re.M)
     return data.count(b"\n", 0, found.start()) + 1 if found else 1
-
-
-_MAKERS = ("httpx.Client", "httpx.AsyncClient")
-_ONE_CALL = tuple(f"{m}.{c}" for m in ("httpx", "requests") for c in (
-    "get", "post", "put", "patch", "delete", "head", "options", "request", "stream"
-))  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Clients(Fact):
-    """The HTTP clients in the platform's source, and which of them read proxy variables."""
-
-    source: Source
-
-    @classmethod
-    def read(cls, source: Source) -> Clients:
-        return cls(source)
-
-    @cached_property
-    def _calls(self) -> list[tuple[Place, bool]]:
-        """Every client, or call by none: its place, and whether it ignores the environment."""
-        return [call for module in self._modules("httpx", "requests") for call in _calls(module)]
-
-    def _modules(self, *words: str) -> Iterator[Module]:
-        for module in self.source.mentioning(*words):
-            folders = module.path.parts[:-1]
-            if "tests" not in folders and not module.path.name.startswith(("test_", "conftest")):
-                yield module
-
-    @property
-    def all_ignore_environment(self) -> bool:
-        return bool(self._calls) and all(ignores for _, ignores in self._calls)
-
-    @property
-    def load_settings_file(self) -> bool:
-        """Whether the code puts `.env` into its environment; pydantic-settings alone does not."""
-        return any(True for _ in self._modules("load_dotenv"))
-
-    @property
-    def shown(self) -> str:
-        """In words, for the evidence."""
-        reading = [str(place) for place, ignores in self._calls if not ignores]
-        if not self._calls:
-            return "no httpx client was found in the source"
-        if not reading:
-            return (
-                f"all {len(self._calls)} are made with trust_env=False, and are not touched by it"
-            )
-        return (
-            f"{len(reading)} of {len(self._calls)} read proxy variables ({', '.join(reading[:3])})"
-        )
-
-
-def _calls(module: Module) -> Iterator[tuple[Place, bool]]:
-    for node in ast.walk(module.tree or ast.Module([], [])):
-        if not isinstance(node, ast.Call):
-            continue
-        first, dot, rest = dotted_name(node.func).partition(".")
-        name = module.imports.get(first, first) + dot + rest
-        if name in (*_MAKERS, *_ONE_CALL, "requests.Session"):
-            yield module.place(node), _ignores(node)
-
-
-def _ignores(call: ast.Call) -> bool:
-    """Whether a client is made without a look at the environment: so, or with its own transport."""
-    for keyword in call.keywords:
-        if keyword.arg == "trust_env":
-            return isinstance(keyword.value, ast.Constant) and keyword.value.value is False
-        if keyword.arg == "transport":
-            return not (isinstance(keyword.value, ast.Constant) and keyword.value.value is None)
-    return False

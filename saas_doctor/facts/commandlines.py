@@ -1,0 +1,289 @@
+"""The commands that the platform's files start servers by: Dockerfiles, compose, scripts and the like."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from saas_doctor.facts import Fact
+from saas_doctor.model import Place
+from saas_doctor.platform import Platform
+
+_RUNNERS = ("uvicorn", "gunicorn", "hypercorn", "fastapi")
+_MAXIMUM = 1_000_000
+_STARTERS = {"exec", "nohup", "time", "sudo", "env", "tini", "dumb-init", "command", "--"}
+_INSTRUMENTS = {"opentelemetry-instrument", "ddtrace-run", "newrelic-admin", "run-program"}
+_MANAGERS = {"uv", "poetry", "pipenv", "pdm", "hatch", "rye", "pixi"}
+_SHELLS = {"sh", "bash", "ash", "dash", "zsh"}
+_PYTHON = re.compile(r"python[\d.]*(\.exe)?")
+_ASSIGNMENT = re.compile(r"[A-Za-z_]\w*=")
+_MAKE_VARIABLE = re.compile(r"\$\((\w+)\)")
+
+
+@dataclass(frozen=True)
+class CommandLine:
+    """A server's command: `runner` with its `words`, where it stands, and the folder of that file.
+
+    `service`: the compose service that runs it, `replicas` of them.
+    """
+
+    runner: str
+    words: tuple[str, ...]
+    place: Place
+    folder: Path
+    service: str = ""
+    replicas: int = 1
+
+    @property
+    def text(self) -> str:
+        return " ".join((self.runner, *self.words))
+
+
+@dataclass(frozen=True)
+class CommandLines(Fact):
+    """The servers' commands in the platform's files."""
+
+    found: tuple[CommandLine, ...]
+
+    @classmethod
+    def read(cls, platform: Platform) -> CommandLines:
+        return cls(tuple(_found(platform)))
+
+
+def _found(platform: Platform) -> Iterator[CommandLine]:
+    root, backend = platform.root, platform.path(platform.config.backend)
+    services = [platform.path(s.directory) for s in platform.config.services.values()]
+    folders = list(dict.fromkeys([root, backend, root / "docker", *services]))
+    for folder in folders:
+        for path in sorted(folder.glob("*Dockerfile*")):
+            yield from _of_file(platform, path, _dockerfile)
+    for folder in dict.fromkeys([root, backend]):
+        yield from _of_file(platform, folder / "Procfile", _procfile)
+        yield from _of_file(platform, folder / "Makefile", _makefile)
+        yield from _of_file(platform, folder / "package.json", _package)
+        for path in sorted([*folder.glob("*.sh"), *(folder / "scripts").glob("*.sh")]):
+            yield from _of_file(platform, path, _lines)
+    yield from _compose(platform)
+
+
+Command = tuple[int, "str | Sequence[str]"]
+"""A line number, and the command there: a text for a shell, or words."""
+
+
+def _of_file(platform: Platform, path: Path, read: Any) -> Iterator[CommandLine]:
+    data = _read(path)
+    if any(runner.encode() in data for runner in _RUNNERS):
+        for line, command in read(data):
+            place = Place(platform.relative(path), line)
+            for runner, words in servers(command):
+                yield CommandLine(runner, tuple(words), place, path.parent)
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes() if path.is_file() and path.stat().st_size <= _MAXIMUM else b""
+    except OSError:
+        return b""  # nothing is concluded from what can't be read
+
+
+# The files' forms. Each yields commands with their lines.
+
+
+def _lines(data: bytes) -> Iterator[Command]:
+    """The lines of a shell script, joined over trailing backslashes, comments left out."""
+    held, first = "", 0
+    for number, line in enumerate(data.decode("utf-8", "replace").splitlines(), 1):
+        if not held and line.lstrip().startswith("#"):
+            continue
+        first = first or number
+        if line.endswith("\\"):
+            held += line[:-1] + " "
+            continue
+        yield first, held + line
+        held, first = "", 0
+    if held:
+        yield first, held
+
+
+def _makefile(data: bytes) -> Iterator[Command]:
+    for line, text in _lines(data):
+        assert isinstance(text, str)
+        if text.startswith("\t"):
+            yield line, _MAKE_VARIABLE.sub(r"${\1}", text.lstrip("\t @-+")).replace("$$", "$")
+
+
+def _procfile(data: bytes) -> Iterator[Command]:
+    for line, text in _lines(data):
+        assert isinstance(text, str)
+        yield line, text.partition(":")[2]
+
+
+def _package(data: bytes) -> Iterator[Command]:
+    try:
+        scripts = json.loads(data).get("scripts", {})
+        pairs = list(scripts.items())
+    except (ValueError, AttributeError, RecursionError):
+        return
+    for name, command in pairs:
+        at = data.find(json.dumps(name).encode(), max(0, data.find(b'"scripts"')))
+        if isinstance(command, str):
+            yield data.count(b"\n", 0, max(0, at)) + 1, command
+
+
+def _dockerfile(data: bytes) -> Iterator[Command]:
+    """What each stage starts: its last CMD, after its last ENTRYPOINT where both are lists."""
+    entrypoint: Command | None = None
+    cmd: Command | None = None
+    for line, text in [*_lines(data), (0, "FROM end")]:
+        assert isinstance(text, str)
+        instruction, _, rest = text.strip().partition(" ")
+        if instruction.upper() == "FROM":
+            yield from _started(entrypoint, cmd)
+            entrypoint = cmd = None
+        elif instruction.upper() == "CMD":
+            cmd = line, _list_or_text(rest)
+        elif instruction.upper() == "ENTRYPOINT":
+            entrypoint = line, _list_or_text(rest)
+
+
+def _started(entrypoint: Command | None, cmd: Command | None) -> Iterator[Command]:
+    if entrypoint and cmd and not isinstance(entrypoint[1], str) and not isinstance(cmd[1], str):
+        yield cmd[0], [*entrypoint[1], *cmd[1]]
+        # A script as the entry point may well run what it is given.
+        yield cmd
+    elif entrypoint and isinstance(entrypoint[1], str):
+        yield entrypoint
+    else:
+        yield from (command for command in (entrypoint, cmd) if command)
+
+
+def _list_or_text(text: str) -> str | list[str]:
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        return text
+    return [str(word) for word in found] if isinstance(found, list) else text
+
+
+def _compose(platform: Platform) -> Iterator[CommandLine]:
+    """The compose file's `command` and `entrypoint`, with the number of containers."""
+    if platform.config.compose_file is None:
+        return
+    path = platform.path(platform.config.compose_file)
+    data = _read(path)
+    if not any(runner.encode() in data for runner in _RUNNERS):
+        return
+
+    import yaml
+
+    try:
+        tree = yaml.compose(data, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError):
+        return  # a check of the compose file says so
+    for name, service in _pairs(_value(tree, "services")):
+        replicas = _number(
+            _value(_value(service, "deploy"), "replicas") or _value(service, "scale")
+        )
+        for key in ("entrypoint", "command"):
+            node = _value(service, key)
+            if isinstance(node, yaml.ScalarNode):
+                command: str | list[str] = node.value.replace("$$", "$")
+            elif isinstance(node, yaml.SequenceNode):
+                command = [str(word.value).replace("$$", "$") for word in node.value]
+            else:
+                continue
+            place = Place(platform.relative(path), node.start_mark.line + 1)
+            for runner, words in servers(command):
+                yield CommandLine(runner, tuple(words), place, path.parent, name, replicas)
+
+
+def _pairs(node: Any) -> Iterator[tuple[str, Any]]:
+    pairs = node.value if getattr(node, "id", "") == "mapping" else []
+    yield from ((str(key.value), value) for key, value in pairs)
+
+
+def _value(node: Any, key: str) -> Any:
+    return next((value for name, value in _pairs(node) if name == key), None)
+
+
+def _number(node: Any) -> int:
+    text = str(node.value) if getattr(node, "id", "") == "scalar" else ""
+    return int(text) if text.isdigit() else 1
+
+
+# Commands.
+
+
+def servers(command: str | Sequence[str]) -> Iterator[tuple[str, list[str]]]:
+    """The servers that a command starts: the runner's name and its arguments."""
+    if not isinstance(command, str):
+        words = list(command)
+        if len(words) > 2 and Path(words[0]).name in _SHELLS and words[1].endswith("c"):
+            yield from servers(words[2])
+            return
+        found = _server(words)
+        yield from [found] if found else []
+        return
+    for words in _segments(command):
+        if len(words) > 2 and Path(words[0]).name in _SHELLS and words[1].endswith("c"):
+            yield from servers(words[2])
+        else:
+            found = _server(words)
+            yield from [found] if found else []
+
+
+def _segments(text: str) -> Iterator[list[str]]:
+    """A shell's line cut at its operators; nothing of one that can't be read."""
+    lexer = shlex.shlex(text, posix=True, punctuation_chars="();<>|&\n")
+    lexer.whitespace, lexer.whitespace_split = " \t\r", True
+    words: list[str] = []
+    try:
+        for word in lexer:
+            if word and set(word) <= set("();|&\n"):
+                yield words
+                words = []
+            else:
+                words.append(word)
+    except ValueError:  # a quote that is not closed
+        return
+    yield words
+
+
+def _server(words: list[str]) -> tuple[str, list[str]] | None:
+    """The runner that a command's words begin with, after what only starts it."""
+    words = list(words)
+    while words:
+        word = Path(words.pop(0)).name
+        if word in _RUNNERS:
+            if word == "fastapi" and words[:1] not in (["run"], ["dev"]):
+                return None
+            return word, words
+        if _ASSIGNMENT.match(word):
+            continue
+        if word in _MANAGERS:
+            words = _after_options(words)
+            if words[:1] != ["run"]:
+                return None
+            words = _after_options(words[1:])
+        elif _PYTHON.fullmatch(word):
+            while words and words[0].startswith("-") and words[0] != "-m":
+                words.pop(0)
+            if words[:1] != ["-m"]:
+                return None
+            words.pop(0)
+        elif word in _STARTERS | _INSTRUMENTS:
+            words = _after_options(words)
+        else:
+            return None
+    return None
+
+
+def _after_options(words: list[str]) -> list[str]:
+    while words and words[0].startswith("-") and words[0] != "--":
+        words = words[1:]
+    return words

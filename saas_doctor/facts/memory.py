@@ -1,0 +1,180 @@
+"""What an application's routes keep in the memory of their process."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from saas_doctor.facts import Fact
+from saas_doctor.facts.bindings import Function, bound, given, given_to_self, is_local
+from saas_doctor.facts.source import Module, Source, dotted_name
+from saas_doctor.facts.values import Values
+from saas_doctor.model import Place
+
+_ROUTE = re.compile(rb"@[\w.]+\.(?:post|put|patch)\(")
+_WRITING, _READING = {"post", "put", "patch"}, {"get"}
+_CONTAINERS = {
+    "dict",
+    "list",
+    "set",
+    "collections.defaultdict",
+    "collections.OrderedDict",
+    "collections.deque",
+}
+_ADDING = {"append", "appendleft", "add", "update", "setdefault", "insert", "extend"}
+# What every process may well have its own of.
+_OWN = re.compile(r"cache|memo|metric|counter|stat(s|istics)?$|limit|lock", re.I)
+_DEPTH = 4
+
+Key = tuple[str, str]
+"""A container: its module's path, and its name there (`services`, `Table.services`)."""
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A container that one route adds to and another one reads, with the places of all three."""
+
+    name: str
+    place: Place
+    written: Place
+    read: Place
+
+
+@dataclass(frozen=True)
+class Memory(Fact):
+    """What the platform's applications keep in the memory of their processes."""
+
+    source: Source
+    values: Values
+
+    @classmethod
+    def read(cls, source: Source, values: Values) -> Memory:
+        return cls(source, values)
+
+    def of(self, application: Module) -> list[Kept]:
+        """What the routes in the application's folder keep."""
+        folder = application.path.parent
+        search = _Search(self.source, self.values)
+        for module in self.source.modules:
+            if module.path.is_relative_to(folder) and _ROUTE.search(module.data):
+                search.look_at(module)
+        return search.found()
+
+
+class _Search:
+    def __init__(self, source: Source, values: Values) -> None:
+        self.source, self.values = source, values
+        self.bound: dict[Key, tuple[Module, ast.expr] | None] = {}
+        self.places: dict[Key, Place] = {}
+        self.written: dict[Key, Place] = {}
+        self.read: dict[Key, Place] = {}
+
+    def found(self) -> list[Kept]:
+        both = [key for key in self.written if key in self.read]
+        return [Kept(k[1], self.places[k], self.written[k], self.read[k]) for k in both]
+
+    def look_at(self, module: Module) -> None:
+        for function in module.body:
+            if isinstance(function, Function):
+                methods = {
+                    d.func.attr
+                    for d in function.decorator_list
+                    if isinstance(d, ast.Call) and isinstance(d.func, ast.Attribute)
+                }
+                for adds, key, place in self._uses(module, function, None, 0):
+                    if adds and methods & _WRITING:
+                        self.written.setdefault(key, place)
+                    if not adds and methods & _READING:
+                        self.read.setdefault(key, place)
+
+    def _uses(
+        self, module: Module, function: ast.AST, cls: ast.ClassDef | None, depth: int
+    ) -> Iterator[tuple[bool, Key, Place]]:
+        """What a function, and what it calls of the platform, adds to containers and reads of them."""
+        added: set[int] = set()
+        for node in ast.walk(function):
+            if isinstance(node, ast.Call) and depth < _DEPTH:
+                yield from self._called(module, node, cls, depth + 1)
+            target = _added_to(node)
+            if target is not None:
+                added.add(id(target))
+            for owner in (target, node):
+                is_name = isinstance(owner, ast.Name | ast.Attribute)
+                if owner is None or not is_name or (owner is node and id(node) in added):
+                    continue
+                assert isinstance(owner, ast.Name | ast.Attribute)
+                key = self._container(module, owner, cls)
+                if key:
+                    yield owner is target, key, module.place(owner)
+
+    def _called(
+        self, module: Module, call: ast.Call, cls: ast.ClassDef | None, depth: int
+    ) -> Iterator[tuple[bool, Key, Place]]:
+        """The same of a function of the module, or of a method of an instance, that is called."""
+        if isinstance(call.func, ast.Name):
+            for part in module.body:
+                if isinstance(part, Function) and part.name == call.func.id:
+                    yield from self._uses(module, part, None, depth)
+        elif isinstance(call.func, ast.Attribute):
+            owner = call.func.value
+            if dotted_name(owner) == "self" and cls is not None:
+                where, of = module, cls
+            elif isinstance(owner, ast.Name) and not is_local(module, owner):
+                made = self.values.class_behind(module, owner)
+                if made is None or made[2] is None:
+                    return
+                where, of = made[0], made[1]
+            else:
+                return
+            for part in of.body:
+                if isinstance(part, Function) and part.name == call.func.attr:
+                    yield from self._uses(where, part, of, depth)
+
+    def _container(
+        self, module: Module, node: ast.Name | ast.Attribute, cls: ast.ClassDef | None
+    ) -> Key | None:
+        """The container at the top of a module, or of an instance, that an expression means."""
+        if _OWN.search(dotted_name(node).rpartition(".")[2]):
+            return None
+        if isinstance(node, ast.Attribute):
+            if cls is None or dotted_name(node.value) != "self":
+                return None
+            values = [*given_to_self(cls, node.attr), *given(cls, node.attr)]
+            first = values[0] if values else None
+            name = f"{cls.name}.{node.attr}"
+        elif is_local(module, node):
+            return None
+        else:
+            known = (module.name, node.id)
+            if known not in self.bound:
+                self.bound[known] = bound(self.source, module, node)
+            found = self.bound[known]
+            if found is None:
+                return None
+            module, first = found
+            name = node.id
+        if first is None or not _is_container(self.source, module, first):
+            return None
+        key = (module.name, name)
+        self.places.setdefault(key, module.place(first))
+        return key
+
+
+def _is_container(source: Source, module: Module, value: ast.expr) -> bool:
+    if isinstance(value, ast.Call):
+        return source.made_by(module, dotted_name(value.func)) in _CONTAINERS
+    return isinstance(value, ast.Dict | ast.List | ast.Set)
+
+
+def _added_to(node: ast.AST) -> ast.expr | None:
+    """What a node adds something to: `services` of `services[name] = ...` and `services.append(...)`."""
+    owner: ast.expr | None = None
+    if isinstance(node, ast.Subscript) and isinstance(node.ctx, ast.Store):
+        owner = node.value
+    elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+        owner = node.func.value if node.func.attr in _ADDING else None
+    while isinstance(owner, ast.Subscript):
+        owner = owner.value
+    return owner
