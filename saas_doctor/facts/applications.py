@@ -9,6 +9,7 @@ from functools import cache
 from pathlib import Path
 
 from saas_doctor.facts.bindings import Function, bound, given, own_nodes
+from saas_doctor.facts.names import bound_names
 from saas_doctor.facts.source import Module, Source, dotted_name
 
 APPLICATIONS = {
@@ -19,8 +20,6 @@ APPLICATIONS = {
     "litestar.Litestar",
     "quart.Quart",
 }
-# What may bind names that no syntax tree shows.
-_HIDDEN = {"globals", "exec", "setattr", "vars"}
 
 
 def is_application(source: Source, module: Module, node: ast.expr, depth: int = 0) -> bool:
@@ -86,24 +85,8 @@ def nearest(source: Source, dotted: str, folder: Path) -> list[Module]:
 
 def exported(module: Module) -> set[str] | None:
     """The names that a module has once it is imported; None where its text does not tell."""
-    if module.tree is None or module.stars:
-        return None
-    found: set[str] = set()
-    for node in own_nodes(module.tree):
-        if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load):
-            found.add(node.id)
-        elif isinstance(node, Function | ast.ClassDef):
-            found.add(node.name)
-        elif isinstance(node, ast.alias):
-            found.add(node.asname or node.name.partition(".")[0])
-    for node in module.nodes:
-        if isinstance(node, ast.Global):
-            found |= set(node.names)
-        elif isinstance(node, ast.Name) and node.id in _HIDDEN:
-            return None
-    if "__getattr__" in found:
-        return None
-    if module.is_package:
+    found = None if module.stars else bound_names(module)
+    if found is not None and module.is_package:
         found |= {path.stem for path in module.path.parent.iterdir()}
     return found
 
