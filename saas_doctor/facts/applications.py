@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 from saas_doctor.facts.bindings import Function, bound, given, own_nodes
+from saas_doctor.facts.names import bound_names
 from saas_doctor.facts.source import Module, Source, dotted_name
 
 APPLICATIONS = {
@@ -17,8 +20,6 @@ APPLICATIONS = {
     "litestar.Litestar",
     "quart.Quart",
 }
-# What may bind names that no syntax tree shows.
-_HIDDEN = {"globals", "exec", "setattr", "vars"}
 
 
 def is_application(source: Source, module: Module, node: ast.expr, depth: int = 0) -> bool:
@@ -84,26 +85,59 @@ def nearest(source: Source, dotted: str, folder: Path) -> list[Module]:
 
 def exported(module: Module) -> set[str] | None:
     """The names that a module has once it is imported; None where its text does not tell."""
-    if module.tree is None or module.stars:
-        return None
-    found: set[str] = set()
-    for node in own_nodes(module.tree):
-        if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load):
-            found.add(node.id)
-        elif isinstance(node, Function | ast.ClassDef):
-            found.add(node.name)
-        elif isinstance(node, ast.alias):
-            found.add(node.asname or node.name.partition(".")[0])
-    for node in module.nodes:
-        if isinstance(node, ast.Global):
-            found |= set(node.names)
-        elif isinstance(node, ast.Name) and node.id in _HIDDEN:
-            return None
-    if "__getattr__" in found:
-        return None
-    if module.is_package:
+    found = None if module.stars else bound_names(module)
+    if found is not None and module.is_package:
         found |= {path.stem for path in module.path.parent.iterdir()}
     return found
+
+
+# Told from the text: parsing all that an application imports would take seconds.
+_IMPORT = re.compile(
+    rb"^[ \t]*(?:from[ \t]+(\.*)[ \t]*([\w.]*)[ \t]+import[ \t]*(?:\(([^)]*)\)|([^\n#;]*))"
+    rb"|import[ \t]+([^\n#;]+))",
+    re.M,
+)
+_NAME = re.compile(rb"[\w.]+")
+
+
+def reached(source: Source, module: Module) -> list[Module]:
+    """The modules of the platform that come with a module: itself, and what they import in turn."""
+    by_path = {m.path: m for m in source.modules}
+    tops = {folder for path in by_path for folder in path.parents} | by_path.keys()
+
+    @cache
+    def base_of(folder: Path, first: str) -> Path | None:
+        """The nearest folder from there upwards that has a package or module of that name."""
+        for base in (folder, *folder.parents):
+            if base / first in tops or base / f"{first}.py" in tops:
+                return base
+        return None
+
+    found, seen, queue = {module.path: module}, set(), [module]
+    while queue:
+        one = queue.pop()
+        for dots, parts in _imported(one):
+            above = one.path.parents[min(max(dots, 1), len(one.path.parents)) - 1]
+            base = above if dots else base_of(above, parts[0])
+            if base is None or (base, parts) in seen:
+                continue
+            seen.add((base, parts))
+            for end in range(len(parts) + 1):
+                path = base.joinpath(*parts[:end])
+                for file in (path / "__init__.py", path.with_name(f"{path.name}.py")):
+                    if file in by_path and file not in found:
+                        found[file] = by_path[file]
+                        queue.append(by_path[file])
+    return list(found.values())
+
+
+def _imported(module: Module) -> Iterator[tuple[int, tuple[str, ...]]]:
+    """What a module imports: the number of dots before the name, and its parts."""
+    for dots, origin, bracketed, plain, modules in _IMPORT.findall(module.data):
+        names = _NAME.findall(bracketed or plain)
+        dotted = [b".".join(filter(None, (origin, name))) for name in names]
+        for full in dotted or _NAME.findall(modules):
+            yield len(dots), tuple(full.decode("utf-8", "replace").strip(".").split("."))
 
 
 # The import string of an object.

@@ -88,13 +88,19 @@ def _parameters(scope: ast.AST) -> list[ast.arg]:
 
 def given_to_self(cls: ast.ClassDef, name: str) -> list[Given]:
     """What a class's methods give an attribute of `self`."""
-    found: list[Given] = []
+    return _all_given_to_self(cls).get(f"self.{name}", [])
+
+
+@lru_cache(maxsize=2048)
+def _all_given_to_self(cls: ast.ClassDef) -> dict[str, list[Given]]:
+    found: dict[str, list[Given]] = {}
     for node in ast.walk(cls):
         if isinstance(node, ast.Assign | ast.AnnAssign | ast.AugAssign):
             targets = node.targets if isinstance(node, ast.Assign) else [node.target]
             value = None if isinstance(node, ast.AugAssign) else node.value
-            attributes = (dotted_name(t) for t in targets if isinstance(t, ast.Attribute))
-            found += [value for attribute in attributes if attribute == f"self.{name}"]
+            for target in targets:
+                if isinstance(target, ast.Attribute):
+                    found.setdefault(dotted_name(target), []).append(value)
     return found
 
 

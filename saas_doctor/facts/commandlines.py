@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shlex
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from saas_doctor.facts import Fact
+from saas_doctor.facts.composetree import ComposeTree, command, entry, scalar
 from saas_doctor.model import Place
 from saas_doctor.platform import Platform
 
@@ -51,14 +53,19 @@ class CommandLines(Fact):
     found: tuple[CommandLine, ...]
 
     @classmethod
-    def read(cls, platform: Platform) -> CommandLines:
-        return cls(tuple(_found(platform)))
+    def read(cls, platform: Platform, compose: ComposeTree) -> CommandLines:
+        files = list(_in_files(platform))
+        if b"replicas" in compose.data or b"scale" in compose.data:
+            containers = _containers(platform, compose)
+            files = [replace(f, replicas=containers.get(f.place.path, 1)) for f in files]
+        return cls((*files, *_in_compose(compose)))
 
 
-def _found(platform: Platform) -> Iterator[CommandLine]:
+def _in_files(platform: Platform) -> Iterator[CommandLine]:
     root, backend = platform.root, platform.path(platform.config.backend)
     services = [platform.path(s.directory) for s in platform.config.services.values()]
-    folders = list(dict.fromkeys([root, backend, root / "docker", *services]))
+    roots = map(platform.path, platform.config.source_roots)
+    folders = list(dict.fromkeys([root, backend, root / "docker", *roots, *services]))
     for folder in folders:
         for path in sorted(folder.glob("*Dockerfile*")):
             yield from _of_file(platform, path, _dockerfile)
@@ -68,7 +75,6 @@ def _found(platform: Platform) -> Iterator[CommandLine]:
         yield from _of_file(platform, folder / "package.json", _package)
         for path in sorted([*folder.glob("*.sh"), *(folder / "scripts").glob("*.sh")]):
             yield from _of_file(platform, path, _lines)
-    yield from _compose(platform)
 
 
 Command = tuple[int, "str | Sequence[str]"]
@@ -77,11 +83,15 @@ Command = tuple[int, "str | Sequence[str]"]
 
 def _of_file(platform: Platform, path: Path, read: Any) -> Iterator[CommandLine]:
     data = _read(path)
-    if any(runner.encode() in data for runner in _RUNNERS):
-        for line, command in read(data):
+    if _mentions_runner(data):
+        for line, text in read(data):
             place = Place(platform.relative(path), line)
-            for runner, words in servers(command):
-                yield CommandLine(runner, tuple(words), place, path.parent)
+            for runner, arguments in servers(text):
+                yield CommandLine(runner, tuple(arguments), place, path.parent)
+
+
+def _mentions_runner(data: bytes) -> bool:
+    return any(runner.encode() in data for runner in _RUNNERS)
 
 
 def _read(path: Path) -> bytes:
@@ -129,10 +139,10 @@ def _package(data: bytes) -> Iterator[Command]:
         pairs = list(scripts.items())
     except (ValueError, AttributeError, RecursionError):
         return
-    for name, command in pairs:
+    for name, script in pairs:
         at = data.find(json.dumps(name).encode(), max(0, data.find(b'"scripts"')))
-        if isinstance(command, str):
-            yield data.count(b"\n", 0, max(0, at)) + 1, command
+        if isinstance(script, str):
+            yield data.count(b"\n", 0, max(0, at)) + 1, script
 
 
 def _dockerfile(data: bytes) -> Iterator[Command]:
@@ -159,7 +169,7 @@ def _started(entrypoint: Command | None, cmd: Command | None) -> Iterator[Comman
     elif entrypoint and isinstance(entrypoint[1], str):
         yield entrypoint
     else:
-        yield from (command for command in (entrypoint, cmd) if command)
+        yield from (one for one in (entrypoint, cmd) if one)
 
 
 def _list_or_text(text: str) -> str | list[str]:
@@ -170,66 +180,43 @@ def _list_or_text(text: str) -> str | list[str]:
     return [str(word) for word in found] if isinstance(found, list) else text
 
 
-def _compose(platform: Platform) -> Iterator[CommandLine]:
-    """The compose file's `command` and `entrypoint`, with the number of containers."""
-    if platform.config.compose_file is None:
+def _in_compose(compose: ComposeTree) -> Iterator[CommandLine]:
+    """The compose file's own `command` and `entrypoint`, with the number of containers."""
+    if not _mentions_runner(compose.data):
         return
-    path = platform.path(platform.config.compose_file)
-    data = _read(path)
-    if not any(runner.encode() in data for runner in _RUNNERS):
-        return
-
-    import yaml
-
-    try:
-        tree = yaml.compose(data, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-    except (yaml.YAMLError, UnicodeDecodeError, RecursionError):
-        return  # a check of the compose file says so
-    for name, service in _pairs(_value(tree, "services")):
-        replicas = _number(
-            _value(_value(service, "deploy"), "replicas") or _value(service, "scale")
-        )
+    for name, service in compose.services:
         for key in ("entrypoint", "command"):
-            node = _value(service, key)
-            if isinstance(node, yaml.ScalarNode):
-                command: str | list[str] = node.value.replace("$$", "$")
-            elif isinstance(node, yaml.SequenceNode):
-                command = [str(word.value).replace("$$", "$") for word in node.value]
-            else:
-                continue
-            place = Place(platform.relative(path), node.start_mark.line + 1)
-            for runner, words in servers(command):
-                yield CommandLine(runner, tuple(words), place, path.parent, name, replicas)
+            node = entry(service, key)
+            for runner, arguments in servers(command(node)) if node else ():
+                words, place = tuple(arguments), compose.place(node)
+                replicas = _replicas(service)
+                yield CommandLine(runner, words, place, compose.folder, name, replicas)
 
 
-def _pairs(node: Any) -> Iterator[tuple[str, Any]]:
-    pairs = node.value if getattr(node, "id", "") == "mapping" else []
-    yield from ((str(key.value), value) for key, value in pairs)
+def _containers(platform: Platform, compose: ComposeTree) -> dict[str, int]:
+    """How many containers run what a Dockerfile starts, by its name."""
+    found: dict[str, int] = {}
+    for _, service in compose.services:
+        build = entry(service, "build")
+        if build and not entry(service, "command"):
+            context = scalar(entry(build, "context")) or scalar(build) or "."
+            path = compose.folder / context / (scalar(entry(build, "dockerfile")) or "Dockerfile")
+            name = platform.relative(Path(os.path.normpath(path)))
+            found[name] = found.get(name, 0) + _replicas(service)
+    return found
 
 
-def _value(node: Any, key: str) -> Any:
-    return next((value for name, value in _pairs(node) if name == key), None)
-
-
-def _number(node: Any) -> int:
-    text = str(node.value) if getattr(node, "id", "") == "scalar" else ""
-    return int(text) if text.isdigit() else 1
+def _replicas(service: Any) -> int:
+    count = scalar(entry(entry(service, "deploy"), "replicas")) or scalar(entry(service, "scale"))
+    return int(count) if count.isdecimal() else 1
 
 
 # Commands.
 
 
-def servers(command: str | Sequence[str]) -> Iterator[tuple[str, list[str]]]:
+def servers(started: str | Sequence[str]) -> Iterator[tuple[str, list[str]]]:
     """The servers that a command starts: the runner's name and its arguments."""
-    if not isinstance(command, str):
-        words = list(command)
-        if len(words) > 2 and Path(words[0]).name in _SHELLS and words[1].endswith("c"):
-            yield from servers(words[2])
-            return
-        found = _server(words)
-        yield from [found] if found else []
-        return
-    for words in _segments(command):
+    for words in _segments(started) if isinstance(started, str) else [list(started)]:
         if len(words) > 2 and Path(words[0]).name in _SHELLS and words[1].endswith("c"):
             yield from servers(words[2])
         else:

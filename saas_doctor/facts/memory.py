@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from saas_doctor.facts import Fact
+from saas_doctor.facts.applications import reached
 from saas_doctor.facts.bindings import Function, bound, given, given_to_self, is_local
 from saas_doctor.facts.source import Module, Source, dotted_name
 from saas_doctor.facts.values import Values
@@ -26,10 +27,10 @@ _CONTAINERS = {
 _ADDING = {"append", "appendleft", "add", "update", "setdefault", "insert", "extend"}
 # What every process may well have its own of.
 _OWN = re.compile(r"cache|memo|metric|counter|stat(s|istics)?$|limit|lock", re.I)
-_DEPTH = 4
-
 Key = tuple[str, str]
 """A container: its module's path, and its name there (`services`, `Table.services`)."""
+Use = tuple[bool, Key, Place]
+"""Whether something is added to a container (else it is read), which one, and where."""
 
 
 @dataclass(frozen=True)
@@ -54,11 +55,10 @@ class Memory(Fact):
         return cls(source, values)
 
     def of(self, application: Module) -> list[Kept]:
-        """What the routes in the application's folder keep."""
-        folder = application.path.parent
+        """What the routes of the application keep, in the modules that come with it."""
         search = _Search(self.source, self.values)
-        for module in self.source.modules:
-            if module.path.is_relative_to(folder) and _ROUTE.search(module.data):
+        for module in reached(self.source, application):
+            if _ROUTE.search(module.data):
                 search.look_at(module)
         return search.found()
 
@@ -66,6 +66,7 @@ class Memory(Fact):
 class _Search:
     def __init__(self, source: Source, values: Values) -> None:
         self.source, self.values = source, values
+        self.known: dict[int, list[Use]] = {}
         self.bound: dict[Key, tuple[Module, ast.expr] | None] = {}
         self.places: dict[Key, Place] = {}
         self.written: dict[Key, Place] = {}
@@ -83,20 +84,26 @@ class _Search:
                     for d in function.decorator_list
                     if isinstance(d, ast.Call) and isinstance(d.func, ast.Attribute)
                 }
-                for adds, key, place in self._uses(module, function, None, 0):
+                for adds, key, place in self._uses(module, function, None):
                     if adds and methods & _WRITING:
                         self.written.setdefault(key, place)
                     if not adds and methods & _READING:
                         self.read.setdefault(key, place)
 
-    def _uses(
-        self, module: Module, function: ast.AST, cls: ast.ClassDef | None, depth: int
-    ) -> Iterator[tuple[bool, Key, Place]]:
+    def _uses(self, module: Module, function: ast.AST, cls: ast.ClassDef | None) -> list[Use]:
         """What a function, and what it calls of the platform, adds to containers and reads of them."""
+        if id(function) not in self.known:
+            self.known[id(function)] = []  # for one that calls itself
+            self.known[id(function)] = list(dict.fromkeys(self._looked_up(module, function, cls)))
+        return self.known[id(function)]
+
+    def _looked_up(
+        self, module: Module, function: ast.AST, cls: ast.ClassDef | None
+    ) -> Iterator[Use]:
         added: set[int] = set()
         for node in ast.walk(function):
-            if isinstance(node, ast.Call) and depth < _DEPTH:
-                yield from self._called(module, node, cls, depth + 1)
+            if isinstance(node, ast.Call):
+                yield from self._called(module, node, cls)
             target = _added_to(node)
             if target is not None:
                 added.add(id(target))
@@ -109,14 +116,12 @@ class _Search:
                 if key:
                     yield owner is target, key, module.place(owner)
 
-    def _called(
-        self, module: Module, call: ast.Call, cls: ast.ClassDef | None, depth: int
-    ) -> Iterator[tuple[bool, Key, Place]]:
+    def _called(self, module: Module, call: ast.Call, cls: ast.ClassDef | None) -> Iterator[Use]:
         """The same of a function of the module, or of a method of an instance, that is called."""
         if isinstance(call.func, ast.Name):
             for part in module.body:
                 if isinstance(part, Function) and part.name == call.func.id:
-                    yield from self._uses(module, part, None, depth)
+                    yield from self._uses(module, part, None)
         elif isinstance(call.func, ast.Attribute):
             owner = call.func.value
             if dotted_name(owner) == "self" and cls is not None:
@@ -130,7 +135,7 @@ class _Search:
                 return
             for part in of.body:
                 if isinstance(part, Function) and part.name == call.func.attr:
-                    yield from self._uses(where, part, of, depth)
+                    yield from self._uses(where, part, of)
 
     def _container(
         self, module: Module, node: ast.Name | ast.Attribute, cls: ast.ClassDef | None

@@ -1,0 +1,99 @@
+"""How many processes each application of the platform runs in, at most."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+from saas_doctor.facts import Fact
+from saas_doctor.facts.applications import reached
+from saas_doctor.facts.servers import Servers, Start
+from saas_doctor.facts.source import Module, Source
+from saas_doctor.platform import Platform
+
+
+@dataclass(frozen=True)
+class Application:
+    """An application's module, the processes that it runs in, and the starts that say so."""
+
+    module: Module
+    processes: int
+    starts: tuple[Start, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """What it is called by: its folder, or its file at the top of the platform."""
+        return self.module.path.parent.name if "/" in self.module.name else self.module.name
+
+    @property
+    def shown(self) -> str:
+        """In words: its processes, and what says that it has more than one."""
+        where = f" ({', '.join(str(s.place) for s in self.starts)})" if self.starts else ""
+        return f"{self.name}: {self.processes}{where}"
+
+
+@dataclass(frozen=True)
+class Processes(Fact):
+    """The applications that servers run, each with its processes: workers times containers.
+
+    Where several files start one, those that start the most count; a number that can't be told
+    counts as one.
+    """
+
+    platform: Platform
+    source: Source
+    servers: Servers
+
+    limit = 20.0
+
+    @classmethod
+    def read(cls, platform: Platform, source: Source, servers: Servers) -> Processes:
+        return cls(platform, source, servers)
+
+    @cached_property
+    def applications(self) -> tuple[Application, ...]:
+        starts: dict[Module, list[Start]] = {}
+        for start in self.servers.starts:
+            module = start.module if start.call and not start.app else None
+            module = self.servers.application(start) if start.app or not start.call else module
+            if module:
+                starts.setdefault(module, []).append(start)
+        for service in self.platform.config.services.values():
+            main = self.platform.path(service.directory) / "main.py"
+            for module in self.source.modules:
+                if module.path == main:
+                    starts.setdefault(module, [])
+        return tuple(_counted(module, found) for module, found in starts.items())
+
+    def with_module(self, module: Module) -> Iterator[Application]:
+        """The applications that a module comes with."""
+        for application in self.applications:
+            if any(m.path == module.path for m in self._reached(application.module)):
+                yield application
+
+    def _reached(self, module: Module) -> list[Module]:
+        if module.path not in self._known:
+            self._known[module.path] = reached(self.source, module)
+        return self._known[module.path]
+
+    @cached_property
+    def _known(self) -> dict[object, list[Module]]:
+        return {}
+
+
+def _counted(module: Module, starts: list[Start]) -> Application:
+    in_compose = [s for s in starts if s.service]
+    others = [s for s in starts if not s.service]
+    together = sum(_processes(s) for s in in_compose)
+    most = max(others, key=_processes, default=None)
+    if most is not None and _processes(most) > together:
+        return Application(module, _processes(most), (most,) if _processes(most) > 1 else ())
+    several = tuple(in_compose) if together > 1 else ()
+    return Application(module, max(1, together), several)
+
+
+def _processes(start: Start) -> int:
+    # Reloading wins over workers.
+    workers = 1 if start.reload and start.how != "gunicorn" else start.workers or 1
+    return workers * start.replicas
