@@ -7,9 +7,10 @@ from collections.abc import Iterator
 
 from saas_doctor.facts.commands import Starts
 from saas_doctor.facts.dotenv import Settings
-from saas_doctor.facts.frontend import FrontendCalls, ViteConfig
+from saas_doctor.facts.frontend import FrontendCalls
 from saas_doctor.facts.preflight import Preflight, Reply
 from saas_doctor.facts.source import Source
+from saas_doctor.facts.vite import ViteConfig
 from saas_doctor.model import Absent, Finding, Severity, Undecided
 from saas_doctor.platform import Platform
 from saas_doctor.rules import check

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from saas_doctor.actions import Action
 from saas_doctor.facts.dotenv import EnvFile
-from saas_doctor.facts.frontend import ViteConfig
+from saas_doctor.facts.vite import ViteConfig
 from saas_doctor.model import Absent, Finding
 from saas_doctor.platform import Platform
 from saas_doctor.rules import fix

@@ -18,14 +18,8 @@ from saas_doctor import platform as platforms
 from saas_doctor import rules
 from saas_doctor.edits import apply_edits
 from saas_doctor.facts import Facts
-from saas_doctor.facts.frontend import (
-    Call,
-    FrontendCalls,
-    ViteConfig,
-    _read_config,
-    calls_in,
-    without_comments,
-)
+from saas_doctor.facts.frontend import Call, FrontendCalls, SourceFile, calls_in
+from saas_doctor.facts.vite import ViteConfig, read_config
 from saas_doctor.model import Absent, Finding, Place, Undecided
 from saas_doctor.platform import Platform
 from tests.testbed import require
@@ -62,7 +56,11 @@ def verdict(platform: Platform, code: str) -> list[Any]:
 
 
 def vite(text: str, name: str = "vite.config.ts") -> ViteConfig:
-    return _read_config(ViteConfig, Path(name), name, text.encode())
+    return read_config(Path(name), name, text.encode())
+
+
+def file(text: str | bytes, name: str = "a.js") -> SourceFile:
+    return SourceFile(Path(name), name, text.encode() if isinstance(text, str) else text)
 
 
 def call(path: str, *, whole: bool = True) -> Call:
@@ -190,15 +188,14 @@ def test_a_list_that_is_no_json_is_undecided(tree: MakeTree) -> None:
 def test_calls_by_a_path_are_read_from_the_source(
     text: str, found: list[tuple[str, bool, bool]]
 ) -> None:
-    calls = calls_in(text.encode(), "/api", "a.js")
+    calls = calls_in(file(text), "/api")
     assert [(c.path, c.whole, certain) for c, certain in calls] == found
 
 
 def test_comments_are_not_there_and_nothing_moves() -> None:
     text = b"a('http://x') // fetch('/api/a')\n/* '/api/b'\n*/ b(\"//\") // '\nfetch('/api/c')"
-    after = without_comments(text)
-    assert len(after) == len(text)
-    (found,) = [c for c, _ in calls_in(after, "/api", "a.js")]
+    assert len(file(text).code) == len(text)
+    (found,) = [c for c, _ in calls_in(file(text), "/api")]
     assert str(found.place) == "a.js:4:7"
 
 
@@ -377,13 +374,12 @@ def test_no_mutation_of_the_bytes_makes_the_reader_crash(data: st.DataObject) ->
     for _ in range(data.draw(st.integers(1, 6))):
         at = data.draw(st.integers(0, len(text)))
         text[at : at + data.draw(st.integers(0, 5))] = data.draw(st.binary(max_size=4))
-    config = _read_config(ViteConfig, Path("v.ts"), "v.ts", bytes(text))
+    config = read_config(Path("v.ts"), "v.ts", bytes(text))
     try:
         edit = config.with_proxy("/api", "http://127.0.0.1:8000")
     except Absent:
         return
     assert apply_edits(bytes(text), edit.edits) == edit.result
-    list(calls_in(without_comments(bytes(text)), "/api", "v.ts"))
 
 
 @pytest.mark.parametrize("text", ["export default {}", *READ[:5], READ[7]])
