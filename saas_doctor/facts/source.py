@@ -248,6 +248,10 @@ class Source(Fact):
         elsewhere = self.in_roots.get(dotted, [])
         return elsewhere[0] if len(elsewhere) == 1 else None
 
+    def definition(self, module: Module, name: str) -> tuple[Module, str] | None:
+        """The platform's module that a dotted name leads to, and the name that is defined in it."""
+        return self._resolved(module, name)
+
     def class_of(self, module: Module, name: str) -> tuple[Module, ast.ClassDef] | None:
         """The class that a name in a module stands for, followed through imports and re-exports."""
         found = self._resolved(module, name)
