@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 import subprocess
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from saas_doctor import platform as platforms
 from saas_doctor import rules
 from saas_doctor.edits import apply_edits
 from saas_doctor.facts import Facts
@@ -23,36 +19,17 @@ from saas_doctor.facts.vite import ViteConfig, read_config
 from saas_doctor.model import Absent, Finding, Place, Undecided
 from saas_doctor.platform import Platform
 from tests.testbed import require
-
-MakeTree = Callable[..., Platform]
-CONFIG = "from pydantic_settings import BaseSettings\nclass S(BaseSettings):\n    {0}: str = ''\n"
+from tests.trees import MakeTree, make_tree, verdict
 
 
 @pytest.fixture
 def tree(tmp_path: Path) -> MakeTree:
-    """Makes a platform with a front end of these files, a gateway, and these settings."""
+    """Makes a platform with a front end of these files, and a gateway."""
 
-    def make(
-        files: dict[str, str], settings: str = "", *, config: str = CONFIG.format("CORS_ORIGINS")
-    ) -> Platform:
-        back = {
-            "backend/requirements.txt": "fastapi\n",
-            "backend/.env": settings + "GATEWAY_PORT=8100\n",
-            "backend/shared/config.py": config,
-            "backend/gateway/main.py": "app = FastAPI()\n",
-        }
-        for name, text in {**back, **{f"frontend/{n}": t for n, t in files.items()}}.items():
-            path = tmp_path / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(text.encode())
-        return platforms.load(tmp_path, exact=True, environ={"PATH": os.environ["PATH"]})
+    def make(files: dict[str, str]) -> Platform:
+        return make_tree(tmp_path, {f"frontend/{n}": t for n, t in files.items()})
 
     return make
-
-
-def verdict(platform: Platform, code: str) -> list[Any]:
-    check = rules.checks()[code]
-    return list(check.function(**Facts(platform).arguments(check.facts)))
 
 
 def vite(text: str, name: str = "vite.config.ts") -> ViteConfig:
@@ -105,64 +82,6 @@ def test_the_port_of_the_script_counts_before_the_configuration(tree: MakeTree) 
     platform = tree({"vite.config.js": "export default {}", "package.json": package})
     assert platform.config.frontend
     assert platform.config.frontend.origins == ("http://localhost:3100",)
-
-
-# WEB801.
-
-
-@pytest.mark.parametrize(
-    ("text", "after"),
-    [
-        ("http://localhost:3000", "CORS_ORIGINS=http://localhost:3000,http://localhost:5173"),
-        ("http://localhost:5173/", "CORS_ORIGINS=http://localhost:5173/,http://localhost:5173"),
-        ("http://127.0.0.1:5173", "CORS_ORIGINS=http://127.0.0.1:5173,http://localhost:5173"),
-        ("", "CORS_ORIGINS=http://localhost:5173"),
-        ('["http://a"]', """CORS_ORIGINS='["http://a", "http://localhost:5173"]'"""),
-    ],
-)
-def test_a_missing_origin_is_added_in_the_form_of_the_setting(
-    tree: MakeTree, text: str, after: str
-) -> None:
-    platform = tree({"vite.config.js": "export default {}"}, f"CORS_ORIGINS={text}  # origins\n")
-    (finding,) = verdict(platform, "WEB801")
-    assert finding.target == "http://localhost:5173"
-    fix = rules.fixes()["WEB801"]
-    (action,) = fix.function(finding, **Facts(platform).arguments(fix.facts))
-    assert action.result.decode() == f"{after}  # origins\nGATEWAY_PORT=8100\n"  # type: ignore[attr-defined]
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "http://localhost:5173",
-        " http://a , http://localhost:5173 ",
-        "*",
-        '["http://localhost:5173"]',
-        "'[\"*\"]'",
-    ],
-)
-def test_an_allowed_origin_is_silent(tree: MakeTree, text: str) -> None:
-    platform = tree({"vite.config.js": "export default {}"}, f"CORS_ORIGINS={text}\n")
-    assert verdict(platform, "WEB801") == []
-
-
-def test_a_setting_in_lower_case_is_used_by_the_code_as_well(tree: MakeTree) -> None:
-    platform = tree(
-        {"vite.config.js": ""}, "CORS_ORIGINS=http://a\n", config=CONFIG.format("cors_origins")
-    )
-    assert len(verdict(platform, "WEB801")) == 1
-
-
-def test_a_setting_that_is_not_there_or_not_used_is_skipped(tree: MakeTree) -> None:
-    with pytest.raises(Absent):
-        verdict(tree({"vite.config.js": ""}), "WEB801")
-    with pytest.raises(Absent):
-        verdict(tree({"vite.config.js": ""}, "CORS_ORIGINS=http://a\n", config=""), "WEB801")
-
-
-def test_a_list_that_is_no_json_is_undecided(tree: MakeTree) -> None:
-    platform = tree({"vite.config.js": ""}, "CORS_ORIGINS=\"['http://a']\"\n")
-    assert [type(f) for f in verdict(platform, "WEB801")] == [Undecided]
 
 
 # What the source calls.

@@ -268,7 +268,10 @@ def _type(values: Values, module: Module, annotation: ast.expr) -> Type:
         parts = _subscripts(annotation)
         inner = _type(values, module, parts[0]).kind if parts else ""
         return Type("list", inner)
-    return Type("url" if name in _URLS else _PLAIN.get(name, ""))
+    if name in _URLS:
+        # Pydantic 1's are texts of a class of their own.
+        return Type({True: "url", False: "str", None: ""}[values.pydantic_2])
+    return Type(_PLAIN.get(name, ""))
 
 
 def _optional(values: Values, module: Module, parts: list[ast.expr]) -> Type:

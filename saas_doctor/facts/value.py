@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from saas_doctor.facts.source import Module
 from saas_doctor.model import Place
@@ -14,12 +14,16 @@ Plain = str | bool | int | float | None
 
 @dataclass(frozen=True)
 class Spot:
-    """Where a text is written: a literal of the source, or a variable of the settings file."""
+    """Where a text is written: a literal of the source, or a variable of the settings file.
+
+    `written` is the whole text there, which the value may be a part of, or made from.
+    """
 
     place: Place | None
     module: Module | None = None
     node: ast.Constant | None = None
     variable: str = ""
+    written: str = ""
 
     def __str__(self) -> str:
         where = str(self.place) if self.place else "this shell"
@@ -43,7 +47,9 @@ class Value:
     @property
     def text(self) -> str | None:
         """The text of a string that is known."""
-        return self.plain if self.known and isinstance(self.plain, str) else None
+        if self.kind == "str" and self.known and isinstance(self.plain, str):
+            return self.plain
+        return None
 
     @property
     def truth(self) -> bool | None:
@@ -60,11 +66,6 @@ class Value:
             return None
         return [text for text in found if text is not None]
 
-    def at(self, spot: Spot | None) -> Value:
-        """The same, known to be written there."""
-        items = tuple(item.at(spot) for item in self.items)
-        return replace(self, spot=spot, items=items)
-
 
 UNKNOWN = Value()
 
@@ -74,8 +75,8 @@ def plain(value: Plain, spot: Spot | None = None) -> Value:
     return Value(kinds.get(type(value), "none"), True, value, spot=spot)
 
 
-def sequence(items: Sequence[Value], *, known: bool = True) -> Value:
-    return Value("list", known, items=tuple(items))
+def sequence(items: Sequence[Value], *, known: bool = True, spot: Spot | None = None) -> Value:
+    return Value("list", known, items=tuple(items), spot=spot)
 
 
 def from_json(value: object, spot: Spot | None = None) -> Value:

@@ -112,7 +112,10 @@ class Values(Fact):
 
     def _constant(self, frame: Frame, node: ast.Constant, depth: int) -> Value:  # noqa: ARG002
         if node.value is None or isinstance(node.value, str | bool | int | float):
-            return plain(node.value, Spot(frame.module.place(node), frame.module, node))
+            text = node.value if isinstance(node.value, str) else ""
+            return plain(
+                node.value, Spot(frame.module.place(node), frame.module, node, written=text)
+            )
         return UNKNOWN
 
     def _joinedstr(self, frame: Frame, node: ast.JoinedStr, depth: int) -> Value:
@@ -245,14 +248,14 @@ class Values(Fact):
             self._text(i) if method == "str" else of_text(i, method.removeprefix("str."), ())
             for i in among.items
         ]
-        return sequence(made, known=among.known)
+        return sequence(made, known=among.known, spot=among.spot)
 
     def _text(self, value: Value) -> Value:
         """`str(...)`."""
-        if value.kind == "str" or (value.kind == "url" and self.pydantic_2 is False):
-            return replace(value, kind="str")
+        if value.kind == "str":
+            return value
         made: str | None = None
-        if value.kind == "url" and value.known and self.pydantic_2:
+        if value.kind == "url" and value.known:
             if not any(self.source.mentioning("preserve_empty_path")):
                 made = as_url_text(str(value.plain))
         elif value.known and value.kind == "number":
@@ -307,7 +310,7 @@ class Values(Fact):
             known = known and None not in wanted
             if None not in wanted:
                 items.append(self._of(inner, node.elt, depth + 1))
-        return sequence(items, known=known)
+        return sequence(items, known=known, spot=among.spot)
 
     _setcomp = _generatorexp = _listcomp
 
@@ -316,7 +319,8 @@ class Values(Fact):
         if not isinstance(node.op, ast.Add) or left.kind != right.kind:
             return UNKNOWN
         if left.kind == "list":
-            return sequence([*left.items, *right.items], known=left.known and right.known)
+            known, spot = left.known and right.known, left.spot or right.spot
+            return sequence([*left.items, *right.items], known=known, spot=spot)
         if left.text is not None and right.text is not None:
             return plain(left.text + right.text, Spot(frame.module.place(node)))
         return Value("str") if left.kind == "str" else UNKNOWN

@@ -26,11 +26,11 @@ class Environment:
         for key, sensitive in keys:
             for name, value in self.shell.items():
                 if name == key or (not sensitive and name.lower() == key.lower()):
-                    return plain(value, Spot(None, variable=name))
+                    return plain(value, Spot(None, variable=name, written=value))
         for key, sensitive in keys if self.file else ():
             for setting in reversed(self.file.settings if self.file else ()):
                 same = setting.key == key or (not sensitive and setting.key.lower() == key.lower())
                 if same and in_file is not False:
-                    spot = Spot(setting.place, variable=setting.key)
+                    spot = Spot(setting.place, variable=setting.key, written=setting.value)
                     return plain(setting.value, spot) if in_file else Value("str")
         return plain(None)
