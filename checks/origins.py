@@ -135,8 +135,8 @@ def _wrong(entry: str) -> str:
         return "it has a blank around it"
     if "," in entry:
         return "it is several origins in one text"
-    if entry in ("", "*", "null"):
-        return ""
+    if entry in ("", "*", "null") or entry[0] in "[\"'":
+        return ""  # JSON that is taken for text
     if "://" not in entry:
         return "it has no scheme (http:// or https://)"
     if not entry.lower().startswith(("http://", "https://")):
@@ -167,8 +167,9 @@ def _normal(entry: str) -> str:
 
 
 def _means(entry: str, origin: str) -> bool:
-    """Whether an entry is an origin but for its spelling."""
-    return origin in (_normal(entry), f"http://{entry.strip()}", f"https://{entry.strip()}")
+    """Whether an entry is an origin but for its spelling, or holds it among others."""
+    parts = [part.strip() for part in entry.split(",")]
+    return origin in (*parts, _normal(entry), *(f"{s}://{parts[0]}" for s in ("http", "https")))
 
 
 @check("WEB806", severity=Severity.WARNING, symptoms=(r"has been blocked by CORS policy",))
@@ -210,11 +211,11 @@ def _never_matches(
     if not entry or not why or ("*" in entry and not _has_no_pattern(middleware)):
         return None
     refused = _refused_origins(middleware, entry, platform, cors)
-    meant = _normal(entry) or (refused[0] if refused else "")
+    meant = "" if "," in entry else _normal(entry) or (refused[0] if refused else "")
     spot, argument = item.spot, middleware.place_of("allow_origins")
     # Not what is written, but what the code makes of it: the slash of Pydantic's URL.
     made = spot is None or entry not in spot.written
-    call = _text_call(middleware) if made else None
+    call = _text_call(middleware) if made and entry == f"{meant}/" else None
     repair = bool(call or (meant and not made and spot and (spot.node or spot.place)))
     return Finding(
         f"the origin {entry!r} never matches: {why}",
@@ -224,7 +225,9 @@ def _never_matches(
         target=entry if spot and spot.variable else f"{entry} in {middleware.module.name}",
         place=argument if made or spot is None else spot.place,
         severity=Severity.ERROR if refused else None,
-        next_step=_how(repair=repair and not is_object, made=made, spot=spot, argument=argument),
+        next_step="saas-doctor fix --select WEB806"
+        if repair and not is_object
+        else _by_hand(entry, spot if not made else None, argument),
         data={
             "module": middleware.module,
             "call": call,
@@ -252,10 +255,10 @@ def _refused_origins(
     return [origin for origin in meant if middleware.allows(origin) is False]
 
 
-def _how(*, repair: bool, made: bool, spot: Spot | None, argument: Place) -> str:
-    if repair:
-        return "saas-doctor fix --select WEB806"
-    if made:
+def _by_hand(entry: str, spot: Spot | None, argument: Place) -> str:
+    if "," in entry:
+        return f"split it at the commas, at {argument}"
+    if spot is None:
         return f'give allow_origins texts at {argument}: [str(o).rstrip("/") for o in ...]'
     return f"correct it at {spot}"
 

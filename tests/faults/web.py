@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from tests.faults import Copy, Fault, Healthy, both, replace, write
 
-ENV = "backend/.env"
 VITE = "frontend/vite.config.js"
-ORIGINS = "CORS_ORIGINS=http://localhost:5173,http://localhost:3000"
-ORIGIN = "http://localhost:5173"
 
 BARE = "import { defineConfig } from 'vite'\n\nexport default defineConfig({})\n"
 FUNCTION = """import { defineConfig } from 'vite'
@@ -53,35 +50,7 @@ def loads(copy: Copy) -> bool:
     )
 
 
-def cors_json(copy: Copy) -> None:
-    replace(ENV, ORIGINS, f'CORS_ORIGINS=["{ORIGIN}"]')(copy)
-
-
-def own_port(copy: Copy) -> None:
-    """Vite serves at 3000 alone, which is allowed; nobody opens 5173."""
-    replace(VITE, "port: 5173", "port: 3000")(copy)
-    replace(ENV, f"{ORIGIN},", "")(copy)
-
-
 ENTRIES = [
-    Fault(
-        "WEB801", "origin missing", replace(ENV, f"{ORIGIN},", ""), target=ORIGIN, group="origins"
-    ),
-    Fault(
-        "WEB801",
-        "slash at the end",
-        replace(ENV, f"{ORIGIN},", f"{ORIGIN}/,"),
-        target=ORIGIN,
-        group="origins",
-    ),
-    Fault(
-        "WEB801", "an empty list in JSON", replace(ENV, ORIGINS, "CORS_ORIGINS=[]"), group="origins"
-    ),
-    Healthy("WEB801", "a list in JSON", cors_json),
-    Healthy("WEB801", "blanks after the commas", replace(ENV, "5173,http", "5173, http")),
-    Healthy("WEB801", "a port of its own", own_port),
-    Healthy("WEB801", "a port that is computed", replace(VITE, "port: 5173", "port: PORT")),
-    Healthy("WEB801", "everything is allowed", replace(ENV, ORIGINS, "CORS_ORIGINS=*")),
     Fault("WEB803", "no server", write(VITE, BARE), works=loads, group="vite"),
     Fault(
         "WEB803",
