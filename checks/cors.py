@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from saas_doctor.facts.commands import Starts
 from saas_doctor.facts.cors import Cors, CorsMiddleware
 from saas_doctor.facts.preflight import Preflight, Reply
+from saas_doctor.facts.requests import FrontendRequests, Request
 from saas_doctor.model import Finding, Place, Severity
 from saas_doctor.platform import Platform
 from saas_doctor.rules import check
@@ -126,9 +127,8 @@ _PLAIN_ORIGIN = re.compile(r"https?://[a-z0-9.-]+(?::[1-9]\d*)?")
 def _asks_first(argument: str, parts: list[str]) -> bool:
     """Whether a browser sends any of these only after it was allowed to."""
     if argument == "allow_methods":
-        return bool({p.upper() for p in parts} - {"GET", "HEAD", "POST"})
-    simple = {"accept", "accept-language", "content-language", "content-type"}
-    return bool({p.lower() for p in parts} - simple)
+        return bool({p.upper() for p in parts} - _SIMPLE_METHODS)
+    return bool({p.lower() for p in parts} - _SIMPLE_HEADERS)
 
 
 def _as_list(
@@ -214,6 +214,74 @@ def _in_development(middleware: CorsMiddleware) -> bool:
         for part in branch.body
         for inner in ast.walk(part)
     )
+
+
+# What a browser sends without asking first, and what Starlette always allows.
+_SIMPLE_METHODS = {"GET", "HEAD", "POST"}
+_SIMPLE_HEADERS = {"accept", "accept-language", "content-language", "content-type"}
+
+
+@check(
+    "WEB809",
+    severity=Severity.WARNING,
+    symptoms=(
+        r"Disallowed CORS (?:methods?|headers)",
+        r"Method (?P<method>[A-Z]+) is not allowed by Access-Control-Allow-Methods",
+        r"Request header field (?P<header>[\w-]+) is not allowed by Access-Control-Allow-Headers",
+    ),
+)
+def too_narrow_for_the_front_end(
+    cors: Cors, requests: FrontendRequests, platform: Platform
+) -> Iterator[Finding]:
+    """The CORS middleware does not allow a method or a header that the front end calls with.
+
+    By default it allows GET and no header of your own: `PUT` and `Authorization` are refused at the
+    preflight (400, `Disallowed CORS method`). Methods are compared in capital letters.
+
+    **Detected** where both sides are proven: the calls in the front end's source to a service's own
+    address (`fetch`, axios, a client with a base address and what its interceptors set), and the
+    values of `allow_methods` and `allow_headers` of that service.
+    **To mend**, add them to the list, or allow `["*"]`.
+    **Silent** about calls by a path, which need no CORS; about what a browser sends without asking;
+    and about `Content-Type`, which Starlette always allows.
+    """
+    services = {service.port: name for name, service in platform.config.services.items()}
+    for middleware in cors.middlewares:
+        calls = [r for r in requests.requests if _service_of(r, services, cors, middleware)]
+        asked = [r for r in calls if r.method not in _SIMPLE_METHODS or _own_headers(r) or r.json]
+        for argument, wanted in (
+            ("allow_methods", {r.method: r for r in reversed(asked) if r.method}),
+            ("allow_headers", {h: r for r in reversed(asked) for h in _own_headers(r)}),
+        ):
+            allowed = middleware.values[argument].texts
+            if allowed is None or "*" in allowed:
+                continue
+            known = set(allowed) if argument == "allow_methods" else {a.lower() for a in allowed}
+            lacking = sorted(set(wanted) - known)
+            if lacking:
+                place = middleware.place_of(argument)
+                yield Finding(
+                    f"{argument} lacks {', '.join(lacking)}, which the front end calls with",
+                    looked_at=f"{place}; {wanted[lacking[0]].place}",
+                    found=", ".join(allowed) or "nothing",
+                    wanted=", ".join(lacking),
+                    target=f"{middleware.module.name}:{middleware.app or 'CORSMiddleware'}.{argument}",
+                    place=place,
+                    next_step=f"add {', '.join(lacking)} to {argument} at {place}",
+                )
+
+
+def _own_headers(request: Request) -> frozenset[str]:
+    return request.headers - _SIMPLE_HEADERS
+
+
+def _service_of(
+    request: Request, services: dict[int, str], cors: Cors, middleware: CorsMiddleware
+) -> bool:
+    """Whether a request goes to the service that the middleware is of."""
+    found = re.fullmatch(r"https?://(?:localhost|127\.0\.0\.1):(\d{1,5})", request.address.origin)
+    service = services.get(int(found.group(1))) if found else None
+    return service is not None and middleware in cors.of_service(service)
 
 
 @check("WEB810", severity=Severity.WARNING, symptoms=(r"has been blocked by CORS policy",))

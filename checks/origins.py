@@ -50,7 +50,7 @@ def origin_not_allowed(
     # pydantic-settings takes the field's name in either case.
     if text is None or not any(source.mentioning(key, key.lower())):
         raise Absent(f"{key} is not set, or the code does not use it")
-    if not cors.of_gateway:
+    if not cors.middlewares or not cors.of_gateway:
         raise Absent(f"no CORSMiddleware in the source of the {frontend.gateway}")
     allowed = _split(text)
     if allowed is None:

@@ -1,11 +1,13 @@
-"""The front end's files: its dev server and the addresses that it calls."""
+"""The proxy of the front end's dev server."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
-from saas_doctor.facts.frontend import FrontendCalls
-from saas_doctor.facts.vite import ViteConfig
+from saas_doctor.facts.frontend import Call, FrontendCalls
+from saas_doctor.facts.named_ports import NamedPorts
+from saas_doctor.facts.vite import Entry, ViteConfig
 from saas_doctor.model import Finding, Undecided
 from saas_doctor.platform import Platform
 from saas_doctor.rules import check
@@ -54,4 +56,73 @@ def no_proxy_for_the_api(
         if parts or gateway is None
         else "saas-doctor fix --select WEB803 adds it (Vite takes it by itself)",
         data={"no_fix": gateway is None or bool(parts)},
+    )
+
+
+_SCHEME = re.compile(r"[a-z][a-z0-9+.-]*://", re.I)
+_HOST = re.compile(r"[\w.-]+(?::\d+)?(?:/\S*)?", re.A)
+_LOCAL = re.compile(
+    r"(?:https?|wss?)://(?:localhost|127\.0\.0\.1|\[::1\]|0\.0\.0\.0):(\d+)(?=/|$)", re.I
+)
+
+
+@check("WEB811", symptoms=(r"\[vite\] http proxy error", r"http proxy error: /\S*"))
+def proxy_leads_nowhere(
+    vite: ViteConfig, ports: NamedPorts, platform: Platform
+) -> Iterator[Finding]:
+    """The Vite dev server's proxy sends the API's calls to an address where nothing is.
+
+    Every call then ends in an empty 500 or 502, with `http proxy error ... ECONNREFUSED` in Vite's
+    log.
+
+    **Detected** where the target of an entry is written out and has no scheme (`localhost:8000`),
+    or where the entry takes paths of the API, the target is a port of this machine, and no service,
+    no compose file, no script, no other file and no source of the platform names that port.
+    **Fixed** by writing `http://` before it, and by the gateway's port where the entry takes all of
+    the API; `undo` restores the bytes.
+    **Silent** about targets that are computed or on other machines, and while no service of the
+    platform is known.
+    """
+    for entry in vite.entries or ():
+        if entry.target is None:
+            continue
+        if not _SCHEME.match(entry.target):
+            if _HOST.fullmatch(entry.target):
+                yield _leads_nowhere(vite, entry, "has no scheme", f"http://{entry.target}")
+            continue
+        found = _LOCAL.match(entry.target)
+        if found and platform.config.services and not ports.has(int(found.group(1))):
+            yield from _at_nothing(vite, entry, found, platform)
+
+
+def _at_nothing(
+    vite: ViteConfig, entry: Entry, found: re.Match[str], platform: Platform
+) -> Iterator[Finding]:
+    frontend = platform.config.frontend
+    target = entry.target or ""
+    alone = ViteConfig(vite.path, vite.name, vite.data, (entry,), vite.place)
+    if frontend is None or not (
+        alone.covers(Call(f"{frontend.api}/", entry.place, whole=False))
+        or entry.key.startswith(frontend.api)
+    ):
+        return
+    gateway = platform.config.services.get(frontend.gateway)
+    mended = ""
+    if gateway and alone.covers(Call(f"{frontend.api}/", entry.place)):
+        mended = f"{target[: found.start(1)]}{gateway.port}{target[found.end(1) :]}"
+    yield _leads_nowhere(vite, entry, f"is at port {found.group(1)}, where nothing is", mended)
+
+
+def _leads_nowhere(vite: ViteConfig, entry: Entry, why: str, mended: str) -> Finding:
+    return Finding(
+        f"the proxy's target for {entry.key} {why}",
+        looked_at=f"server.proxy in {vite.name}",
+        found=entry.target or "",
+        wanted=mended or "http://host:port of a service",
+        target=entry.key,
+        place=entry.place,
+        next_step="saas-doctor fix --select WEB811 (Vite takes it by itself)"
+        if mended
+        else f"correct the target of {entry.key} in {vite.name}",
+        data={"entry": entry, "target": mended, "no_fix": not mended},
     )

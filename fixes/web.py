@@ -19,3 +19,9 @@ def add_proxy(_: Finding, vite: ViteConfig, platform: Platform) -> Iterator[Acti
     gateway = platform.config.services[frontend.gateway]
     # 127.0.0.1: `localhost` may be ::1 for Node, where the gateway does not listen.
     yield vite.with_proxy(frontend.api, f"http://127.0.0.1:{gateway.port}")
+
+
+@fix("WEB811")
+def correct_target(finding: Finding, vite: ViteConfig) -> Iterator[Action]:
+    """Send it where the gateway is."""
+    yield vite.with_target(finding.data["entry"], finding.data["target"])

@@ -81,7 +81,7 @@ def matches(pattern: str | None, origin: str) -> bool | None:
 class Cors(Fact):
     """The CORS middlewares in the platform's source; tests and examples are left out."""
 
-    middlewares: tuple[CorsMiddleware, ...]
+    found: tuple[CorsMiddleware, ...]
     services: Mapping[str, Path]
     gateway: str
 
@@ -95,20 +95,25 @@ class Cors(Fact):
             if not _TESTS.search(module.name)
             for use in _uses(source, module)
         ]
-        if not found:
-            raise Absent("no CORSMiddleware in the source")
         config = platform.config
         folders = {n: platform.path(s.directory) for n, s in config.services.items()}
         gateway = config.frontend.gateway if config.frontend else ""
         return cls(tuple(found), folders, gateway)
 
+    @property
+    def middlewares(self) -> tuple[CorsMiddleware, ...]:
+        """All of them; raises Absent where there is none."""
+        if not self.found:
+            raise Absent("no CORSMiddleware in the source")
+        return self.found
+
     def of_service(self, name: str) -> tuple[CorsMiddleware, ...]:
         """The middlewares of a service: those in its folder; those of all where it is the only one."""
         folder = self.services.get(name)
         if folder is None:
-            return self.middlewares if len(self.services) <= 1 else ()
-        inside = tuple(m for m in self.middlewares if m.module.path.is_relative_to(folder))
-        return inside or (self.middlewares if len(self.services) == 1 else ())
+            return self.found if len(self.services) <= 1 else ()
+        inside = tuple(m for m in self.found if m.module.path.is_relative_to(folder))
+        return inside or (self.found if len(self.services) == 1 else ())
 
     @property
     def of_gateway(self) -> tuple[CorsMiddleware, ...]:
