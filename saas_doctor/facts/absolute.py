@@ -181,9 +181,10 @@ class Absolute:
                 return None
             return Address(held.value, held.place, variable, sure=not _is_a_choice(node))
         if node.type == "identifier":
+            found = self.defined(file, text_of(node))
             # A local variable or a parameter may hide the file's own.
-            found = self.defined(file, text_of(node)) if not _is_local(node) else None
-            return self.address(found[0], found[1], depth + 1) if found else None
+            if found and not _is_local(node):
+                return self.address(found[0], found[1], depth + 1)
         return None
 
     def _by_template(self, file: SourceFile, node: Node, depth: int) -> Address | None:
@@ -255,15 +256,14 @@ def _chooses(around: Node, part: Node) -> bool:
 
 def _is_local(node: Node) -> bool:
     """Whether a function around the name has a parameter or a variable of that name."""
-    name = re.escape(text_of(node))
+    name = re.compile(rf"\b{re.escape(text_of(node))}\b")
     for around, _ in _ancestors(node):
-        parameters = around.child_by_field_name("parameters") or around.child_by_field_name(
-            "parameter"
-        )
-        if parameters is not None and re.search(rf"\b{name}\b", text_of(parameters)):
-            return True
-        if around.type == "statement_block" and re.search(
-            rf"\b(?:const|let|var)\s+(?:{name}\b|[{{\[][^=]*\b{name}\b)", text_of(around)
-        ):
-            return True
+        for field in ("parameters", "parameter"):
+            if name.search(text_of(around.child_by_field_name(field))):
+                return True
+        if around.type == "statement_block":
+            declared = (n for c in around.named_children for n in c.named_children)
+            names = (text_of(n.child_by_field_name("name")) for n in declared)
+            if any(map(name.search, names)):
+                return True
     return False

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from saas_doctor.facts import Fact
-from saas_doctor.facts.javascript import key_of, parse, place_of, string_of, text_of, walk
+from saas_doctor.facts.javascript import key_of, parse, place_of, string_of, text_of
 from saas_doctor.model import Absent, Place, Unreadable
 from saas_doctor.platform import Platform
 
@@ -125,22 +125,17 @@ class SourceFile:
     def root(self) -> Node:
         return parse(self.name, self.data)
 
-    @cached_property
-    def nodes(self) -> list[Node]:
-        return [self.root, *walk(self.root)]
+    def at(self, offset: int) -> Node:
+        """The innermost node at a place of the text; a comment where that is one."""
+        return self.root.named_descendant_for_byte_range(offset, offset) or self.root
 
     def place(self, node: Node) -> Place:
         return place_of(self.name, node)
 
-    @cached_property
-    def code(self) -> bytes:
-        """The text with its comments blanked; every other byte keeps its place."""
-        kept = bytearray(self.data)
-        for node in self.nodes:
-            if node.type in ("comment", "html_comment"):
-                span = slice(node.start_byte, node.end_byte)
-                kept[span] = re.sub(rb"[^\r\n]", b" ", self.data[span])
-        return bytes(kept)
+    def has_in_code(self, pattern: re.Pattern[bytes]) -> bool:
+        """Whether a pattern is found outside of comments."""
+        found = pattern.finditer(self.data)
+        return any(self.at(match.start()).type not in COMMENTS for match in found)
 
 
 @dataclass(frozen=True)
@@ -171,6 +166,8 @@ _NO_SOURCES = {
     "dist",
     "build",
     "public",
+    "scripts",
+    "tools",
     "test",
     "tests",
     "e2e",
@@ -226,9 +223,7 @@ class FrontendCalls(Fact):
             for call, certain in calls_in(file, prefix):
                 (sure if certain else likely).append(call)
         # `client.get('/api/x')` goes where the client's base says, which may be another origin.
-        if likely and any(
-            _ELSEWHERE.search(f.data) and _ELSEWHERE.search(f.code) for f in source.files
-        ):
+        if likely and any(file.has_in_code(_ELSEWHERE) for file in source.files):
             likely = []
         return cls(tuple(sure + likely))
 
@@ -238,17 +233,17 @@ _ELSEWHERE = re.compile(
     rb"""baseURL\s*[:=]\s*(?!["'`]/)|prefixUrl\s*[:=]\s*(?!["'`]/)|import\.meta\.env\.VITE_"""
     rb"""|process\.env\.|["'`]https?://(?:localhost|127\.0\.0\.1|\[::1\]|\$\{)"""
 )
+COMMENTS = {"comment", "html_comment"}
 CALLED = {"fetch", "window.fetch", "globalThis.fetch", "EventSource", "Request"}
 BASES = {"baseURL", "baseUrl", "prefixUrl"}
 
 
 def calls_in(file: SourceFile, prefix: str) -> Iterator[tuple[Call, bool]]:
     """The literals of the API's paths in a file, and whether each is surely called as such."""
-    if prefix.encode() not in file.data:
-        return
-    for node in file.nodes:
+    for found in re.finditer(rb"[\"'`]" + re.escape(prefix.encode()), file.data):
+        node = file.at(found.start())
         told = string_of(node)
-        if told is None or not told[0].startswith(prefix):
+        if told is None or node.start_byte != found.start() or not told[0].startswith(prefix):
             continue
         path, whole = told
         rest = path[len(prefix) :]

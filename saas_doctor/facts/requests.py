@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from saas_doctor.facts import Fact
@@ -25,14 +26,20 @@ from saas_doctor.model import Place
 if TYPE_CHECKING:
     from tree_sitter import Node
 
-_WORDS = re.compile(
-    rb"\b(?:fetch|axios|ky|WebSocket|EventSource|io)\b|ase(?:URL|Url)\b|BASE\b|prefixUrl"
-    rb"|\.(?:get|post|put|patch|delete)\b"
+_CALLS = re.compile(
+    rb"(?<![\w$])(?:\$?fetch|axios|ky|io|WebSocket|EventSource|Request"
+    rb"|get|post|put|patch|delete|head|options)\s*(?:<[^()]{0,99}>\s*)?\("
 )
+_BASE = re.compile(rb"(?<![\w$])(?:baseURL|baseUrl|prefixUrl|BASE)[\"']?\s*[:=](?!=)")
 _METHODS = {"get", "post", "put", "patch", "delete", "head", "options"}
 _CLIENTS = {"axios", "ky"}
+_PARTS_OF_A_NAME = {
+    "property_identifier",
+    "string",
+    "string_fragment",
+    "member_expression",
+}
 _CREATED = {"axios.create", "ky.create", "ky.extend", "ofetch.create", "$fetch.create"}
-_BASE_KEYS = BASES | {"BASE"}
 
 
 @dataclass(frozen=True)
@@ -63,8 +70,7 @@ class FrontendRequests(Fact):
         if not held and not any(b"://" in file.data for file in source.files):
             return cls(())
         reader = _Reader(Absolute(source, variables))
-        files = (file for file in source.files if _WORDS.search(file.data))
-        return cls(tuple(request for file in files for request in reader.requests(file)))
+        return cls(tuple(r for file in source.files for r in reader.requests(file)))
 
 
 @dataclass(frozen=True)
@@ -78,9 +84,16 @@ class _Client:
 class _Reader:
     def __init__(self, absolute: Absolute) -> None:
         self.absolute = absolute
+        self.clients: dict[tuple[Path, str], _Client | None] = {}
 
     def client(self, file: SourceFile, name: str) -> _Client | None:
         """The client with a base address that a name stands for."""
+        key = file.path, name
+        if key not in self.clients:
+            self.clients[key] = self._client(file, name)
+        return self.clients[key]
+
+    def _client(self, file: SourceFile, name: str) -> _Client | None:
         found = self.absolute.defined(file, name)
         if found is None or bare(found[1]).type != "call_expression":
             return None
@@ -98,49 +111,61 @@ class _Reader:
         return _Client(address, headers)
 
     def requests(self, file: SourceFile) -> Iterator[Request]:
-        for node in file.nodes:
-            if node.type in ("call_expression", "new_expression"):
-                yield from self._call(file, node)
-            elif node.type == "pair" and key_of(node) in _BASE_KEYS:
-                value = node.child_by_field_name("value")
-                address = self.absolute.address(file, value) if value is not None else None
-                if address:
-                    yield Request(address, file.place(node))
-            elif node.type == "assignment_expression":
-                left, right = (node.child_by_field_name(f) for f in ("left", "right"))
-                name = left.child_by_field_name("property") if left is not None else None
-                if text_of(name) in _BASE_KEYS and right is not None:
-                    address = self.absolute.address(file, right)
-                    if address:
-                        yield Request(address, file.place(node))
+        for found in _CALLS.finditer(file.data):
+            node = file.at(found.start())
+            around = node.parent
+            if around is not None and around.type == "member_expression":
+                around = around.parent
+            if around is not None and around.type in ("call_expression", "new_expression"):
+                yield from self._call(file, around)
+        for found in _BASE.finditer(file.data):
+            around = file.at(found.start())
+            while around.type in _PARTS_OF_A_NAME and around.parent is not None:
+                around = around.parent
+            value = around.child_by_field_name("value") or around.child_by_field_name("right")
+            if value is not None and around.type in ("pair", "assignment_expression"):
+                address = self.absolute.address(file, value)
+                if address and not is_in_mode(around):
+                    yield Request(address, file.place(around))
 
     def _call(self, file: SourceFile, node: Node) -> Iterator[Request]:
         function = node.child_by_field_name("function") or node.child_by_field_name("constructor")
         called, given = text_of(function), arguments_of(node)
-        if not given or is_in_mode(node):
-            return
         owner, _, method = called.rpartition(".")
+        if not given:
+            return
         if called in CALLED | {"axios", "ky", "$fetch", "WebSocket", "io"}:
             address = self.absolute.address(file, given[0])
-            if address:
-                options = given[1] if len(given) > 1 else None
+            options = given[1] if len(given) > 1 else None
+            if address and not is_in_mode(node):
                 yield self._request(address, file.place(node), _method(options), options)
         elif method in _METHODS and owner.isidentifier():
-            client = self.client(file, owner) if owner not in _CLIENTS else None
-            address = client.address if client else self.absolute.address(file, given[0])
-            if address is None or (client is None and owner not in _CLIENTS):
-                return
-            if client and (string_of(bare(given[0])) or ("",))[0].startswith(("http:", "https:")):
-                return  # to an address of its own
-            with_data = method in ("post", "put", "patch")
-            options = given[2 if with_data else 1] if len(given) > (2 if with_data else 1) else None
-            data = given[1] if with_data and len(given) > 1 else None
-            request = self._request(address, file.place(node), method.upper(), options)
-            yield replace(
-                request,
-                headers=request.headers | (client.headers if client else frozenset()),
-                json=request.json or (data is not None and bare(data).type == "object"),
-            )
+            yield from self._call_of_client(file, node, owner, method)
+
+    def _call_of_client(
+        self, file: SourceFile, node: Node, owner: str, method: str
+    ) -> Iterator[Request]:
+        """`client.put(path, data, options)`."""
+        given = arguments_of(node)
+        own = None if owner in _CLIENTS else self.client(file, owner)
+        told = string_of(bare(given[0]))
+        if owner in _CLIENTS:
+            address = self.absolute.address(file, given[0])
+        elif told and ABSOLUTE.match(told[0]):
+            return  # to an address of its own
+        else:
+            address = own.address if own else None
+        if address is None or is_in_mode(node):
+            return
+        with_data = method in ("post", "put", "patch")
+        options = given[2 if with_data else 1] if len(given) > (2 if with_data else 1) else None
+        data = given[1] if with_data and len(given) > 1 else None
+        request = self._request(address, file.place(node), method.upper(), options)
+        yield replace(
+            request,
+            headers=request.headers | (own.headers if own else frozenset()),
+            json=request.json or (data is not None and bare(data).type == "object"),
+        )
 
     @staticmethod
     def _request(address: Address, place: Place, method: str, options: Node | None) -> Request:
