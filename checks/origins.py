@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 from saas_doctor.facts.cors import Cors, CorsMiddleware
 from saas_doctor.facts.dotenv import Settings
+from saas_doctor.facts.requests import FrontendRequests, Request
 from saas_doctor.facts.source import Source, dotted_name
 from saas_doctor.facts.value import Spot, Value
 from saas_doctor.model import Absent, Finding, Place, Severity, Undecided
@@ -27,16 +28,21 @@ from saas_doctor.rules import check
     ),
 )
 def origin_not_allowed(
-    settings: Settings, source: Source, cors: Cors, platform: Platform
+    settings: Settings,
+    source: Source,
+    cors: Cors,
+    requests: FrontendRequests,
+    platform: Platform,
 ) -> Iterator[Finding | Undecided]:
     """An address that the front end is opened at is missing from the allowed CORS origins.
 
     The browser then blocks every answer; curl and the server's log show nothing wrong. Origins are
     compared as exact text: `http://localhost:5173` is not `http://127.0.0.1:5173`.
 
-    **Detected** in what `CORS_ORIGINS` becomes on its way to the gateway's `CORSMiddleware`
-    (settings, properties, `split`, other files followed), against the origins of the configuration
-    (by default the port that the Vite configuration names).
+    **Detected** in what a setting such as `CORS_ORIGINS` becomes on its way to the gateway's
+    `CORSMiddleware` (fields, properties, `split`, other files followed), against the origins of the
+    configuration (by default the port that the Vite configuration names); and in origins written in
+    the source, where the front end calls the gateway by its own address.
     **Fixed** by adding the origin to the setting, in the form it has; `undo` restores the bytes.
     **Silent** when everything is allowed (`*`), when the setting is not there or not used by the
     code, where an entry is the origin but for its spelling (WEB806), and where there is no front
@@ -45,51 +51,89 @@ def origin_not_allowed(
     frontend = platform.config.frontend
     if frontend is None:
         raise Absent("no front end is configured")
+    if not cors.middlewares or not cors.of_gateway:
+        raise Absent(f"no CORSMiddleware in the source of the {frontend.gateway}")
     key = frontend.cors_variable
     text = settings.values.get(key)
     # pydantic-settings takes the field's name in either case.
-    if text is None or not any(source.mentioning(key, key.lower())):
-        raise Absent(f"{key} is not set, or the code does not use it")
-    if not cors.middlewares or not cors.of_gateway:
-        raise Absent(f"no CORSMiddleware in the source of the {frontend.gateway}")
-    allowed = _split(text)
-    if allowed is None:
+    used = text is not None and any(source.mentioning(key, key.lower()))
+    if used and _split(text or "") is None:
         yield Undecided(f"{key} ({settings.where(key)}) begins as a list and is no JSON")
         return
+    missing: dict[str, tuple[CorsMiddleware, Spot, list[str]]] = {}
     entries = [t for m in cors.of_gateway for i in m.origins.items if (t := i.text)]
-    missing: list[str] = []
+    called = _call_of_gateway(requests, platform)
     for origin in frontend.origins:
-        unclear, refusing = _who_refuses(cors, origin)
         if any(_means(e, origin) and e != origin for e in entries):
             continue  # WEB806 says so
-        if refusing and _comes_from(refusing.origins, key):
-            missing.append(origin)
-        elif unclear and not refusing and not {origin, "*"} & set(allowed):
+        unclear, refusing = _who_refuses(cors, origin)
+        spot = _setting_of(refusing.origins) if refusing else None
+        if refusing and spot:
+            missing.setdefault(spot.variable, (refusing, spot, []))[2].append(origin)
+        elif refusing and called:
+            yield _missing_in_source(refusing, origin, called)
+        elif unclear and used and not {origin, "*"} & set(_split(text or "") or ()):
+            where = unclear.place_of("allow_origins")
             yield Undecided(
-                f"what {unclear.place_of('allow_origins')} makes of {key} can't be told, in which "
-                f"{origin} is missing"
+                f"what {where} makes of {key} can't be told, in which {origin} is missing"
             )
+    for refusing, spot, origins in missing.values():
+        yield from _missing_in_setting(refusing, spot, origins, frontend.gateway, entries)
+    if not used and not missing and not called:
+        raise Absent(f"{key} is not set, or the code does not use it")
+
+
+def _missing_in_setting(
+    refusing: CorsMiddleware, spot: Spot, missing: list[str], gateway: str, entries: list[str]
+) -> Iterator[Finding]:
+    allowed = _split(spot.written) or []
     # Text that looks like JSON, of which the code makes parts at the commas.
-    as_json = text.lstrip().startswith("[") and not any("[" in entry for entry in entries)
+    as_json = spot.written.lstrip().startswith("[") and not any("[" in entry for entry in entries)
     for origin in missing:
         near = [a for a in allowed if _host_and_port(a) == _host_and_port(origin) and a != origin]
         yield Finding(
-            f"origin {origin} is not in {key}"
+            f"origin {origin} is not in {spot.variable}"
             + (f" ({near[0]} is another origin)" if near else "")
             + (": the code splits it at the commas, it is no JSON" if origin in allowed else ""),
-            looked_at=f"{key} ({settings.where(key)}), used at "
-            f"{cors.of_gateway[0].place_of('allow_origins')}",
-            found=text or "an empty value",
+            looked_at=f"{spot}, used at {refusing.place_of('allow_origins')}",
+            found=spot.written or "an empty value",
             wanted=origin,
             target=origin,
-            place=settings.places.get(key),
-            next_step=f"saas-doctor fix --select WEB801 adds it; then restart the {frontend.gateway}",
+            place=spot.place,
+            next_step=f"saas-doctor fix --select WEB801 adds it; then restart the {gateway}"
+            if spot.place
+            else f"add it to ${spot.variable} of this shell",
             data={
-                "key": key,
+                "key": spot.variable,
                 "value": _joined(allowed, missing, as_json=as_json),
-                "no_fix": settings.places.get(key) is None,
+                "no_fix": spot.place is None,
             },
         )
+
+
+def _missing_in_source(refusing: CorsMiddleware, origin: str, called: Request) -> Finding:
+    place = refusing.place_of("allow_origins")
+    return Finding(
+        f"origin {origin} is not in allow_origins",
+        looked_at=f"{place}; the front end calls {called.address.origin} at {called.place}",
+        found=", ".join(refusing.origins.texts or ()) or "no origin",
+        wanted=origin,
+        target=origin,
+        place=place,
+        next_step=f"add {origin} to allow_origins at {place}",
+        data={"no_fix": True},
+    )
+
+
+def _call_of_gateway(requests: FrontendRequests, platform: Platform) -> Request | None:
+    """A call of the front end's to the gateway's own address, which needs CORS."""
+    name = platform.config.frontend.gateway if platform.config.frontend else ""
+    gateway = platform.config.services.get(name)
+    ends = (
+        tuple(f"//{host}:{gateway.port}" for host in ("localhost", "127.0.0.1")) if gateway else ()
+    )
+    sure = (r for r in requests.requests if r.address.sure and r.address.origin.endswith(ends))
+    return next(sure, None) if ends else None
 
 
 def _who_refuses(cors: Cors, origin: str) -> tuple[CorsMiddleware | None, CorsMiddleware | None]:
@@ -99,9 +143,10 @@ def _who_refuses(cors: Cors, origin: str) -> tuple[CorsMiddleware | None, CorsMi
     return unclear, next((m for m, answer in answers if answer is False), None)
 
 
-def _comes_from(origins: Value, key: str) -> bool:
+def _setting_of(origins: Value) -> Spot | None:
+    """The variable that origins come from."""
     spots = [origins.spot, *(item.spot for item in origins.items)]
-    return any(spot and spot.variable.lower() == key.lower() for spot in spots)
+    return next((spot for spot in spots if spot and spot.variable), None)
 
 
 def _split(text: str) -> list[str] | None:

@@ -126,6 +126,26 @@ def test_a_list_that_is_no_json_is_undecided(tree: MakeTree) -> None:
     assert [type(f) for f in told] == [Undecided]
 
 
+def test_origins_in_the_source_count_where_the_gateway_is_called_by_its_address(
+    tree: MakeTree,
+) -> None:
+    main = given("['http://localhost:3000']")
+    with pytest.raises(Absent):
+        verdict(tree(main=main), "WEB801")
+    call = {"frontend/src/a.js": "fetch('http://localhost:8100/api/x')"}
+    (finding,) = verdict(tree(main=main, **call), "WEB801")
+    assert str(finding.place) == "backend/gateway/main.py:7:50"
+    assert finding.data["no_fix"]
+    right = given(f"['http://localhost:3000', '{ORIGIN}']")
+    assert verdict(tree(main=right, **call), "WEB801") == []
+
+
+def test_a_setting_of_any_name_is_followed(tree: MakeTree) -> None:
+    config, main = (t.replace("CORS_ORIGINS", "ALLOWED") for t in (LIST, OF_LIST))
+    (action,) = mended(tree("ALLOWED='[\"http://a\"]'\n", config, main), "WEB801")
+    assert action.result.startswith(b"""ALLOWED='["http://a", "http://localhost:5173"]'\n""")
+
+
 # WEB806.
 
 

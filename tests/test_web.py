@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 import re
 import shutil
 import subprocess
@@ -19,7 +21,7 @@ from saas_doctor.facts.vite import ViteConfig, read_config
 from saas_doctor.model import Absent, Finding, Place, Undecided
 from saas_doctor.platform import Platform
 from tests.testbed import require
-from tests.trees import MakeTree, make_tree, verdict
+from tests.trees import MakeTree, make_tree, mended, verdict
 
 
 @pytest.fixture
@@ -30,6 +32,9 @@ def tree(tmp_path: Path) -> MakeTree:
         return make_tree(tmp_path, {f"frontend/{n}": t for n, t in files.items()})
 
     return make
+
+
+EXAMPLES = int(os.environ.get("SD_EXAMPLES", "200"))
 
 
 def vite(text: str, name: str = "vite.config.ts") -> ViteConfig:
@@ -160,6 +165,15 @@ READ = [
     "const server = { proxy: { %s } }\nexport default { server }",
     "const table = { %s }\nexport default defineConfig({ server: { proxy: table } })",
     "export default { 'server': { \"proxy\": { %s } } }",
+    "export default mergeConfig({ plugins: [] }, { server: { proxy: { %s } } })",
+    "const base = { plugins: [] }\nexport default mergeConfig(base, defineConfig({ server: { proxy: { %s } } }))",
+    "export default function ({ mode }) { return { server: { proxy: { %s } } } }",
+    "export default function config() { return { server: { proxy: { %s } } } }",
+    "const config = { server: { proxy: { %s } } }\nexport { config as default }",
+    "const config = { server: { proxy: { %s } } }\nexport = config",
+    "exports.default = { server: { proxy: { %s } } }",
+    "export default { plugins: [{ transform() { return 1 } }], server: { proxy: { %s } } }",
+    "export default { ...base, server: { proxy: { %s } } }",
 ]
 
 
@@ -180,7 +194,9 @@ def test_every_form_of_the_configuration_is_read_and_an_entry_put_in(text: str) 
         "export default makeConfig()",
         "import config from './base'\nexport default config",
         "export default mergeConfig(base, {})",
+        "export default mergeConfig({}, base)",
         "export default { ...base }",
+        "export default { server: {}, ...base }",
         "export default { server: { ...base } }",
         "export default { server: { proxy: { ...base } } }",
         "export default { server: makeServer() }",
@@ -222,6 +238,112 @@ def test_keys_are_prefixes_and_patterns(key: str, path: str, whole: bool, covere
     assert config.covers(call(path, whole=whole)) is covered
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "export default mergeConfig(base, { server: { proxy: { %s } } })",
+        "export default { server: { proxy: { %s, ...more } } }",
+        "export default { server: { proxy: { [name]: x, %s } } }",
+        "import p from './plugin'\nexport default { plugins: [p()], server: { proxy: { %s } } }",
+    ],
+)
+def test_an_entry_that_is_seen_counts_beside_what_is_not(tree: MakeTree, text: str) -> None:
+    platform = tree({"vite.config.ts": text % ENTRY, "src/a.ts": "fetch('/api/x')"})
+    assert verdict(platform, "WEB803") == []
+
+
+@pytest.mark.parametrize(
+    ("script", "name"),
+    [
+        ("vite", "vite.config.js"),
+        ("vite --config dev.config.ts", "dev.config.ts"),
+        ("cross-env A=1 vite -c dev.config.ts --host", "dev.config.ts"),
+        ("vite --config=dev.config.ts", "dev.config.ts"),
+        ("vite build --config dev.config.ts", "vite.config.js"),
+        ("vite --host '", "vite.config.js"),
+    ],
+)
+def test_the_configuration_that_the_script_names_counts(
+    tree: MakeTree, script: str, name: str
+) -> None:
+    files = dict.fromkeys(
+        ("vite.config.js", "vite.config.ts", "dev.config.ts"), "export default {}"
+    )
+    files["package.json"] = json.dumps({"scripts": {"dev": script}})
+    assert Facts(tree(files)).get(ViteConfig).name == f"frontend/{name}"
+
+
+@pytest.mark.parametrize("package", ["", "[]", '{"scripts": 1}', '{"scripts": {"dev": 1}}', "{"])
+def test_a_package_of_any_kind_is_read(tree: MakeTree, package: str) -> None:
+    files = {"vite.config.js": "export default {}", "package.json": package}
+    assert Facts(tree(files)).get(ViteConfig).name == "frontend/vite.config.js"
+
+
+def test_another_dev_server_is_not_vite(tree: MakeTree) -> None:
+    package = '{"proxy": "http://localhost:8100", "dependencies": {"react-scripts": "5"}}'
+    platform = tree({"vite.config.js": "", "package.json": package})
+    platform.path("frontend/vite.config.js").unlink()
+    with pytest.raises(Absent, match="react-scripts"):
+        verdict(platform, "WEB803")
+
+
+def test_an_entry_for_all_is_not_put_before_those_for_parts(tree: MakeTree) -> None:
+    text = "export default { server: { proxy: { '/api/v1': 'http://127.0.0.1:8100' } } }"
+    platform = tree({"vite.config.js": text, "src/a.js": "fetch('/api/v2/x')"})
+    (finding,) = verdict(platform, "WEB803")
+    assert "/api/v2/x" in finding.message
+    assert finding.data["no_fix"]
+
+
+# WEB811.
+
+
+@pytest.mark.parametrize(
+    ("target", "after"),
+    [
+        ("localhost:8100", "http://localhost:8100"),
+        ("127.0.0.1", "http://127.0.0.1"),
+        ("http://localhost:9876", "http://localhost:8100"),
+        ("http://127.0.0.1:9876/base", "http://127.0.0.1:8100/base"),
+    ],
+)
+def test_a_target_that_leads_nowhere_is_put_right(tree: MakeTree, target: str, after: str) -> None:
+    for form in ("'%s'", '{ target: "%s", ws: true }', "{ target: `%s` }"):
+        text = "export default { server: { proxy: { '/api': " + form + " } } } // é\r\n"
+        platform = tree({"vite.config.js": text % target})
+        (action,) = mended(platform, "WEB811")
+        assert action.result.decode() == text % after
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        "'/api': 'http://localhost:8100'",
+        "'/api': 'https://api.example.com'",
+        "'/api': 'http://gateway:8000'",
+        "'/api': 'http://localhost'",
+        "'/api': process.env.TARGET",
+        "'/api': `http://localhost:${PORT}`",
+        "'/api': { ...common, target: 'http://localhost:9876' }",
+        "'/other': 'http://localhost:9876'",
+        "// '/api': 'http://localhost:9876'\n",
+    ],
+)
+def test_a_target_that_may_be_right_is_silent(tree: MakeTree, entry: str) -> None:
+    text = f"export default {{ server: {{ proxy: {{ {entry} }} }} }}"
+    assert verdict(tree({"vite.config.js": text}), "WEB811") == []
+
+
+@pytest.mark.parametrize("name", ["Makefile", "scripts/dev.sh", "backend/other.py", "backend/.env"])
+def test_a_port_that_a_file_names_is_somebodys(tree: MakeTree, name: str) -> None:
+    text = "export default { server: { proxy: { '/api': 'http://localhost:9876' } } }"
+    platform = tree({"vite.config.js": text})
+    path = platform.path(name)
+    path.parent.mkdir(exist_ok=True)
+    path.write_text("PORT = 9876\n")
+    assert verdict(platform, "WEB811") == []
+
+
 def test_an_entry_in_a_comment_is_not_there() -> None:
     config = vite(f"export default {{ server: {{ /* proxy: {{ {ENTRY} }} */ }} }}")
     assert config.keys is None
@@ -257,13 +379,17 @@ _MORE = st.sampled_from(["", "port: 5173", "port: 5173,", "open: true, host: 'é
 
 @given(
     head=st.sampled_from(
-        [text.split(" server:")[0] for text in READ if " server: { proxy: { %s } } }" in text]
+        [
+            text.split(" server:")[0]
+            for text in READ
+            if " server: { proxy: { %s } } }" in text and "..." not in text
+        ]
     ),
     level=st.sampled_from(["server", "proxy", "entry"]),
     fills=st.tuples(_FILL, _FILL, _FILL, _FILL),
     more=_MORE,
 )
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=EXAMPLES, deadline=None)
 def test_an_entry_that_is_put_in_is_read_again(
     head: str, level: str, fills: tuple[str, str, str, str], more: str
 ) -> None:
@@ -286,7 +412,7 @@ def test_an_entry_that_is_put_in_is_read_again(
 
 
 @given(data=st.data())
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=EXAMPLES, deadline=None)
 def test_no_mutation_of_the_bytes_makes_the_reader_crash(data: st.DataObject) -> None:
     text = bytearray(data.draw(st.sampled_from(READ)).replace("%s", ENTRY).encode())
     for _ in range(data.draw(st.integers(1, 6))):
@@ -298,6 +424,22 @@ def test_no_mutation_of_the_bytes_makes_the_reader_crash(data: st.DataObject) ->
     except Absent:
         return
     assert apply_edits(bytes(text), edit.edits) == edit.result
+
+
+@given(data=st.data())
+@settings(max_examples=EXAMPLES, deadline=None)
+def test_no_mutation_of_the_bytes_makes_the_scanner_crash(data: st.DataObject) -> None:
+    sources = (
+        "fetch(`/api/${x}`)\n// '/api/no'\n",
+        "<script>a({ baseURL: '/api' }) /* x */</script>",
+    )
+    name = data.draw(st.sampled_from(["a.ts", "a.jsx", "a.vue"]))
+    text = bytearray("".join(sources).encode())
+    for _ in range(data.draw(st.integers(1, 6))):
+        at = data.draw(st.integers(0, len(text)))
+        text[at : at + data.draw(st.integers(0, 5))] = data.draw(st.binary(max_size=4))
+    for found, _ in calls_in(file(bytes(text), name), "/api"):
+        assert found.path.startswith("/api")
 
 
 @pytest.mark.parametrize("text", ["export default {}", *READ[:5], READ[7]])

@@ -143,7 +143,9 @@ def _indent_at(data: bytes, offset: int) -> str:
 
 
 # A plugin written here or beside the configuration can set a proxy, or answer by itself.
-_PLUGIN = re.compile(rb"configureServer|\bconfig\s*\([^)]*\)\s*\{|from\s+['\"]\.{1,2}/")
+_PLUGIN = re.compile(
+    rb"configureServer|(?<!function )\bconfig\s*\([^)]*\)\s*\{|from\s+['\"]\.{1,2}/"
+)
 
 
 def read_config(path: Path, name: str, data: bytes) -> ViteConfig:

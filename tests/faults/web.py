@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from tests.faults import Copy, Fault, Healthy, both, replace, write
+import re
+
+from tests.faults import Copy, Fault, Healthy, Inject, both, replace, write
 
 VITE = "frontend/vite.config.js"
 
@@ -39,15 +41,29 @@ VARIABLE = "const config = { server: { proxy: { '/api': 'http://127.0.0.1:8000' 
 
 def loads(copy: Copy) -> bool:
     """Whether Node takes the file's syntax, and the API's prefix is in it."""
-    text = copy.path(VITE).read_text()
+    text, port = copy.path(VITE).read_text(), copy.ports["gateway"]
     body = text.replace("import { defineConfig } from 'vite'", "const defineConfig = c => c")
     copy.path("frontend/probe.mjs").write_text(body)
     done = copy.run("node", "--check", "probe.mjs", cwd="frontend")
     copy.path("frontend/probe.mjs").unlink()
     return (
         done.returncode == 0
-        and f"'/api': {{ target: 'http://127.0.0.1:{copy.ports['gateway']}'" in text
+        and re.search(rf"'/api': \{{ target: 'http://(127.0.0.1|localhost):{port}'", text)
+        is not None
     )
+
+
+def target(expression: str) -> Inject:
+    """The target of the proxy's entry for the API; `{gateway}` is the gateway's port."""
+
+    def inject(copy: Copy) -> None:
+        text = copy.path(VITE).read_text()
+        made = "target: " + expression.replace("{gateway}", str(copy.ports["gateway"]))
+        after, times = re.subn(r"target: '[^']*'", made, text)
+        assert times == 1
+        copy.path(VITE).write_text(after)
+
+    return inject
 
 
 ENTRIES = [
@@ -89,5 +105,45 @@ ENTRIES = [
             write(VITE, BARE),
             replace("frontend/src/main.js", "fetch('/api/", "fetch('https://api.example.com/"),
         ),
+    ),
+    Fault(
+        "WEB811",
+        "a target without a scheme",
+        target("'127.0.0.1:{gateway}'"),
+        target="/api",
+        group="vite",
+    ),
+    Fault(
+        "WEB811",
+        "a port that is nobody's",
+        target("'http://localhost:8088'"),
+        works=loads,
+        target="/api",
+        group="vite",
+    ),
+    Fault(
+        "WEB811",
+        "a port that is nobody's, as text",
+        write(VITE, STRING.replace("8000", "8088")),
+        target="/api",
+        group="vite",
+    ),
+    Healthy(
+        "WEB811",
+        "a port that a script names",
+        both(
+            target("'http://127.0.0.1:8088'"),
+            write("scripts/dev.sh", "exec caddy reverse-proxy --from :8088 --to :8000\n"),
+        ),
+    ),
+    Healthy(
+        "WEB811",
+        "a target from the environment",
+        target("process.env.API ?? 'http://127.0.0.1:8088'"),
+    ),
+    Healthy(
+        "WEB811",
+        "another machine",
+        target("'https://staging.saas.example'"),
     ),
 ]
