@@ -45,14 +45,15 @@ def no_proxy_for_the_api(
     gateway = platform.config.services.get(frontend.gateway)
     # Beside entries for parts of the API, one for all of it would take their calls.
     parts = [key for key in vite.keys or () if key.startswith((frontend.api, "^"))]
+    path = missed[0].path.partition("?")[0]
     yield Finding(
-        f"the Vite dev server has no proxy for {missed[0].path if parts else frontend.api}",
+        f"the Vite dev server has no proxy for {path if parts else frontend.api}",
         looked_at=f"server.proxy in {vite.name}",
         found=f"entries: {', '.join(vite.keys)}" if vite.keys else "no proxy",
         wanted=f"an entry for {frontend.api}, for the call at {missed[0]}",
         target=frontend.api,
         place=vite.place,
-        next_step=f"add an entry for {missed[0].path} to server.proxy in {vite.name}"
+        next_step=f"add an entry for {path} to server.proxy in {vite.name}"
         if parts or gateway is None
         else "saas-doctor fix --select WEB803 adds it (Vite takes it by itself)",
         data={"no_fix": gateway is None or bool(parts)},
