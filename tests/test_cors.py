@@ -171,6 +171,11 @@ def test_the_settings_file_counts_where_it_is_read(
     assert origins(tree, "", "settings.CORS", **more) == ("str", expected)
 
 
+def test_which_of_two_settings_files_is_read_is_not_guessed(tree: MakeTree) -> None:
+    more = {"backend/.env": "CORS_ORIGINS=x\nGATEWAY_PORT=8100\n", ".env": "CORS_ORIGINS=y\n"}
+    assert origins(tree, "", "settings.CORS_ORIGINS", **more) == ("str", None)
+
+
 @pytest.mark.parametrize(
     ("main", "count"),
     [

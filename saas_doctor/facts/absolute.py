@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from saas_doctor.facts.built_in import BuiltIn
-from saas_doctor.facts.frontend import FrontendSource, SourceFile
+from saas_doctor.facts.frontend import DEEPEST, FrontendSource, SourceFile
 from saas_doctor.facts.javascript import bare, string_of, text_of
 from saas_doctor.model import Place
 
@@ -227,10 +227,12 @@ def _variable_of(node: Node) -> str:
 
 def _ancestors(node: Node) -> Iterator[tuple[Node, Node]]:
     """Each node around this one, with the part of it that holds this one."""
-    parent = node.parent
-    while parent is not None:
+    for _ in range(DEEPEST):
+        parent = node.parent
+        if parent is None:
+            return
         yield parent, node
-        node, parent = parent, parent.parent
+        node = parent
 
 
 def _is_a_choice(node: Node) -> bool:

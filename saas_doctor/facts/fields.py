@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from saas_doctor.facts.scopes import Function
-from saas_doctor.facts.source import Module, dotted_name
+from saas_doctor.facts.source import Module, Source, dotted_name
 from saas_doctor.facts.value import UNKNOWN, Spot, Value, from_json, plain
 from saas_doctor.syntax import parse
 
@@ -77,18 +77,18 @@ def member(values: Values, owner: Class, name: str, depth: int) -> Value:
     return UNKNOWN
 
 
-def class_of_member(values: Values, owner: Class, name: str) -> Class | None:
+def class_of_member(source: Source, owner: Class, name: str) -> Class | None:
     """The class that an attribute is annotated with: a group of settings in another."""
-    for module, cls in values.source.lineage(*owner):
+    for module, cls in source.lineage(*owner):
         for node in cls.body:
             if _declared_name(node) == name and isinstance(node, ast.AnnAssign):
-                found = values.source.class_of(module, dotted_name(node.annotation))
+                found = source.class_of(module, dotted_name(node.annotation))
                 made = node.value
                 default = made is None or (
                     isinstance(made, ast.Call) and (dotted_name(made.func) or "").endswith("Field")
                 )
                 same = isinstance(made, ast.Call) and not made.args and not made.keywords
-                if found and (default or same) and values.source.ancestry(*found) & SETTINGS:
+                if found and (default or same) and source.ancestry(*found) & SETTINGS:
                     return found
                 return None
     return None
@@ -236,6 +236,8 @@ def _configuration(lineage: list[Class]) -> Iterator[tuple[str, ast.expr]]:
 
 def _reads_file(values: Values, lineage: list[Class]) -> bool | None:
     """Whether the settings read the platform's settings file; None where that can't be told."""
+    if not values.environment.sole:
+        return None
     if values.environment.loaded:
         return True
     named = [value for key, value in _configuration(lineage) if key == "env_file"]

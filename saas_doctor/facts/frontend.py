@@ -233,6 +233,8 @@ _ELSEWHERE = re.compile(
     rb"""baseURL\s*[:=]\s*(?!["'`]/)|prefixUrl\s*[:=]\s*(?!["'`]/)|import\.meta\.env\.VITE_"""
     rb"""|process\.env\.|["'`]https?://(?:localhost|127\.0\.0\.1|\[::1\]|\$\{)"""
 )
+DEEPEST = 100
+"""How far outwards is looked from a node: each step costs what its depth is."""
 COMMENTS = {"comment", "html_comment"}
 CALLED = {"fetch", "window.fetch", "globalThis.fetch", "EventSource", "Request"}
 BASES = {"baseURL", "baseUrl", "prefixUrl"}
@@ -273,7 +275,9 @@ class Use:
 def use_of(node: Node) -> Use:
     more = False
     parent = node.parent
-    while parent is not None:
+    for _ in range(DEEPEST):
+        if parent is None:
+            break
         if parent.type == "binary_expression":
             if text_of(parent.child_by_field_name("operator")) != "+":
                 break

@@ -5,12 +5,15 @@ from __future__ import annotations
 import ast
 import json
 import re
+import threading
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 from saas_doctor.facts import Fact
 from saas_doctor.facts.dotenv import EnvFile
-from saas_doctor.facts.fields import Class, as_url_text, class_of_member, member
+from saas_doctor.facts.fields import Class, as_url_text, member
+from saas_doctor.facts.objects import Frame, function_of, instance, is_local
 from saas_doctor.facts.scopes import (
     Function,
     as_changed,
@@ -42,30 +45,26 @@ _TO_LIST = {"list", "tuple", "set", "frozenset", "sorted"}
 
 
 @dataclass(frozen=True)
-class Frame:
-    """Where an expression stands: its module, the functions around it, and what names are bound to."""
-
-    module: Module
-    functions: tuple[Function, ...] = ()
-    bound: tuple[tuple[str, Value], ...] = ()
-    owner: Class | None = None
-
-
-@dataclass(frozen=True)
 class Values(Fact):
     """What expressions of the platform's source are worth, as far as source and settings prove it."""
 
     source: Source
     environment: Environment
     pydantic_2: bool | None
+    alone: threading.RLock = field(default_factory=threading.RLock, repr=False, compare=False)
 
     limit = 20.0
 
     @classmethod
     def read(cls, platform: Platform, source: Source, env: EnvFile, versions: Versions) -> Values:
         loaded = any(b"load_dotenv(" in m.data for m in source.mentioning("load_dotenv"))
-        name = env.path.name
-        environment = Environment(env.there, name, platform.environ, loaded)
+        config = platform.config
+        services = [service.directory for service in config.services.values()]
+        folders = {platform.path(f) for f in (".", config.backend, *config.source_roots, *services)}
+        others = [f for f in folders if f != env.path.parent and (f / env.path.name).is_file()]
+        environment = Environment(
+            env.there, env.path.name, platform.environ, loaded, sole=not others
+        )
         return cls(source, environment, versions.at_least("pydantic", "2"))
 
     def of(
@@ -77,7 +76,8 @@ class Values(Fact):
         depth: int = 0,
     ) -> Value:
         """The value of an expression in a module; `functions` are those around it, outermost first."""
-        return self._of(Frame(module, functions), node, depth)
+        with self.alone:  # what is being looked for is unknown meanwhile
+            return self._of(Frame(module, functions), node, depth)
 
     def is_assigned(self, name: str) -> bool:
         """Whether an attribute of that name is set anywhere after its object is made."""
@@ -164,11 +164,22 @@ class Values(Fact):
                 return as_changed(value, node.id, [frame.module])
         return self._global(frame.module, node.id, depth)
 
+    @cached_property
+    def _globals(self) -> dict[tuple[str, str], Value]:
+        """What names of top levels were found to be."""
+        return {}
+
     def _global(self, module: Module, name: str, depth: int) -> Value:
         found = self.source.definition(module, name)
         if found is None:
             return UNKNOWN
-        home, last = found
+        key = found[0].name, found[1]
+        if key not in self._globals:
+            self._globals[key] = UNKNOWN  # while it is looked for: it may be made from itself
+            self._globals[key] = self._defined(*found, depth)
+        return self._globals[key]
+
+    def _defined(self, home: Module, last: str, depth: int) -> Value:
         given = home.values.get(last)
         if given is None or not given_once(home, last) or self.is_assigned(last):
             return UNKNOWN
@@ -176,7 +187,7 @@ class Values(Fact):
         return as_changed(value, last, list(self.source.mentioning(last)))
 
     def _attribute(self, frame: Frame, node: ast.Attribute, depth: int) -> Value:
-        owner = self._instance(frame, node.value, depth + 1)
+        owner = instance(self.source, frame, node.value, depth + 1)
         if owner is not None:
             return as_changed(
                 member(self, owner, node.attr, depth + 1),
@@ -185,7 +196,7 @@ class Values(Fact):
             )
         name = dotted_name(node)
         head = name.partition(".")[0]
-        if not name or isinstance(node.value, ast.Subscript) or self._is_local(frame, head):
+        if not name or isinstance(node.value, ast.Subscript) or is_local(frame, head):
             return UNKNOWN
         cls = self.source.class_of(frame.module, dotted_name(node.value))
         if cls is not None:
@@ -206,7 +217,7 @@ class Values(Fact):
             return self._variable(given[0], default)
         if isinstance(node.func, ast.Attribute) and not node.keywords:
             method = node.func.attr
-            owner = self._instance(frame, node.func.value, depth + 1)
+            owner = instance(self.source, frame, node.func.value, depth + 1)
             if owner is not None:
                 return self._method(owner, method, given, depth)
             on = self._of(frame, node.func.value, depth + 1)
@@ -264,7 +275,9 @@ class Values(Fact):
 
     def _own_function(self, frame: Frame, name: str, node: ast.Call, depth: int) -> Value:
         """What one of the platform's functions returns, called without arguments."""
-        function = self._function(frame, name) if not node.args and not node.keywords else None
+        function = (
+            function_of(self.source, frame, name) if not node.args and not node.keywords else None
+        )
         return self.returned(*function, None, depth) if function else UNKNOWN
 
     def _method(self, owner: Class, name: str, given: Sequence[Value], depth: int) -> Value:
@@ -283,7 +296,7 @@ class Values(Fact):
         """`os.getenv(key, default)`."""
         if key.text is None:
             return UNKNOWN
-        in_file = True if self.environment.loaded else None
+        in_file = True if self.environment.loaded and self.environment.sole else None
         found = self.environment.text([(key.text, True)], in_file=in_file)
         if found.kind == "none":
             return default
@@ -350,75 +363,3 @@ class Values(Fact):
         if not isinstance(node.op, ast.Not):
             return UNKNOWN
         return Value("bool") if truth is None else plain(not truth)
-
-    # What names stand for.
-
-    def _instance(self, frame: Frame, node: ast.expr, depth: int) -> Class | None:
-        """The class of the platform that an expression is an object of, made without arguments."""
-        if depth > _DEEP:
-            return None
-        if isinstance(node, ast.Name):
-            if node.id == "self":
-                return frame.owner
-            return self._instance_of_name(frame, node.id, depth)
-        if isinstance(node, ast.Call) and not node.args and not node.keywords:
-            name = dotted_name(node.func)
-            cls = self.source.class_of(frame.module, name) if name else None
-            if cls is not None:
-                return cls
-            function = self._function(frame, name)
-            if function is not None:
-                returns = [n for n in own(function[1]) if isinstance(n, ast.Return)]
-                if len(returns) == 1 and returns[0].value is not None:
-                    inner = Frame(function[0], (function[1],))
-                    return self._instance(inner, returns[0].value, depth + 1)
-        if isinstance(node, ast.Attribute):
-            owner = self._instance(frame, node.value, depth + 1)
-            if owner is not None:
-                return class_of_member(self, owner, node.attr)
-            found = self.source.definition(frame.module, dotted_name(node))
-            return self._made(found, depth) if found else None
-        return None
-
-    def _instance_of_name(self, frame: Frame, name: str, depth: int) -> Class | None:
-        for cut in range(len(frame.functions), 0, -1):
-            function = frame.functions[cut - 1]
-            if name in parameters(function):
-                return None
-            if stores(own(function), name):
-                given = single(function, name)
-                inner = replace(frame, functions=frame.functions[:cut])
-                return self._instance(inner, given, depth + 1) if given is not None else None
-        if any(bound == name for bound, _ in frame.bound):
-            return None
-        found = self.source.definition(frame.module, name)
-        return self._made(found, depth) if found else None
-
-    def _made(self, found: tuple[Module, str], depth: int) -> Class | None:
-        home, last = found
-        given = home.values.get(last)
-        if given is None or not given_once(home, last):
-            return None
-        return self._instance(Frame(home), given, depth + 1)
-
-    def _function(self, frame: Frame, name: str) -> tuple[Module, Function] | None:
-        """The function of the platform's that a name means, with no more than caching around it."""
-        if not name or self._is_local(frame, name.partition(".")[0]):
-            return None
-        found = self.source.definition(frame.module, name)
-        if found is None:
-            return None
-        made = [n for n in found[0].body if isinstance(n, Function) and n.name == found[1]]
-        if len(made) != 1:
-            return None
-        decorators = {
-            dotted_name(d.func if isinstance(d, ast.Call) else d).rpartition(".")[2]
-            for d in made[0].decorator_list
-        }
-        return (found[0], made[0]) if decorators <= {"lru_cache", "cache"} else None
-
-    @staticmethod
-    def _is_local(frame: Frame, name: str) -> bool:
-        return any(name in parameters(f) or stores(own(f), name) for f in frame.functions) or any(
-            name == bound for bound, _ in frame.bound
-        )

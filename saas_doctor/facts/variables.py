@@ -14,12 +14,14 @@ class Environment:
     """What sets variables: the shell, then the settings file where it is read.
 
     `loaded`: whether the source loads the settings file into the environment of the process.
+    `sole`: whether there is no other file of that name, which may be read in its place.
     """
 
     file: Dotenv | None
     file_name: str
     shell: Mapping[str, str]
     loaded: bool
+    sole: bool = True
 
     def text(self, keys: Sequence[tuple[str, bool]], *, in_file: bool | None) -> Value:
         """A variable's text; `none` where nothing sets it, unknown where that can't be told."""
