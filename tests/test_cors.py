@@ -85,6 +85,7 @@ ENV = {"backend/.env": "CORS_ORIGINS=http://a, http://b\nGATEWAY_PORT=8100\n"}
         ("def f():\n    if x:\n        return ['x']\n    return ['y']", "f()", ("list", None)),
         ("def f():\n    yield 'x'", "f()", ("", None)),
         ("class C:\n    A = ['x']\nC.A = []", "C.A", ("", None)),
+        ("A = ['x']\nimport gateway.main as m\nm.A = []", "A", ("", None)),
         ("", "[o for o in unknown()]", ("list", None)),
         ("", "[o for o in ['x'] if unknown(o)]", ("list", None)),
         ("", "unknown", ("", None)),

@@ -226,6 +226,11 @@ def test_blanks_stay_where_the_code_does_not_strip(tree: MakeTree) -> None:
     assert action.result.startswith(f"CORS_ORIGINS=http://a,{ORIGIN}\n".encode())
 
 
+def test_an_entry_that_stands_there_twice_is_left_alone(tree: MakeTree) -> None:
+    with pytest.raises(Absent):
+        mended(tree(f"CORS_ORIGINS={ORIGIN}/,{ORIGIN}/\n"), "WEB806")
+
+
 def test_several_origins_in_one_text_are_told(tree: MakeTree) -> None:
     platform = tree(f"CORS_ORIGINS={ORIGIN},http://a\n", main=given("[settings.CORS_ORIGINS]"))
     (finding,) = verdict(platform, "WEB806")

@@ -61,6 +61,7 @@ B = "http://localhost:8100"
         (f"const A = DEV ? '{B}' : ''\nfetch(`${{A}}/x`)", []),
         (f"const A = import.meta.env.VITE_OTHER || '{B}'\nfetch(`${{A}}/x`)", [("GET", f"{B}/x", False)]),
         (f"if (import.meta.env.DEV) {{ fetch('{B}/x') }}", []),
+        (f"other ? fetch('{B}/x') : none()", [("GET", f"{B}/x", False)]),
         # None at all.
         (f"// fetch('{B}/x')", []),
         (f"/* fetch('{B}/x') */", []),
