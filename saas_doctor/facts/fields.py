@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from saas_doctor.facts.scopes import Function
+from saas_doctor.facts.enclosing import Function
 from saas_doctor.facts.source import Module, Source, dotted_name
 from saas_doctor.facts.value import UNKNOWN, Spot, Value, from_json, plain
 from saas_doctor.syntax import parse

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from saas_doctor.facts.scopes import Function, around
+from saas_doctor.facts.enclosing import Function, around
 from saas_doctor.facts.source import Module, Source, dotted_name
 from saas_doctor.model import Place
 

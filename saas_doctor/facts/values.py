@@ -13,8 +13,8 @@ from functools import cached_property
 from saas_doctor.facts import Fact
 from saas_doctor.facts.dotenv import EnvFile
 from saas_doctor.facts.fields import Class, as_url_text, member
-from saas_doctor.facts.objects import Frame, function_of, instance, is_local
-from saas_doctor.facts.scopes import (
+from saas_doctor.facts.instances import Frame, function_of, instance, is_local
+from saas_doctor.facts.enclosing import (
     Function,
     as_changed,
     given_once,

@@ -6,7 +6,7 @@ import ast
 from dataclasses import dataclass, replace
 
 from saas_doctor.facts.fields import Class, class_of_member
-from saas_doctor.facts.scopes import Function, given_once, own, parameters, single, stores
+from saas_doctor.facts.enclosing import Function, given_once, own, parameters, single, stores
 from saas_doctor.facts.source import Module, Source, dotted_name
 from saas_doctor.facts.value import Value
 
