@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from saas_doctor.facts import Fact
-from saas_doctor.facts.middleware import CORS, Outer, full_name, keyword, outside
 from saas_doctor.facts.enclosing import around
+from saas_doctor.facts.expressions import Values
+from saas_doctor.facts.literals import UNKNOWN, Value, plain, sequence
+from saas_doctor.facts.middleware import CORS, Outer, full_name, keyword, outside
 from saas_doctor.facts.source import Module, Source, dotted_name
-from saas_doctor.facts.value import UNKNOWN, Value, plain, sequence
-from saas_doctor.facts.values import Values
 from saas_doctor.model import Absent, Place
 from saas_doctor.platform import Platform
 

@@ -7,8 +7,8 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
+from saas_doctor.facts.literals import Value
 from saas_doctor.facts.source import Module
-from saas_doctor.facts.value import Value
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 

@@ -10,12 +10,12 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from saas_doctor.facts.enclosing import Function
+from saas_doctor.facts.literals import UNKNOWN, Spot, Value, from_json, plain
 from saas_doctor.facts.source import Module, Source, dotted_name
-from saas_doctor.facts.value import UNKNOWN, Spot, Value, from_json, plain
 from saas_doctor.syntax import parse
 
 if TYPE_CHECKING:
-    from saas_doctor.facts.values import Values
+    from saas_doctor.facts.expressions import Values
 
 Class = tuple[Module, ast.ClassDef]
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import ast
 from dataclasses import dataclass, replace
 
-from saas_doctor.facts.fields import Class, class_of_member
 from saas_doctor.facts.enclosing import Function, given_once, own, parameters, single, stores
+from saas_doctor.facts.fields import Class, class_of_member
+from saas_doctor.facts.literals import Value
 from saas_doctor.facts.source import Module, Source, dotted_name
-from saas_doctor.facts.value import Value
 
 _DEEP = 24
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from saas_doctor.facts.dotenv import Dotenv
-from saas_doctor.facts.value import Spot, Value, plain
+from saas_doctor.facts.literals import Spot, Value, plain
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,6 @@ from functools import cached_property
 
 from saas_doctor.facts import Fact
 from saas_doctor.facts.dotenv import EnvFile
-from saas_doctor.facts.fields import Class, as_url_text, member
-from saas_doctor.facts.instances import Frame, function_of, instance, is_local
 from saas_doctor.facts.enclosing import (
     Function,
     as_changed,
@@ -23,8 +21,9 @@ from saas_doctor.facts.enclosing import (
     single,
     stores,
 )
-from saas_doctor.facts.source import Module, Source, dotted_name
-from saas_doctor.facts.value import (
+from saas_doctor.facts.fields import Class, as_url_text, member
+from saas_doctor.facts.instances import Frame, function_of, instance, is_local
+from saas_doctor.facts.literals import (
     UNKNOWN,
     Spot,
     Value,
@@ -35,6 +34,7 @@ from saas_doctor.facts.value import (
     plain,
     sequence,
 )
+from saas_doctor.facts.source import Module, Source, dotted_name
 from saas_doctor.facts.variables import Environment
 from saas_doctor.facts.versions import Versions
 from saas_doctor.platform import Platform
