@@ -1,93 +1,16 @@
-"""The front end and what the browser lets it do."""
+"""The proxy of the front end's dev server."""
 
 from __future__ import annotations
 
-import json
+import re
 from collections.abc import Iterator
 
-from saas_doctor.facts.commands import Starts
-from saas_doctor.facts.dotenv import Settings
-from saas_doctor.facts.frontend import FrontendCalls, ViteConfig
-from saas_doctor.facts.preflight import Preflight, Reply
-from saas_doctor.facts.source import Source
-from saas_doctor.model import Absent, Finding, Severity, Undecided
+from saas_doctor.facts.frontend import Call, FrontendCalls
+from saas_doctor.facts.named_ports import NamedPorts
+from saas_doctor.facts.vite import Entry, ViteConfig
+from saas_doctor.model import Finding, Undecided
 from saas_doctor.platform import Platform
 from saas_doctor.rules import check
-
-
-@check(
-    "WEB801",
-    needs=("CFG901",),
-    symptoms=(
-        r"has been blocked by CORS policy",
-        r"Cross-Origin Request Blocked",
-        r"Disallowed CORS origin",
-        r"No 'Access-Control-Allow-Origin' header",
-    ),
-)
-def origin_not_allowed(
-    settings: Settings, source: Source, platform: Platform
-) -> Iterator[Finding | Undecided]:
-    """An address that the front end is opened at is missing from the allowed CORS origins.
-
-    The browser then blocks every answer; curl and the server's log show nothing wrong. Origins are
-    compared as exact text: `http://localhost:5173` is not `http://127.0.0.1:5173`, and a slash at
-    the end makes another origin.
-
-    **Detected** in `CORS_ORIGINS` as the services read it, against the origins of the
-    configuration (by default the port that the Vite configuration names).
-    **Fixed** by adding the origin to the setting, in the form it has; `undo` restores the bytes.
-    **Silent** when everything is allowed (`*`), when the setting is not there or not used by the
-    code, and where there is no front end.
-    """
-    frontend = platform.config.frontend
-    if frontend is None:
-        raise Absent("no front end is configured")
-    key = frontend.cors_variable
-    text = settings.values.get(key)
-    # pydantic-settings takes the field's name in either case.
-    if text is None or not any(source.mentioning(key, key.lower())):
-        raise Absent(f"{key} is not set, or the code does not use it")
-    allowed = split_origins(text)
-    if allowed is None:
-        yield Undecided(f"{key} ({settings.where(key)}) begins as a list and is no JSON")
-        return
-    missing = [origin for origin in frontend.origins if origin not in allowed]
-    for origin in missing if "*" not in allowed else ():
-        near = [a for a in allowed if a.rstrip("/").lower() == origin.rstrip("/").lower()]
-        yield Finding(
-            f"origin {origin} is not in {key}"
-            + (f" ({near[0]} is another origin)" if near else ""),
-            looked_at=f"{key} ({settings.where(key)})",
-            found=text or "an empty value",
-            wanted=origin,
-            target=origin,
-            place=settings.places.get(key),
-            next_step=f"saas-doctor fix --select WEB801 adds it; then restart the {frontend.gateway}",
-            data={
-                "key": key,
-                "value": joined(text, allowed, missing),
-                "no_fix": settings.places.get(key) is None,
-            },
-        )
-
-
-def split_origins(text: str) -> list[str] | None:
-    """The origins of a setting: a JSON list, or parted by commas; None for a list that is no JSON."""
-    if not text.lstrip().startswith("["):
-        return [part.strip() for part in text.split(",") if part.strip()]
-    try:
-        values = json.loads(text)
-    except ValueError:
-        return None
-    return [str(value).strip() for value in values]
-
-
-def joined(text: str, allowed: list[str], missing: list[str]) -> str:
-    """The setting with the missing origins, in the form it has."""
-    if text.lstrip().startswith("["):
-        return json.dumps(allowed + missing)
-    return ",".join(allowed + missing)
 
 
 @check(
@@ -106,7 +29,8 @@ def no_proxy_for_the_api(
 
     **Detected** by parsing the Vite configuration (all its names and forms; comments are not
     there), where the source calls paths below the API's prefix.
-    **Fixed** by an entry that sends the prefix to the gateway's port; `undo` restores the bytes.
+    **Fixed** by an entry that sends the prefix to the gateway's port, where there is none for a part
+    of it yet; `undo` restores the bytes.
     **Silent** when entries cover the paths that are called, and when no source calls the API by a
     path of its own origin (a base address elsewhere makes `get('/api/x')` another call). What is
     computed or imported is `unknown`.
@@ -119,80 +43,87 @@ def no_proxy_for_the_api(
         yield Undecided(vite.unknown)
         return
     gateway = platform.config.services.get(frontend.gateway)
+    # Beside entries for parts of the API, one for all of it would take their calls.
+    parts = [key for key in vite.keys or () if key.startswith((frontend.api, "^"))]
+    path = missed[0].path.partition("?")[0]
     yield Finding(
-        f"the Vite dev server has no proxy for {frontend.api}",
+        f"the Vite dev server has no proxy for {path if parts else frontend.api}",
         looked_at=f"server.proxy in {vite.name}",
         found=f"entries: {', '.join(vite.keys)}" if vite.keys else "no proxy",
         wanted=f"an entry for {frontend.api}, for the call at {missed[0]}",
         target=frontend.api,
         place=vite.place,
-        next_step="saas-doctor fix --select WEB803 adds it (Vite takes it by itself)",
-        data={"no_fix": gateway is None},
+        next_step=f"add an entry for {path} to server.proxy in {vite.name}"
+        if parts or gateway is None
+        else "saas-doctor fix --select WEB803 adds it (Vite takes it by itself)",
+        data={"no_fix": gateway is None or bool(parts)},
     )
 
 
-@check(
-    "WEB802",
-    needs=("WEB801",),
-    symptoms=(
-        r"Response to preflight request doesn't pass access control check",
-        r"has been blocked by CORS policy",
-        r"Disallowed CORS (?:origin|method|headers)",
-    ),
+_SCHEME = re.compile(r"[a-z][a-z0-9+.-]*://", re.I)
+_HOST = re.compile(r"[\w.-]+(?::\d+)?(?:/\S*)?", re.A)
+_LOCAL = re.compile(
+    r"(?:https?|wss?)://(?:localhost|127\.0\.0\.1|\[::1\]|0\.0\.0\.0):(\d+)(?=/|$)", re.I
 )
-def gateway_refuses_the_browser(
-    preflight: Preflight, platform: Platform, starts: Starts
+
+
+@check("WEB811", symptoms=(r"\[vite\] http proxy error", r"http proxy error: /\S*"))
+def proxy_leads_nowhere(
+    vite: ViteConfig, ports: NamedPorts, platform: Platform
 ) -> Iterator[Finding]:
-    """The running gateway refuses the front end's calls, or lets strangers call it.
+    """The Vite dev server's proxy sends the API's calls to an address where nothing is.
 
-    **Detected** by asking as a browser does (OPTIONS with `Origin`) for each origin of the
-    configuration; what counts is the header `access-control-allow-origin`, not the status. Then
-    for `http://evil.invalid`, and for the beginning of an origin (`http://localhost`), which passes
-    where the origins are one text in place of a list: those two are warnings.
-    **To mend**, correct the gateway's CORS middleware, or start it again when the settings were
-    changed since.
-    **Silent** where the gateway allows everybody without credentials (`*`), and while it does not
-    run (SVC701).
+    Every call then ends in an empty 500 or 502, with `http proxy error ... ECONNREFUSED` in Vite's
+    log.
+
+    **Detected** where the target of an entry is written out and has no scheme (`localhost:8000`),
+    or where the entry takes paths of the API, the target is a port of this machine, and no service,
+    no compose file, no script, no other file and no source of the platform names that port.
+    **Fixed** by writing `http://` before it, and by the gateway's port where the entry takes all of
+    the API; `undo` restores the bytes.
+    **Silent** about targets that are computed or on other machines, and while no service of the
+    platform is known.
     """
-    gateway = platform.config.frontend.gateway if platform.config.frontend else "gateway"
-    for reply in preflight.developers:
-        if not reply.passes:
-            yield _refused(reply, preflight.url, gateway, starts.commands.get(gateway, ""))
-    for reply in preflight.strangers:
-        if reply.allowed == reply.origin:
-            yield _stranger(reply, preflight.url, gateway)
+    for entry in vite.entries or ():
+        if entry.target is None:
+            continue
+        if not _SCHEME.match(entry.target):
+            if _HOST.fullmatch(entry.target):
+                yield _leads_nowhere(vite, entry, "has no scheme", f"http://{entry.target}")
+            continue
+        found = _LOCAL.match(entry.target)
+        if found and platform.config.services and not ports.has(int(found.group(1))):
+            yield from _at_nothing(vite, entry, found, platform)
 
 
-def _refused(reply: Reply, url: str, gateway: str, start: str) -> Finding:
-    failed = reply.status >= 500
+def _at_nothing(
+    vite: ViteConfig, entry: Entry, found: re.Match[str], platform: Platform
+) -> Iterator[Finding]:
+    frontend = platform.config.frontend
+    target = entry.target or ""
+    alone = ViteConfig(vite.path, vite.name, vite.data, (entry,), vite.place)
+    if frontend is None or not (
+        alone.covers(Call(f"{frontend.api}/", entry.place, whole=False))
+        or entry.key.startswith(frontend.api)
+    ):
+        return
+    gateway = platform.config.services.get(frontend.gateway)
+    mended = ""
+    if gateway and alone.covers(Call(f"{frontend.api}/", entry.place)):
+        mended = f"{target[: found.start(1)]}{gateway.port}{target[found.end(1) :]}"
+    yield _leads_nowhere(vite, entry, f"is at port {found.group(1)}, where nothing is", mended)
+
+
+def _leads_nowhere(vite: ViteConfig, entry: Entry, why: str, mended: str) -> Finding:
     return Finding(
-        f"the {gateway} answers the preflight of {reply.origin} with HTTP {reply.status}"
-        if failed
-        else f"the {gateway} does not let {reply.origin} call it",
-        looked_at=f"OPTIONS {url} with Origin: {reply.origin}, Access-Control-Request-Method: POST, "
-        "Access-Control-Request-Headers: authorization,content-type",
-        found=str(reply),
-        wanted=f"access-control-allow-origin: {reply.origin}",
-        target=reply.origin,
-        next_step=f"read logs/{gateway}.log: the browser says CORS, the cause is this error"
-        if failed
-        else f"start the {gateway} again, so that it reads the settings of now: {start}; if that "
-        "does not help, look at its CORSMiddleware (allow_origins, allow_methods, allow_headers)",
-    )
-
-
-def _stranger(reply: Reply, url: str, gateway: str) -> Finding:
-    part = not reply.origin.endswith(".invalid")
-    return Finding(
-        f"the {gateway} lets {reply.origin}, "
-        + ("a part of an origin," if part else "any stranger")
-        + " call it",
-        looked_at=f"OPTIONS {url} with Origin: {reply.origin}",
-        found=str(reply),
-        wanted="no access-control-allow-origin",
-        target=reply.origin,
-        next_step="give allow_origins a list: a text is searched for parts (split it at the commas)"
-        if part
-        else "name the origins in allow_origins, in place of * or a pattern for everything",
-        severity=Severity.WARNING,
+        f"the proxy's target for {entry.key} {why}",
+        looked_at=f"server.proxy in {vite.name}",
+        found=entry.target or "",
+        wanted=mended or "http://host:port of a service",
+        target=entry.key,
+        place=entry.place,
+        next_step="saas-doctor fix --select WEB811 (Vite takes it by itself)"
+        if mended
+        else f"correct the target of {entry.key} in {vite.name}",
+        data={"entry": entry, "target": mended, "no_fix": not mended},
     )

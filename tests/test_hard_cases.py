@@ -11,7 +11,7 @@ import pytest
 
 from saas_doctor import journal, redact, repair, runner
 from saas_doctor import platform as platforms
-from saas_doctor.facts.frontend import ViteConfig, _read_config
+from saas_doctor.facts.vite import read_config
 from saas_doctor.model import DoctorError, Report, Severity, Status
 from saas_doctor.repair import Outcome
 from saas_doctor.runner import Selection
@@ -129,7 +129,7 @@ def test_an_origin_put_together_from_variables_is_left_to_its_owner(make_copy: M
     ],
 )
 def test_a_plugin_that_may_serve_the_api_makes_it_unknown(plugin: str) -> None:
-    vite = _read_config(ViteConfig, Path("vite.config.js"), "vite.config.js", plugin.encode())
+    vite = read_config(Path("vite.config.js"), "vite.config.js", plugin.encode())
     assert "plugin" in vite.unknown
 
 

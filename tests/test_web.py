@@ -2,67 +2,47 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
 import subprocess
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from saas_doctor import platform as platforms
 from saas_doctor import rules
 from saas_doctor.edits import apply_edits
 from saas_doctor.facts import Facts
-from saas_doctor.facts.frontend import (
-    Call,
-    FrontendCalls,
-    ViteConfig,
-    _read_config,
-    calls_in,
-    without_comments,
-)
+from saas_doctor.facts.frontend import Call, FrontendCalls, SourceFile, calls_in
+from saas_doctor.facts.vite import ViteConfig, read_config
 from saas_doctor.model import Absent, Finding, Place, Undecided
 from saas_doctor.platform import Platform
 from tests.testbed import require
-
-MakeTree = Callable[..., Platform]
-CONFIG = "from pydantic_settings import BaseSettings\nclass S(BaseSettings):\n    {0}: str = ''\n"
+from tests.trees import MakeTree, make_tree, mended, verdict
 
 
 @pytest.fixture
 def tree(tmp_path: Path) -> MakeTree:
-    """Makes a platform with a front end of these files, a gateway, and these settings."""
+    """Makes a platform with a front end of these files, and a gateway."""
 
-    def make(
-        files: dict[str, str], settings: str = "", *, config: str = CONFIG.format("CORS_ORIGINS")
-    ) -> Platform:
-        back = {
-            "backend/requirements.txt": "fastapi\n",
-            "backend/.env": settings + "GATEWAY_PORT=8100\n",
-            "backend/shared/config.py": config,
-            "backend/gateway/main.py": "app = FastAPI()\n",
-        }
-        for name, text in {**back, **{f"frontend/{n}": t for n, t in files.items()}}.items():
-            path = tmp_path / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(text.encode())
-        return platforms.load(tmp_path, exact=True, environ={"PATH": os.environ["PATH"]})
+    def make(files: dict[str, str]) -> Platform:
+        return make_tree(tmp_path, {f"frontend/{n}": t for n, t in files.items()})
 
     return make
 
 
-def verdict(platform: Platform, code: str) -> list[Any]:
-    check = rules.checks()[code]
-    return list(check.function(**Facts(platform).arguments(check.facts)))
+EXAMPLES = int(os.environ.get("SD_EXAMPLES", "200"))
 
 
 def vite(text: str, name: str = "vite.config.ts") -> ViteConfig:
-    return _read_config(ViteConfig, Path(name), name, text.encode())
+    return read_config(Path(name), name, text.encode())
+
+
+def file(text: str | bytes, name: str = "a.js") -> SourceFile:
+    return SourceFile(Path(name), name, text.encode() if isinstance(text, str) else text)
 
 
 def call(path: str, *, whole: bool = True) -> Call:
@@ -109,64 +89,6 @@ def test_the_port_of_the_script_counts_before_the_configuration(tree: MakeTree) 
     assert platform.config.frontend.origins == ("http://localhost:3100",)
 
 
-# WEB801.
-
-
-@pytest.mark.parametrize(
-    ("text", "after"),
-    [
-        ("http://localhost:3000", "CORS_ORIGINS=http://localhost:3000,http://localhost:5173"),
-        ("http://localhost:5173/", "CORS_ORIGINS=http://localhost:5173/,http://localhost:5173"),
-        ("http://127.0.0.1:5173", "CORS_ORIGINS=http://127.0.0.1:5173,http://localhost:5173"),
-        ("", "CORS_ORIGINS=http://localhost:5173"),
-        ('["http://a"]', """CORS_ORIGINS='["http://a", "http://localhost:5173"]'"""),
-    ],
-)
-def test_a_missing_origin_is_added_in_the_form_of_the_setting(
-    tree: MakeTree, text: str, after: str
-) -> None:
-    platform = tree({"vite.config.js": "export default {}"}, f"CORS_ORIGINS={text}  # origins\n")
-    (finding,) = verdict(platform, "WEB801")
-    assert finding.target == "http://localhost:5173"
-    fix = rules.fixes()["WEB801"]
-    (action,) = fix.function(finding, **Facts(platform).arguments(fix.facts))
-    assert action.result.decode() == f"{after}  # origins\nGATEWAY_PORT=8100\n"  # type: ignore[attr-defined]
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "http://localhost:5173",
-        " http://a , http://localhost:5173 ",
-        "*",
-        '["http://localhost:5173"]',
-        "'[\"*\"]'",
-    ],
-)
-def test_an_allowed_origin_is_silent(tree: MakeTree, text: str) -> None:
-    platform = tree({"vite.config.js": "export default {}"}, f"CORS_ORIGINS={text}\n")
-    assert verdict(platform, "WEB801") == []
-
-
-def test_a_setting_in_lower_case_is_used_by_the_code_as_well(tree: MakeTree) -> None:
-    platform = tree(
-        {"vite.config.js": ""}, "CORS_ORIGINS=http://a\n", config=CONFIG.format("cors_origins")
-    )
-    assert len(verdict(platform, "WEB801")) == 1
-
-
-def test_a_setting_that_is_not_there_or_not_used_is_skipped(tree: MakeTree) -> None:
-    with pytest.raises(Absent):
-        verdict(tree({"vite.config.js": ""}), "WEB801")
-    with pytest.raises(Absent):
-        verdict(tree({"vite.config.js": ""}, "CORS_ORIGINS=http://a\n", config=""), "WEB801")
-
-
-def test_a_list_that_is_no_json_is_undecided(tree: MakeTree) -> None:
-    platform = tree({"vite.config.js": ""}, "CORS_ORIGINS=\"['http://a']\"\n")
-    assert [type(f) for f in verdict(platform, "WEB801")] == [Undecided]
-
-
 # What the source calls.
 
 
@@ -190,15 +112,13 @@ def test_a_list_that_is_no_json_is_undecided(tree: MakeTree) -> None:
 def test_calls_by_a_path_are_read_from_the_source(
     text: str, found: list[tuple[str, bool, bool]]
 ) -> None:
-    calls = calls_in(text.encode(), "/api", "a.js")
+    calls = calls_in(file(text), "/api")
     assert [(c.path, c.whole, certain) for c, certain in calls] == found
 
 
 def test_comments_are_not_there_and_nothing_moves() -> None:
     text = b"a('http://x') // fetch('/api/a')\n/* '/api/b'\n*/ b(\"//\") // '\nfetch('/api/c')"
-    after = without_comments(text)
-    assert len(after) == len(text)
-    (found,) = [c for c, _ in calls_in(after, "/api", "a.js")]
+    (found,) = [c for c, _ in calls_in(file(text), "/api")]
     assert str(found.place) == "a.js:4:7"
 
 
@@ -245,6 +165,15 @@ READ = [
     "const server = { proxy: { %s } }\nexport default { server }",
     "const table = { %s }\nexport default defineConfig({ server: { proxy: table } })",
     "export default { 'server': { \"proxy\": { %s } } }",
+    "export default mergeConfig({ plugins: [] }, { server: { proxy: { %s } } })",
+    "const base = { plugins: [] }\nexport default mergeConfig(base, defineConfig({ server: { proxy: { %s } } }))",
+    "export default function ({ mode }) { return { server: { proxy: { %s } } } }",
+    "export default function config() { return { server: { proxy: { %s } } } }",
+    "const config = { server: { proxy: { %s } } }\nexport { config as default }",
+    "const config = { server: { proxy: { %s } } }\nexport = config",
+    "exports.default = { server: { proxy: { %s } } }",
+    "export default { plugins: [{ transform() { return 1 } }], server: { proxy: { %s } } }",
+    "export default { ...base, server: { proxy: { %s } } }",
 ]
 
 
@@ -265,7 +194,9 @@ def test_every_form_of_the_configuration_is_read_and_an_entry_put_in(text: str) 
         "export default makeConfig()",
         "import config from './base'\nexport default config",
         "export default mergeConfig(base, {})",
+        "export default mergeConfig({}, base)",
         "export default { ...base }",
+        "export default { server: {}, ...base }",
         "export default { server: { ...base } }",
         "export default { server: { proxy: { ...base } } }",
         "export default { server: makeServer() }",
@@ -307,6 +238,112 @@ def test_keys_are_prefixes_and_patterns(key: str, path: str, whole: bool, covere
     assert config.covers(call(path, whole=whole)) is covered
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "export default mergeConfig(base, { server: { proxy: { %s } } })",
+        "export default { server: { proxy: { %s, ...more } } }",
+        "export default { server: { proxy: { [name]: x, %s } } }",
+        "import p from './plugin'\nexport default { plugins: [p()], server: { proxy: { %s } } }",
+    ],
+)
+def test_an_entry_that_is_seen_counts_beside_what_is_not(tree: MakeTree, text: str) -> None:
+    platform = tree({"vite.config.ts": text % ENTRY, "src/a.ts": "fetch('/api/x')"})
+    assert verdict(platform, "WEB803") == []
+
+
+@pytest.mark.parametrize(
+    ("script", "name"),
+    [
+        ("vite", "vite.config.js"),
+        ("vite --config dev.config.ts", "dev.config.ts"),
+        ("cross-env A=1 vite -c dev.config.ts --host", "dev.config.ts"),
+        ("vite --config=dev.config.ts", "dev.config.ts"),
+        ("vite build --config dev.config.ts", "vite.config.js"),
+        ("vite --host '", "vite.config.js"),
+    ],
+)
+def test_the_configuration_that_the_script_names_counts(
+    tree: MakeTree, script: str, name: str
+) -> None:
+    files = dict.fromkeys(
+        ("vite.config.js", "vite.config.ts", "dev.config.ts"), "export default {}"
+    )
+    files["package.json"] = json.dumps({"scripts": {"dev": script}})
+    assert Facts(tree(files)).get(ViteConfig).name == f"frontend/{name}"
+
+
+@pytest.mark.parametrize("package", ["", "[]", '{"scripts": 1}', '{"scripts": {"dev": 1}}', "{"])
+def test_a_package_of_any_kind_is_read(tree: MakeTree, package: str) -> None:
+    files = {"vite.config.js": "export default {}", "package.json": package}
+    assert Facts(tree(files)).get(ViteConfig).name == "frontend/vite.config.js"
+
+
+def test_another_dev_server_is_not_vite(tree: MakeTree) -> None:
+    package = '{"proxy": "http://localhost:8100", "dependencies": {"react-scripts": "5"}}'
+    platform = tree({"vite.config.js": "", "package.json": package})
+    platform.path("frontend/vite.config.js").unlink()
+    with pytest.raises(Absent, match="react-scripts"):
+        verdict(platform, "WEB803")
+
+
+def test_an_entry_for_all_is_not_put_before_those_for_parts(tree: MakeTree) -> None:
+    text = "export default { server: { proxy: { '/api/v1': 'http://127.0.0.1:8100' } } }"
+    platform = tree({"vite.config.js": text, "src/a.js": "fetch('/api/v2/x')"})
+    (finding,) = verdict(platform, "WEB803")
+    assert "/api/v2/x" in finding.message
+    assert finding.data["no_fix"]
+
+
+# WEB811.
+
+
+@pytest.mark.parametrize(
+    ("target", "after"),
+    [
+        ("localhost:8100", "http://localhost:8100"),
+        ("127.0.0.1", "http://127.0.0.1"),
+        ("http://localhost:9876", "http://localhost:8100"),
+        ("http://127.0.0.1:9876/base", "http://127.0.0.1:8100/base"),
+    ],
+)
+def test_a_target_that_leads_nowhere_is_put_right(tree: MakeTree, target: str, after: str) -> None:
+    for form in ("'%s'", '{ target: "%s", ws: true }', "{ target: `%s` }"):
+        text = "export default { server: { proxy: { '/api': " + form + " } } } // é\r\n"
+        platform = tree({"vite.config.js": text % target})
+        (action,) = mended(platform, "WEB811")
+        assert action.result.decode() == text % after
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        "'/api': 'http://localhost:8100'",
+        "'/api': 'https://api.example.com'",
+        "'/api': 'http://gateway:8000'",
+        "'/api': 'http://localhost'",
+        "'/api': process.env.TARGET",
+        "'/api': `http://localhost:${PORT}`",
+        "'/api': { ...common, target: 'http://localhost:9876' }",
+        "'/other': 'http://localhost:9876'",
+        "// '/api': 'http://localhost:9876'\n",
+    ],
+)
+def test_a_target_that_may_be_right_is_silent(tree: MakeTree, entry: str) -> None:
+    text = f"export default {{ server: {{ proxy: {{ {entry} }} }} }}"
+    assert verdict(tree({"vite.config.js": text}), "WEB811") == []
+
+
+@pytest.mark.parametrize("name", ["Makefile", "scripts/dev.sh", "backend/other.py", "backend/.env"])
+def test_a_port_that_a_file_names_is_somebodys(tree: MakeTree, name: str) -> None:
+    text = "export default { server: { proxy: { '/api': 'http://localhost:9876' } } }"
+    platform = tree({"vite.config.js": text})
+    path = platform.path(name)
+    path.parent.mkdir(exist_ok=True)
+    path.write_text("PORT = 9876\n")
+    assert verdict(platform, "WEB811") == []
+
+
 def test_an_entry_in_a_comment_is_not_there() -> None:
     config = vite(f"export default {{ server: {{ /* proxy: {{ {ENTRY} }} */ }} }}")
     assert config.keys is None
@@ -342,13 +379,17 @@ _MORE = st.sampled_from(["", "port: 5173", "port: 5173,", "open: true, host: 'é
 
 @given(
     head=st.sampled_from(
-        [text.split(" server:")[0] for text in READ if " server: { proxy: { %s } } }" in text]
+        [
+            text.split(" server:")[0]
+            for text in READ
+            if " server: { proxy: { %s } } }" in text and "..." not in text
+        ]
     ),
     level=st.sampled_from(["server", "proxy", "entry"]),
     fills=st.tuples(_FILL, _FILL, _FILL, _FILL),
     more=_MORE,
 )
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=EXAMPLES, deadline=None)
 def test_an_entry_that_is_put_in_is_read_again(
     head: str, level: str, fills: tuple[str, str, str, str], more: str
 ) -> None:
@@ -371,19 +412,34 @@ def test_an_entry_that_is_put_in_is_read_again(
 
 
 @given(data=st.data())
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=EXAMPLES, deadline=None)
 def test_no_mutation_of_the_bytes_makes_the_reader_crash(data: st.DataObject) -> None:
     text = bytearray(data.draw(st.sampled_from(READ)).replace("%s", ENTRY).encode())
     for _ in range(data.draw(st.integers(1, 6))):
         at = data.draw(st.integers(0, len(text)))
         text[at : at + data.draw(st.integers(0, 5))] = data.draw(st.binary(max_size=4))
-    config = _read_config(ViteConfig, Path("v.ts"), "v.ts", bytes(text))
+    config = read_config(Path("v.ts"), "v.ts", bytes(text))
     try:
         edit = config.with_proxy("/api", "http://127.0.0.1:8000")
     except Absent:
         return
     assert apply_edits(bytes(text), edit.edits) == edit.result
-    list(calls_in(without_comments(bytes(text)), "/api", "v.ts"))
+
+
+@given(data=st.data())
+@settings(max_examples=EXAMPLES, deadline=None)
+def test_no_mutation_of_the_bytes_makes_the_scanner_crash(data: st.DataObject) -> None:
+    sources = (
+        "fetch(`/api/${x}`)\n// '/api/no'\n",
+        "<script>a({ baseURL: '/api' }) /* x */</script>",
+    )
+    name = data.draw(st.sampled_from(["a.ts", "a.jsx", "a.vue"]))
+    text = bytearray("".join(sources).encode())
+    for _ in range(data.draw(st.integers(1, 6))):
+        at = data.draw(st.integers(0, len(text)))
+        text[at : at + data.draw(st.integers(0, 5))] = data.draw(st.binary(max_size=4))
+    for found, _ in calls_in(file(bytes(text), name), "/api"):
+        assert found.path.startswith("/api")
 
 
 @pytest.mark.parametrize("text", ["export default {}", *READ[:5], READ[7]])

@@ -1,18 +1,19 @@
-"""The front end's files: its Vite configuration, read by a parser, and how its source calls the API."""
+"""The front end's files: its package, its source, and where that calls the API by a path."""
 
 from __future__ import annotations
 
+import json
 import os
 import re
-from collections.abc import Iterator
+import shlex
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from saas_doctor.actions.files import EditFile
-from saas_doctor.discovery import VITE_CONFIGS
-from saas_doctor.edits import Edit, apply_edits, newline_of
 from saas_doctor.facts import Fact
+from saas_doctor.facts.javascript import key_of, parse, place_of, string_of, text_of
 from saas_doctor.model import Absent, Place, Unreadable
 from saas_doctor.platform import Platform
 
@@ -21,278 +22,175 @@ if TYPE_CHECKING:
 
 _SOURCES = (".js", ".jsx", ".ts", ".tsx", ".vue", ".svelte", ".mjs")
 _MAXIMUM = 1_000_000
+_OTHER_SERVERS = {
+    "react-scripts": "react-scripts",
+    "@vue/cli-service": "the Vue CLI",
+    "next": "Next.js",
+    "@angular/cli": "Angular's",
+    "webpack-dev-server": "webpack's",
+    "parcel": "Parcel",
+}
+# What runs the front end's source on a server as well, where other addresses are right.
+_ON_A_SERVER = {
+    "next",
+    "nuxt",
+    "astro",
+    "vike",
+    "vite-plugin-ssr",
+    "express",
+    "electron",
+    "@sveltejs/kit",
+    "@remix-run/react",
+    "@react-router/node",
+    "@react-router/serve",
+    "@tanstack/react-start",
+    "@solidjs/start",
+    "@builder.io/qwik-city",
+}
 
 
 @dataclass(frozen=True)
-class ViteConfig(Fact):
-    """The dev server's proxy, as the Vite configuration writes it.
+class FrontendPackage(Fact):
+    """What the front end's `package.json` says: its scripts and what it depends on."""
 
-    `keys` are the proxy's entries (None: there is no proxy). `unknown` says why a part can't be
-    told from the text: something computed or imported.
-    """
-
-    path: Path
-    name: str
-    data: bytes
-    keys: tuple[str, ...] | None
-    place: Place
-    unknown: str = ""
-    insert_at: int | None = None
-    """Where an entry, a `proxy` or a `server` can be put in: just after an opening brace."""
-    level: str = ""
-    """What is to be put in there: `entry`, `proxy` or `server`."""
+    folder: Path
+    scripts: Mapping[str, str]
+    dependencies: frozenset[str]
 
     @classmethod
-    def read(cls, platform: Platform) -> ViteConfig:
+    def read(cls, platform: Platform) -> FrontendPackage:
         frontend = platform.config.frontend
         if frontend is None:
             raise Absent("no front end is configured")
         folder = platform.path(frontend.directory)
-        path = next((p for name in VITE_CONFIGS if (p := folder / name).is_file()), None)
-        if path is None:
-            raise Absent(f"no vite.config.* in {frontend.directory}")
-        name = platform.relative(path)
         try:
-            data = path.read_bytes()
-        except OSError as error:
-            raise Unreadable(f"{name}: can't be read ({error.strerror})") from None
-        return _read_config(cls, path, name, data)
+            table: Any = json.loads((folder / "package.json").read_bytes()[:_MAXIMUM])
+        except (OSError, ValueError, RecursionError):
+            table = {}
+        table = table if isinstance(table, dict) else {}
+        kinds = ("dependencies", "devDependencies")
+        return cls(
+            folder,
+            {k: v for k, v in _table(table, "scripts").items() if isinstance(v, str)},
+            frozenset(name for kind in kinds for name in _table(table, kind)),
+        )
 
-    def covers(self, call: Call) -> bool:
-        """Whether a proxy entry takes the call, or may take it: keys are prefixes, `^...` patterns.
+    @property
+    def vite_config(self) -> str:
+        """The configuration that the script of the dev server names, in place of Vite's own choice."""
+        for name in ("dev", "start", "serve"):
+            words = _words(self.scripts.get(name, ""))
+            if "vite" in words and not {"build", "preview"} & set(words):
+                words = words[words.index("vite") + 1 :]
+                for word, following in zip(words, [*words, ""][1:], strict=True):
+                    if word in ("--config", "-c"):
+                        return following
+                    if word.startswith("--config="):
+                        return word.partition("=")[2]
+                return ""
+        return ""
 
-        A path that is known in part is covered where the rest could bring it to an entry.
-        """
-        return any(_takes(key, call) for key in self.keys or ())
+    @property
+    def other_server(self) -> str:
+        """The dev server that it uses in Vite's place."""
+        return next((name for key, name in _OTHER_SERVERS.items() if key in self.dependencies), "")
 
-    def with_proxy(self, prefix: str, target: str) -> EditFile:
-        """The edit that sends the prefix to the target; raises Absent where no place is known."""
-        if self.insert_at is None:
-            raise Absent(f"{self.name}: the proxy can't be put in by an edit; add it by hand")
-        newline = newline_of(self.data).decode()
-        outer = _indent_at(self.data, self.insert_at)
-        lines = [f"'{prefix}': {{ target: '{target}', changeOrigin: true }},"]
-        if self.level in ("proxy", "server"):
-            lines = ["proxy: {", *(f"  {line}" for line in lines), "},"]
-        if self.level == "server":
-            lines = ["server: {", *(f"  {line}" for line in lines), "},"]
-        text = "".join(f"{newline}{outer}  {line}" for line in lines)
-        rest = self.data[self.insert_at :]
-        # What stood on the brace's own line goes on a line of its own.
-        if rest[:1] not in (b"\n", b"\r"):
-            text += f"{newline}{outer}" + ("" if rest.lstrip(b" \t")[:1] == b"}" else "  ")
-        blanks = len(rest) - len(rest.lstrip(b" \t")) if rest[:1] in (b" ", b"\t") else 0
-        edit = Edit(self.insert_at, self.insert_at + blanks, text.encode())
-        after = _read_config(ViteConfig, self.path, self.name, apply_edits(self.data, (edit,)))
-        if not after.covers(Call(f"{prefix}/", self.place)):
-            raise Absent(f"{self.name}: the proxy can't be put in by an edit; add it by hand")
-        return EditFile(self.path, self.name, self.data, (edit,), (f"proxy for {prefix}",))
+    @property
+    def runs_on_a_server(self) -> bool:
+        """Whether its source may run elsewhere than in a browser."""
+        return bool(_ON_A_SERVER & self.dependencies)
 
 
-def _takes(key: str, call: Call) -> bool:
-    if not key.startswith("^"):
-        return call.path.startswith(key) or (not call.whole and key.startswith(call.path))
+def _table(table: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    value = table.get(key)
+    return value if isinstance(value, dict) else {}
+
+
+def _words(script: str) -> list[str]:
     try:
-        # More than one end, since what a base address or a variable is followed by is not known.
-        ends = ("",) if call.whole else ("", "x", "/x", "/x/x")
-        return any(re.search(key, call.path + end) for end in ends)
-    except re.error:
-        return True  # JavaScript's own dialect: not for us to judge
+        return shlex.split(script)
+    except ValueError:
+        return script.split()
 
 
-def _indent_at(data: bytes, offset: int) -> str:
-    line = data[data.rfind(b"\n", 0, offset) + 1 : offset].decode("utf-8", "replace")
-    return line[: len(line) - len(line.lstrip())]
+@dataclass(frozen=True)
+class SourceFile:
+    """One file of the front end's source; `name` is its path relative to the platform."""
+
+    path: Path
+    name: str
+    data: bytes
+
+    @cached_property
+    def root(self) -> Node:
+        return parse(self.name, self.data)
+
+    def at(self, offset: int) -> Node:
+        """The innermost node at a place of the text; a comment where that is one."""
+        return self.root.named_descendant_for_byte_range(offset, offset) or self.root
+
+    def place(self, node: Node) -> Place:
+        return place_of(self.name, node)
+
+    def has_in_code(self, pattern: re.Pattern[bytes]) -> bool:
+        """Whether a pattern is found outside of comments."""
+        found = pattern.finditer(self.data)
+        return any(self.at(match.start()).type not in COMMENTS for match in found)
 
 
-def _parse(name: str, data: bytes) -> Node:
-    from tree_sitter import Language, Parser
+@dataclass(frozen=True)
+class FrontendSource(Fact):
+    """The front end's own source files: no tests, mocks, stories, builds or packages."""
 
-    if name.endswith((".ts", ".mts", ".cts")):
-        import tree_sitter_typescript
+    folder: Path
+    files: tuple[SourceFile, ...]
 
-        language = Language(tree_sitter_typescript.language_typescript())
-    else:
-        import tree_sitter_javascript
+    limit = 10.0
 
-        language = Language(tree_sitter_javascript.language())
-    return Parser(language).parse(data).root_node
+    @classmethod
+    def read(cls, platform: Platform, package: FrontendPackage) -> FrontendSource:
+        folder = package.folder
+        folder = folder / "src" if (folder / "src").is_dir() else folder
+        files: list[SourceFile] = []
+        for path in _source_files(folder):
+            name = platform.relative(path)
+            try:
+                files.append(SourceFile(path, name, path.read_bytes()[:_MAXIMUM]))
+            except OSError as error:
+                raise Unreadable(f"{name}: can't be read ({error.strerror})") from None
+        return cls(folder, tuple(files))
 
 
-_WRAPPERS = (
-    "parenthesized_expression",
-    "satisfies_expression",
-    "as_expression",
-    "await_expression",
-    "non_null_expression",
+_NO_SOURCES = {
+    "node_modules",
+    "dist",
+    "build",
+    "public",
+    "scripts",
+    "tools",
+    "test",
+    "tests",
+    "e2e",
+    "cypress",
+    "playwright",
+    "__tests__",
+    "__mocks__",
+    "mocks",
+    "fixtures",
+    "stories",
+    "storybook",
+}
+_NO_SOURCE = re.compile(
+    r"\.(?:test|spec|stories|story|mock|config|server|d)\.|^(?:setup-?tests?)\."
 )
 
 
-# A plugin written here or beside the configuration can set a proxy, or answer by itself.
-_PLUGIN = re.compile(rb"configureServer|\bconfig\s*\([^)]*\)\s*\{|from\s+['\"]\.{1,2}/")
-
-
-class _Unknown(Exception):
-    """A part of the configuration that the text does not tell."""
-
-
-def _read_config(kind: type[ViteConfig], path: Path, name: str, data: bytes) -> ViteConfig:
-    root = _parse(name, data)
-    place = Place(name, 1)
-    if root.has_error:
-        return kind(path, name, data, None, place, f"{name} can't be parsed as a whole")
-    try:
-        config = _config_object(root)
-        if _PLUGIN.search(data):
-            raise _Unknown("a plugin of its own may serve the API")
-        keys: tuple[str, ...] | None = None
-        for level in ("server", "proxy"):
-            inner = _property(config, level, root)
-            if inner is None:
-                unknown = _spread(config, name)
-                return kind(
-                    path, name, data, keys, _at(name, config), unknown, config.start_byte + 1, level
-                )
-            if inner.type != "object":
-                raise _Unknown(f"`{level}` is computed")
-            config = inner
-        keys = tuple(_keys(config))
-        unknown = _spread(config, name)
-        return kind(
-            path, name, data, keys, _at(name, config), unknown, config.start_byte + 1, "entry"
-        )
-    except _Unknown as reason:
-        return kind(path, name, data, None, place, f"{name}: {reason}")
-
-
-def _at(name: str, node: Node) -> Place:
-    return Place(name, node.start_point.row + 1, node.start_point.column + 1)
-
-
-def _config_object(root: Node) -> Node:
-    """The object that the module exports: itself, in `defineConfig`, or returned by a function."""
-    for statement in root.named_children:
-        exported = _exported(statement)
-        if exported is not None:
-            return _object_of(exported, root)
-    raise _Unknown("no default export")
-
-
-def _exported(statement: Node) -> Node | None:
-    if statement.type == "export_statement":
-        return statement.child_by_field_name("value")
-    if statement.type == "expression_statement" and statement.named_children:
-        assignment = statement.named_children[0]
-        left = assignment.child_by_field_name("left")
-        if left is not None and left.text == b"module.exports":
-            return assignment.child_by_field_name("right")
-    return None
-
-
-def _object_of(node: Node, root: Node, depth: int = 0) -> Node:
-    if depth > 6:
-        raise _Unknown("the configuration is computed")
-    if node.type == "object":
-        return node
-    if node.type in _WRAPPERS:
-        return _object_of(node.named_children[0], root, depth + 1)
-    if node.type == "call_expression":
-        function, arguments = (
-            node.child_by_field_name("function"),
-            node.child_by_field_name("arguments"),
-        )
-        if function is not None and function.text == b"defineConfig" and arguments is not None:
-            given = [child for child in arguments.named_children if child.type != "comment"]
-            if len(given) == 1:
-                return _object_of(given[0], root, depth + 1)
-    if node.type in ("arrow_function", "function_expression", "function"):
-        body = node.child_by_field_name("body")
-        if body is not None:
-            return _returned(body, root, depth)
-    if node.type == "identifier":
-        return _object_of(_variable(root, node), root, depth + 1)
-    raise _Unknown("the configuration is computed")
-
-
-def _returned(body: Node, root: Node, depth: int) -> Node:
-    if body.type != "statement_block":
-        return _object_of(body, root, depth + 1)
-    returns = [n for n in _walk(body) if n.type == "return_statement"]
-    if len(returns) != 1 or not returns[0].named_children:
-        raise _Unknown("the function returns different configurations")
-    return _object_of(returns[0].named_children[0], root, depth + 1)
-
-
-def _variable(root: Node, name: Node) -> Node:
-    """What a variable at the top of the file is given; raises _Unknown where it is changed later."""
-    text = (name.text or b"").decode("utf-8", "replace")
-    for node in root.named_children:
-        for declared in node.named_children:
-            left = declared.child_by_field_name("name")
-            value = declared.child_by_field_name("value")
-            if declared.type == "variable_declarator" and left is not None and value:
-                if left.text != name.text:
-                    continue
-                # Assigned to, or given to a function that may change it.
-                word = re.escape(text)
-                changed = rf"(?<![\w.]){word}(\.\w+|\[[^\]]*\])*\s*=[^=>]|\(\s*{word}\s*,"
-                count = len(re.findall(changed, (root.text or b"").decode("utf-8", "replace")))
-                if count > 1:  # once where it is declared
-                    raise _Unknown(f"`{text}` is changed after it is made")
-                return value
-    raise _Unknown(f"`{text}` comes from elsewhere")
-
-
-def _walk(node: Node) -> Iterator[Node]:
-    for child in node.named_children:
-        yield child
-        if child.type not in ("arrow_function", "function_expression", "function_declaration"):
-            yield from _walk(child)
-
-
-def _property(node: Node, name: str, root: Node) -> Node | None:
-    """The value of an object's property, a variable of the file followed; the last one counts.
-
-    Raises _Unknown for one that is computed: by a function, a shorthand, or a key in brackets.
-    """
-    value: Node | None = None
-    for child in node.named_children:
-        text = (child.text or b"").decode("utf-8", "replace")
-        if child.type == "pair" and _key(child) in (name, None):
-            if _key(child) is None:
-                raise _Unknown("a key is computed")
-            value = child.child_by_field_name("value")
-        elif child.type == "shorthand_property_identifier" and text == name:
-            value = child
-        elif child.type == "method_definition" and name in text.partition("(")[0].split():
-            raise _Unknown(f"`{name}` is computed")
-    while value is not None and value.type in _WRAPPERS:
-        value = value.named_children[0]
-    if value is not None and value.type in ("identifier", "shorthand_property_identifier"):
-        return _variable(root, value)
-    return value
-
-
-def _key(pair: Node) -> str | None:
-    key = pair.child_by_field_name("key")
-    if key is None or key.type == "computed_property_name":
-        return None
-    return (key.text or b"").decode("utf-8", "replace").strip("'\"`")
-
-
-def _keys(proxy: Node) -> Iterator[str]:
-    for child in proxy.named_children:
-        if child.type == "pair":
-            key = _key(child)
-            if key is None:
-                raise _Unknown("a key of `server.proxy` is computed")
-            yield key
-
-
-def _spread(node: Node, name: str) -> str:
-    if any(child.type == "spread_element" for child in node.named_children):
-        return f"{name}: a part of it is spread in from elsewhere"
-    return ""
+def _source_files(root: Path) -> Iterator[Path]:
+    for folder, names, files in os.walk(root):
+        names[:] = sorted(n for n in names if n not in _NO_SOURCES and not n.startswith("."))
+        for name in sorted(files):
+            if name.endswith(_SOURCES) and not _NO_SOURCE.search(name.lower()):
+                yield Path(folder) / name
 
 
 @dataclass(frozen=True)
@@ -317,92 +215,104 @@ class FrontendCalls(Fact):
     limit = 10.0
 
     @classmethod
-    def read(cls, platform: Platform) -> FrontendCalls:
-        frontend = platform.config.frontend
-        if frontend is None:
-            raise Absent("no front end is configured")
-        folder = platform.path(frontend.directory)
-        folder = folder / "src" if (folder / "src").is_dir() else folder
+    def read(cls, platform: Platform, source: FrontendSource) -> FrontendCalls:
+        prefix = platform.config.frontend.api if platform.config.frontend else "/api"
         sure: list[Call] = []
         likely: list[Call] = []
-        elsewhere = False
-        for path in _source_files(folder):
-            try:
-                data = path.read_bytes()[:_MAXIMUM]
-            except OSError as error:
-                name = platform.relative(path)
-                raise Unreadable(f"{name}: can't be read ({error.strerror})") from None
-            text = without_comments(data)
-            elsewhere = elsewhere or bool(_ELSEWHERE.search(text))
-            for call, certain in calls_in(text, frontend.api, platform.relative(path)):
+        for file in source.files:
+            for call, certain in calls_in(file, prefix):
                 (sure if certain else likely).append(call)
         # `client.get('/api/x')` goes where the client's base says, which may be another origin.
-        return cls(tuple(sure if elsewhere else sure + likely))
+        if likely and any(file.has_in_code(_ELSEWHERE) for file in source.files):
+            likely = []
+        return cls(tuple(sure + likely))
 
 
-_STRING_OR_COMMENT = re.compile(
-    rb"""("(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*'|`(?:\\.|[^`\\])*`)"""
-    rb"""|(?:(?<!:)//[^\n]*|/\*.*?\*/|<!--.*?-->)""",
-    re.S,
-)
 # A sign that calls may go to another origin: a base address, or a variable for one.
 _ELSEWHERE = re.compile(
     rb"""baseURL\s*[:=]\s*(?!["'`]/)|prefixUrl\s*[:=]\s*(?!["'`]/)|import\.meta\.env\.VITE_"""
     rb"""|process\.env\.|["'`]https?://(?:localhost|127\.0\.0\.1|\[::1\]|\$\{)"""
 )
-_CALLED = re.compile(
-    rb"(?:\bfetch|\bnew\s+EventSource|\bnew\s+Request|\baxios\.create)\s*\(\s*$"
-    rb"|\b(?:baseURL|prefixUrl)\s*[:=]\s*$"
-)
+DEEPEST = 100
+"""How far outwards is looked from a node: each step costs what its depth is."""
+COMMENTS = {"comment", "html_comment"}
+CALLED = {"fetch", "window.fetch", "globalThis.fetch", "EventSource", "Request"}
+BASES = {"baseURL", "baseUrl", "prefixUrl"}
 
 
-def without_comments(data: bytes) -> bytes:
-    """JavaScript with its comments blanked; every other byte keeps its place."""
-
-    def blank(found: re.Match[bytes]) -> bytes:
-        return found.group(1) or re.sub(rb"[^\r\n]", b" ", found.group(0))
-
-    return _STRING_OR_COMMENT.sub(blank, data)
-
-
-def calls_in(text: bytes, prefix: str, name: str) -> Iterator[tuple[Call, bool]]:
-    """The literals of the API's paths in a source text, and whether each is surely called as such."""
-    pattern = re.compile(
-        rb"([\"'`])(" + re.escape(prefix.encode()) + rb"(?:[/?][^\"'`\s$]*)?)(?=[\"'`$])"
-    )
-    for found in pattern.finditer(text):
-        before = text[max(0, found.start() - 40) : found.start()]
-        if before.rstrip().endswith(b"+"):
-            continue  # the end of another address
-        line = text.count(b"\n", 0, found.start()) + 1
-        column = found.start() - text.rfind(b"\n", 0, found.start())
-        after = text[found.end() : found.end() + 40]
-        whole = after[:1] == found.group(1) and not after[1:].lstrip().startswith(b"+")
-        certain = _CALLED.search(before) is not None
-        path = found.group(2).decode("utf-8", "replace")
-        # What a base address is set to, more follows.
-        base = certain and b"(" not in (_CALLED.search(before) or found).group(0)
-        yield Call(path, Place(name, line, column), whole and not base), certain
+def calls_in(file: SourceFile, prefix: str) -> Iterator[tuple[Call, bool]]:
+    """The literals of the API's paths in a file, and whether each is surely called as such."""
+    for found in re.finditer(rb"[\"'`]" + re.escape(prefix.encode()), file.data):
+        node = file.at(found.start())
+        told = string_of(node)
+        if told is None or node.start_byte != found.start() or not told[0].startswith(prefix):
+            continue
+        path, whole = told
+        rest = path[len(prefix) :]
+        if (rest and rest[0] not in "/?") or re.search(r"\s", path) or (not rest and not whole):
+            continue
+        use = use_of(node)
+        if use.kind in ("end", "import", "route"):
+            continue
+        # More follows what a base address is set to.
+        whole = whole and not use.more and use.kind != "base"
+        yield Call(path, file.place(node), whole), use.kind in ("call", "base")
 
 
-_NO_SOURCES = {
-    "node_modules",
-    "dist",
-    "build",
-    "public",
-    "__tests__",
-    "__mocks__",
-    "mocks",
-    "stories",
-}
+@dataclass(frozen=True)
+class Use:
+    """What a literal is used for: `call` (called as an address), `base` (a client's base address),
+    `end` (of another address), `import`, `route` (of the front end's own pages), or nothing known.
+
+    `node` is the expression it is the beginning of; `more`: something is added to it.
+    """
+
+    kind: str
+    node: Node
+    more: bool = False
 
 
-def _source_files(root: Path) -> Iterator[Path]:
-    for folder, names, files in os.walk(root):
-        names[:] = sorted(n for n in names if n not in _NO_SOURCES and not n.startswith("."))
-        for name in sorted(files):
-            other = any(
-                part in name for part in (".test.", ".spec.", ".stories.", ".config.", ".d.ts")
-            )
-            if name.endswith(_SOURCES) and not other:
-                yield Path(folder) / name
+def use_of(node: Node) -> Use:
+    more = False
+    parent = node.parent
+    for _ in range(DEEPEST):
+        if parent is None:
+            break
+        if parent.type == "binary_expression":
+            if text_of(parent.child_by_field_name("operator")) != "+":
+                break
+            if parent.child_by_field_name("left") != node:
+                return Use("end", node)
+            more = True
+        elif parent.type not in (
+            "parenthesized_expression",
+            "as_expression",
+            "non_null_expression",
+        ):
+            break
+        node, parent = parent, parent.parent
+    return Use(_kind(node, parent), node, more)
+
+
+def _kind(node: Node, parent: Node | None) -> str:
+    if parent is None:
+        return ""
+    if parent.type == "arguments" and parent.parent is not None:
+        call = parent.parent
+        called = text_of(
+            call.child_by_field_name("function") or call.child_by_field_name("constructor")
+        )
+        if called in ("require", "import"):
+            return "import"
+        first = next((n for n in parent.named_children if n.type != "comment"), None)
+        return "call" if called in CALLED and first == node else ""
+    if parent.type == "pair":
+        key = key_of(parent)
+        return "base" if key in BASES else "route" if key == "path" else ""
+    if parent.type == "jsx_attribute":
+        return "route" if text_of(parent).startswith("path") else ""
+    if parent.type == "assignment_expression":
+        left = parent.child_by_field_name("left")
+        name = left.child_by_field_name("property") if left is not None else None
+        return "base" if text_of(name) in BASES else ""
+    return "import" if parent.type in ("import_statement", "export_statement") else ""

@@ -282,16 +282,16 @@ class Source(Fact):
                 return found
         return None
 
+    def definition(self, module: Module, name: str) -> tuple[Module, str] | None:
+        """The platform's module that a dotted name leads to, and the name that is defined in it."""
+        return self._resolved(module, name)
+
     def class_of(self, module: Module, name: str) -> tuple[Module, ast.ClassDef] | None:
         """The class that a name in a module stands for, followed through imports and re-exports."""
         found = self._resolved(module, name)
         if found is None or found[1] not in found[0].classes:
             return None
         return found[0], found[0].classes[found[1]]
-
-    def definition(self, module: Module, name: str) -> tuple[Module, str] | None:
-        """The module of the platform in which a dotted name is defined, and its name there."""
-        return self._resolved(module, name)
 
     def _resolved(self, module: Module, name: str, depth: int = 0) -> tuple[Module, str] | None:
         """The local module that a dotted name leads to, and the name defined in it."""

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from tests.faults import Copy, Fault, Healthy, both, replace, write
+import re
 
-ENV = "backend/.env"
+from tests.faults import Copy, Fault, Healthy, Inject, both, replace, write
+
 VITE = "frontend/vite.config.js"
-ORIGINS = "CORS_ORIGINS=http://localhost:5173,http://localhost:3000"
-ORIGIN = "http://localhost:5173"
 
 BARE = "import { defineConfig } from 'vite'\n\nexport default defineConfig({})\n"
 FUNCTION = """import { defineConfig } from 'vite'
@@ -42,46 +41,32 @@ VARIABLE = "const config = { server: { proxy: { '/api': 'http://127.0.0.1:8000' 
 
 def loads(copy: Copy) -> bool:
     """Whether Node takes the file's syntax, and the API's prefix is in it."""
-    text = copy.path(VITE).read_text()
+    text, port = copy.path(VITE).read_text(), copy.ports["gateway"]
     body = text.replace("import { defineConfig } from 'vite'", "const defineConfig = c => c")
     copy.path("frontend/probe.mjs").write_text(body)
     done = copy.run("node", "--check", "probe.mjs", cwd="frontend")
     copy.path("frontend/probe.mjs").unlink()
     return (
         done.returncode == 0
-        and f"'/api': {{ target: 'http://127.0.0.1:{copy.ports['gateway']}'" in text
+        and re.search(rf"'/api': \{{ target: 'http://(127.0.0.1|localhost):{port}'", text)
+        is not None
     )
 
 
-def cors_json(copy: Copy) -> None:
-    replace(ENV, ORIGINS, f'CORS_ORIGINS=["{ORIGIN}"]')(copy)
+def target(expression: str) -> Inject:
+    """The target of the proxy's entry for the API; `{gateway}` is the gateway's port."""
 
+    def inject(copy: Copy) -> None:
+        text = copy.path(VITE).read_text()
+        made = "target: " + expression.replace("{gateway}", str(copy.ports["gateway"]))
+        after, times = re.subn(r"target: '[^']*'", made, text)
+        assert times == 1
+        copy.path(VITE).write_text(after)
 
-def own_port(copy: Copy) -> None:
-    """Vite serves at 3000 alone, which is allowed; nobody opens 5173."""
-    replace(VITE, "port: 5173", "port: 3000")(copy)
-    replace(ENV, f"{ORIGIN},", "")(copy)
+    return inject
 
 
 ENTRIES = [
-    Fault(
-        "WEB801", "origin missing", replace(ENV, f"{ORIGIN},", ""), target=ORIGIN, group="origins"
-    ),
-    Fault(
-        "WEB801",
-        "slash at the end",
-        replace(ENV, f"{ORIGIN},", f"{ORIGIN}/,"),
-        target=ORIGIN,
-        group="origins",
-    ),
-    Fault(
-        "WEB801", "an empty list in JSON", replace(ENV, ORIGINS, "CORS_ORIGINS=[]"), group="origins"
-    ),
-    Healthy("WEB801", "a list in JSON", cors_json),
-    Healthy("WEB801", "blanks after the commas", replace(ENV, "5173,http", "5173, http")),
-    Healthy("WEB801", "a port of its own", own_port),
-    Healthy("WEB801", "a port that is computed", replace(VITE, "port: 5173", "port: PORT")),
-    Healthy("WEB801", "everything is allowed", replace(ENV, ORIGINS, "CORS_ORIGINS=*")),
     Fault("WEB803", "no server", write(VITE, BARE), works=loads, group="vite"),
     Fault(
         "WEB803",
@@ -120,5 +105,45 @@ ENTRIES = [
             write(VITE, BARE),
             replace("frontend/src/main.js", "fetch('/api/", "fetch('https://api.example.com/"),
         ),
+    ),
+    Fault(
+        "WEB811",
+        "a target without a scheme",
+        target("'127.0.0.1:{gateway}'"),
+        target="/api",
+        group="vite",
+    ),
+    Fault(
+        "WEB811",
+        "a port that is nobody's",
+        target("'http://localhost:8088'"),
+        works=loads,
+        target="/api",
+        group="vite",
+    ),
+    Fault(
+        "WEB811",
+        "a port that is nobody's, as text",
+        write(VITE, STRING.replace("8000", "8088")),
+        target="/api",
+        group="vite",
+    ),
+    Healthy(
+        "WEB811",
+        "a port that a script names",
+        both(
+            target("'http://127.0.0.1:8088'"),
+            write("scripts/dev.sh", "exec caddy reverse-proxy --from :8088 --to :8000\n"),
+        ),
+    ),
+    Healthy(
+        "WEB811",
+        "a target from the environment",
+        target("process.env.API ?? 'http://127.0.0.1:8088'"),
+    ),
+    Healthy(
+        "WEB811",
+        "another machine",
+        target("'https://staging.saas.example'"),
     ),
 ]

@@ -1,0 +1,335 @@
+"""What an attribute of a settings object holds: its field's type, its default, and what sets it."""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from saas_doctor.facts.enclosing import Function
+from saas_doctor.facts.literals import UNKNOWN, Spot, Value, from_json, plain
+from saas_doctor.facts.source import Module, Source, dotted_name
+from saas_doctor.syntax import parse
+
+if TYPE_CHECKING:
+    from saas_doctor.facts.expressions import Values
+
+Class = tuple[Module, ast.ClassDef]
+
+SETTINGS = {
+    "pydantic.BaseSettings",
+    "pydantic.env_settings.BaseSettings",
+    "pydantic.v1.BaseSettings",
+    "pydantic_settings.BaseSettings",
+    "pydantic_settings.main.BaseSettings",
+}
+_MODELS = SETTINGS | {"pydantic.BaseModel", "pydantic.main.BaseModel", "pydantic.v1.BaseModel"}
+_LISTS = {
+    "list",
+    "tuple",
+    "set",
+    "frozenset",
+    *(f"typing.{n}" for n in ("List", "Tuple", "Set", "FrozenSet", "Sequence", "Iterable")),
+    *(f"collections.abc.{n}" for n in ("Sequence", "Iterable", "Collection", "Set")),
+}
+_URLS = {
+    f"{m}.{n}" for m in ("pydantic", "pydantic.networks") for n in ("AnyUrl", "AnyHttpUrl")
+} | {f"{m}.{n}" for m in ("pydantic", "pydantic.networks") for n in ("HttpUrl", "AnyWebsocketUrl")}
+_PLAIN = {"str": "str", "bool": "bool", "int": "number", "float": "number"}
+_TRUE, _FALSE = {"1", "true", "on", "yes", "t", "y"}, {"0", "false", "off", "no", "f", "n"}
+_CHANGES = {"__init__", "__new__", "model_post_init", "__post_init__"}
+_VALIDATORS = {"field_validator", "validator"}
+_WHOLE_VALIDATORS = {"model_validator", "root_validator"}
+
+
+@dataclass(frozen=True)
+class Type:
+    """A field's type: `kind` as of a Value, "" where it may be another; `inner` of a list's items."""
+
+    kind: str = ""
+    inner: str = ""
+    optional: bool = False
+
+
+def member(values: Values, owner: Class, name: str, depth: int) -> Value:
+    """What an object of the class, made without arguments, has as its attribute."""
+    homes = [(m, c) for m, c in values.source.lineage(*owner) if _declares(c, name)]
+    # The class's own counts first; which of several bases' counts is not followed.
+    if not homes or (len(homes) > 1 and homes[0][1] is not owner[1]):
+        return UNKNOWN
+    module, cls = homes[0]
+    ancestry = values.source.ancestry(*owner)
+    declared = [n for n in cls.body if _declared_name(n) == name]
+    if len(declared) != 1 or values.is_assigned(name):
+        return UNKNOWN
+    node = declared[0]
+    if isinstance(node, Function):
+        if not _is_property(node):
+            return UNKNOWN
+        return values.returned(module, node, owner, depth)
+    if ancestry & _MODELS:
+        return _field(values, owner, module, node, name, depth, env=bool(ancestry & SETTINGS))
+    if isinstance(node, ast.Assign | ast.AnnAssign) and node.value is not None:
+        return values.of(module, node.value, (), depth=depth + 1)
+    return UNKNOWN
+
+
+def class_of_member(source: Source, owner: Class, name: str) -> Class | None:
+    """The class that an attribute is annotated with: a group of settings in another."""
+    for module, cls in source.lineage(*owner):
+        for node in cls.body:
+            if _declared_name(node) == name and isinstance(node, ast.AnnAssign):
+                found = source.class_of(module, dotted_name(node.annotation))
+                made = node.value
+                default = made is None or (
+                    isinstance(made, ast.Call) and (dotted_name(made.func) or "").endswith("Field")
+                )
+                same = isinstance(made, ast.Call) and not made.args and not made.keywords
+                if found and (default or same) and source.ancestry(*found) & SETTINGS:
+                    return found
+                return None
+    return None
+
+
+def _declares(cls: ast.ClassDef, name: str) -> bool:
+    return any(_declared_name(node) == name for node in cls.body)
+
+
+def _declared_name(node: ast.stmt) -> str:
+    if isinstance(node, Function):
+        return node.name
+    targets = node.targets if isinstance(node, ast.Assign) else []
+    targets = [node.target] if isinstance(node, ast.AnnAssign) else targets
+    names = [t.id for t in targets if isinstance(t, ast.Name)]
+    return names[0] if len(names) == 1 else ""
+
+
+def _is_property(node: Function) -> bool:
+    names = [_last(d) for d in node.decorator_list]
+    return bool({"property", "cached_property"} & set(names))
+
+
+def _last(node: ast.expr) -> str:
+    called = node.func if isinstance(node, ast.Call) else node
+    return dotted_name(called).rpartition(".")[2]
+
+
+def _field(
+    values: Values,
+    owner: Class,
+    module: Module,
+    node: ast.stmt,
+    name: str,
+    depth: int,
+    *,
+    env: bool,
+) -> Value:
+    """A field of a Pydantic model: the environment's value, the settings file's, or the default."""
+    lineage = values.source.lineage(*owner)
+    if any(_may_change(cls, name) for _, cls in lineage):
+        return UNKNOWN
+    given = node.value if isinstance(node, ast.Assign | ast.AnnAssign) else None
+    field = given if isinstance(given, ast.Call) and _last(given.func) == "Field" else None
+    default = _default(field) if field else given
+    if isinstance(node, ast.AnnAssign):
+        told = _type(values, module, node.annotation)
+    else:  # without an annotation: as the default is
+        told = Type(values.of(module, given, (), depth=depth + 1).kind if given else "")
+    if not told.kind:
+        return UNKNOWN
+    unset = UNKNOWN if told.optional else Value(told.kind)
+    if env:
+        keys = _keys(lineage, field, name)
+        found = values.environment.text(keys, in_file=_reads_file(values, lineage))
+        if not keys or not found.known:
+            return unset
+        if found.text is not None:
+            return _parsed(found.text, told, found.spot) or unset
+    if default is None:
+        return unset
+    value = values.of(module, default, (), depth=depth + 1)
+    # Settings validate their defaults, other models do not.
+    value = _converted(value, told) if env else value
+    return unset if value.kind == "" else value
+
+
+def _may_change(cls: ast.ClassDef, name: str) -> bool:
+    """Whether a validator or the like of the class may turn the field into something else."""
+    for node in cls.body:
+        if not isinstance(node, Function):
+            continue
+        for decorator in node.decorator_list:
+            if _last(decorator) in _VALIDATORS and isinstance(decorator, ast.Call):
+                named = [a.value for a in decorator.args if isinstance(a, ast.Constant)]
+                if name in named or "*" in named or len(named) < len(decorator.args):
+                    return True
+        whole = node.name in _CHANGES or _WHOLE_VALIDATORS & set(map(_last, node.decorator_list))
+        if whole and _mentions(node, name):
+            return True
+        if node.name in ("settings_customise_sources", "customise_sources"):
+            return True
+    return False
+
+
+def _mentions(node: ast.AST, name: str) -> bool:
+    return any(
+        (isinstance(n, ast.Attribute) and n.attr == name)
+        or (isinstance(n, ast.Constant) and n.value == name)
+        or (isinstance(n, ast.Call) and dotted_name(n.func) in ("setattr", "object.__setattr__"))
+        for n in ast.walk(node)
+    )
+
+
+def _default(field: ast.Call) -> ast.expr | None:
+    named = {k.arg: k.value for k in field.keywords}
+    given = field.args[0] if field.args else named.get("default")
+    factory = named.get("default_factory")
+    if isinstance(factory, ast.Lambda):
+        return factory.body
+    return None if isinstance(given, ast.Constant) and given.value is Ellipsis else given
+
+
+def _keys(lineage: list[Class], field: ast.Call | None, name: str) -> list[tuple[str, bool]]:
+    """The variables that set a field, and whether their case counts; nothing where that is unclear."""
+    prefix, sensitive = "", False
+    for key, value in _configuration(lineage):
+        if key == "env_prefix":
+            if not isinstance(value, ast.Constant) or not isinstance(value.value, str):
+                return []
+            prefix = prefix or value.value
+        if key == "case_sensitive":
+            sensitive = isinstance(value, ast.Constant) and bool(value.value)
+        if key in ("fields", "alias_generator"):
+            return []
+    aliases = (
+        [k.value for k in field.keywords if k.arg in ("alias", "validation_alias", "env")]
+        if field
+        else []
+    )
+    if not aliases:
+        return [(prefix + name, sensitive)]
+    texts = [a.value for a in aliases if isinstance(a, ast.Constant) and isinstance(a.value, str)]
+    return [(t, sensitive) for t in texts] if len(texts) == len(aliases) else []
+
+
+def _configuration(lineage: list[Class]) -> Iterator[tuple[str, ast.expr]]:
+    """The settings of `model_config` and `Config`, the class's own first."""
+    for _, cls in lineage:
+        for node in cls.body:
+            if isinstance(node, ast.ClassDef) and node.name == "Config":
+                for part in node.body:
+                    if isinstance(part, ast.Assign) and _declared_name(part):
+                        yield _declared_name(part), part.value
+            elif _declared_name(node) == "model_config" and isinstance(
+                node, ast.Assign | ast.AnnAssign
+            ):
+                if isinstance(node.value, ast.Call):
+                    yield from ((k.arg or "", k.value) for k in node.value.keywords)
+                elif isinstance(node.value, ast.Dict):
+                    for k, v in zip(node.value.keys, node.value.values, strict=True):
+                        if isinstance(k, ast.Constant) and isinstance(k.value, str):
+                            yield k.value, v
+
+
+def _reads_file(values: Values, lineage: list[Class]) -> bool | None:
+    """Whether the settings read the platform's settings file; None where that can't be told."""
+    if not values.environment.sole:
+        return None
+    if values.environment.loaded:
+        return True
+    named = [value for key, value in _configuration(lineage) if key == "env_file"]
+    if not named or (isinstance(named[0], ast.Constant) and named[0].value is None):
+        return False
+    texts = [n.value for n in ast.walk(named[0]) if isinstance(n, ast.Constant)]
+    ends = [t.replace("\\", "/").rpartition("/")[2] for t in texts if isinstance(t, str)]
+    return True if ends and ends[-1] == values.environment.file_name else None
+
+
+def _type(values: Values, module: Module, annotation: ast.expr) -> Type:
+    if isinstance(annotation, ast.Constant) and isinstance(annotation.value, str):
+        try:
+            statement = parse(annotation.value.encode()).body[0]
+        except (SyntaxError, ValueError, IndexError, RecursionError):
+            return Type()
+        return _type(values, module, statement.value) if isinstance(statement, ast.Expr) else Type()
+    if isinstance(annotation, ast.BinOp) and isinstance(annotation.op, ast.BitOr):
+        return _optional(values, module, [annotation.left, annotation.right])
+    name = values.source.made_by(module, dotted_name(annotation))
+    if name in ("typing.Annotated", "typing_extensions.Annotated"):
+        parts = _subscripts(annotation)
+        # Anything else may turn it into another type.
+        known = {"NoDecode", "Field", "ForceDecode"}
+        return _type(values, module, parts[0]) if {_last(p) for p in parts[1:]} <= known else Type()
+    if name in ("typing.Optional", "typing.Union"):
+        extra = [ast.Constant(None)] if name == "typing.Optional" else []
+        return _optional(values, module, [*_subscripts(annotation), *extra])
+    if name in _LISTS:
+        parts = _subscripts(annotation)
+        inner = _type(values, module, parts[0]).kind if parts else ""
+        return Type("list", inner)
+    if name in _URLS:
+        # Pydantic 1's are texts of a class of their own.
+        return Type({True: "url", False: "str", None: ""}[values.pydantic_2])
+    return Type(_PLAIN.get(name, ""))
+
+
+def _optional(values: Values, module: Module, parts: list[ast.expr]) -> Type:
+    """`str | None` is a text where it is known at all; of other unions nothing is told."""
+    types = [p for p in parts if not (isinstance(p, ast.Constant) and p.value is None)]
+    if len(types) != 1 or len(parts) != 2:
+        return Type()
+    return replace(_type(values, module, types[0]), optional=True)
+
+
+def _subscripts(node: ast.expr) -> list[ast.expr]:
+    if not isinstance(node, ast.Subscript):
+        return []
+    return node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
+
+
+def _parsed(text: str, told: Type, spot: Spot | None) -> Value | None:
+    """What pydantic-settings makes of a variable's text; None where it makes nothing of it."""
+    if told.kind in ("str", "url"):
+        return Value(told.kind, True, text, spot=spot)
+    if told.kind == "bool":
+        word = text.strip().lower()
+        return plain(word in _TRUE, spot) if word in _TRUE | _FALSE else None
+    if told.kind == "list":
+        try:
+            value = from_json(json.loads(text), spot)
+        except (ValueError, RecursionError):
+            return None
+        return _converted(value, told) if value.kind == "list" else None
+    return None
+
+
+def _converted(value: Value, told: Type) -> Value:
+    """A value as the field takes it."""
+    if told.kind == "url" and value.kind == "str":
+        return Value("url", value.known, value.plain, spot=value.spot)
+    if told.kind == "list" and told.inner == "url":
+        urls = tuple(
+            Value("url", True, item.plain, spot=item.spot) if item.kind == "str" else item
+            for item in value.items
+        )
+        return Value("list", value.known, items=urls, spot=value.spot)
+    return value
+
+
+def as_url_text(text: str) -> str | None:
+    """`str()` of Pydantic 2's URL: lower case, no default port, a path of its own."""
+    found = re.fullmatch(r"(https?|wss?)://([^/?#@\s]+?)(?::(\d*))?([/?#].*)?", text, re.I)
+    if not found:
+        return None
+    scheme, host, port, rest = found.groups()
+    scheme = scheme.lower()
+    shown = (
+        f":{int(port)}"
+        if port and int(port) not in ({"http": 80, "ws": 80}.get(scheme, 443),)
+        else ""
+    )
+    rest = rest or "/"
+    return f"{scheme}://{host.lower()}{shown}{rest if rest.startswith('/') else '/' + rest}"

@@ -1,0 +1,136 @@
+"""What an expression is worth as far as it is proven, and what methods make of it."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from saas_doctor.facts.source import Module
+from saas_doctor.model import Place
+
+Plain = str | bool | int | float | None
+
+
+@dataclass(frozen=True)
+class Spot:
+    """Where a text is written: a literal of the source, or a variable of the settings file.
+
+    `written` is the whole text there, which the value may be a part of, or made from.
+    """
+
+    place: Place | None
+    module: Module | None = None
+    node: ast.Constant | None = None
+    variable: str = ""
+    written: str = ""
+
+    def __str__(self) -> str:
+        where = str(self.place) if self.place else "this shell"
+        return f"{self.variable} ({where})" if self.variable else where
+
+
+@dataclass(frozen=True)
+class Value:
+    """A value; `kind` is "" where not even its type is proven.
+
+    Of a scalar, `plain` counts where it is `known`. Of a list (a tuple, a set), `items` are those
+    that are proven, in their order; `known` says that there are no others.
+    """
+
+    kind: str = ""
+    known: bool = False
+    plain: Plain = None
+    items: tuple[Value, ...] = ()
+    spot: Spot | None = None
+
+    @property
+    def text(self) -> str | None:
+        """The text of a string that is known."""
+        if self.kind == "str" and self.known and isinstance(self.plain, str):
+            return self.plain
+        return None
+
+    @property
+    def truth(self) -> bool | None:
+        """Whether it counts as true; None where that is not proven."""
+        if self.kind == "list":
+            return True if self.items else (False if self.known else None)
+        return bool(self.plain) if self.known else None
+
+    @property
+    def texts(self) -> list[str] | None:
+        """The texts of a list of strings that is known as a whole."""
+        found = [item.text for item in self.items]
+        if self.kind != "list" or not self.known or None in found:
+            return None
+        return [text for text in found if text is not None]
+
+
+UNKNOWN = Value()
+
+
+def plain(value: Plain, spot: Spot | None = None) -> Value:
+    kinds: dict[type, str] = {str: "str", bool: "bool", int: "number", float: "number"}
+    return Value(kinds.get(type(value), "none"), True, value, spot=spot)
+
+
+def sequence(items: Sequence[Value], *, known: bool = True, spot: Spot | None = None) -> Value:
+    return Value("list", known, items=tuple(items), spot=spot)
+
+
+def from_json(value: object, spot: Spot | None = None) -> Value:
+    if isinstance(value, list):
+        return Value("list", True, items=tuple(from_json(v, spot) for v in value), spot=spot)
+    if value is None or isinstance(value, str | bool | int | float):
+        return plain(value, spot)
+    return UNKNOWN
+
+
+def either(one: Value, other: Value) -> Value:
+    """What is sure of a value that is one or the other."""
+    if one.known and other.known and (one.plain, one.items) == (other.plain, other.items):
+        return one
+    if one.kind != other.kind:
+        return UNKNOWN
+    return Value(one.kind)
+
+
+_TO_TEXT = {"strip", "lstrip", "rstrip", "lower", "upper", "replace", "removeprefix"} | {
+    "removesuffix",
+    "casefold",
+    "format",
+    "join",
+    "title",
+}
+_TO_LIST = {"split", "rsplit", "splitlines"}
+
+
+def of_text(text: Value, method: str, given: Sequence[Value]) -> Value:
+    """What a method of `str` gives; of the same place, since it holds a part of it."""
+    if method not in _TO_TEXT | _TO_LIST:
+        return UNKNOWN
+    kind = Value("list" if method in _TO_LIST else "str")
+    if method in ("format", "join") or text.text is None or not all(g.known for g in given):
+        return kind
+    try:
+        made = getattr(text.text, method)(*(g.plain for g in given))
+    except (TypeError, ValueError):
+        return kind
+    return from_json(made, text.spot)
+
+
+def compared(one: Value, operator: ast.cmpop, other: Value) -> Value:
+    """What a comparison gives, where both sides are known."""
+    answer: bool | None = None
+    if isinstance(operator, ast.Eq | ast.NotEq) and one.known and other.known:
+        if one.kind == other.kind == "list":
+            equal = one.texts == other.texts if one.texts and other.texts else None
+        else:
+            equal = one.kind == other.kind and one.plain == other.plain
+        answer = equal if equal is None or isinstance(operator, ast.Eq) else not equal
+    elif isinstance(operator, ast.In | ast.NotIn) and one.text is not None:
+        among = other.texts if other.kind == "list" else other.text
+        if among is not None:
+            answer = (one.text in among) is isinstance(operator, ast.In)
+    return Value("bool") if answer is None else plain(answer)
