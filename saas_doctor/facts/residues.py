@@ -73,11 +73,13 @@ class Residues(Fact):
         """One entry for each model that has such uses."""
         renamed = list(self._renamed())
         classes: dict[int, int] = {}
+        names: set[str] = set()
         for index, (module, node, _) in enumerate(renamed):
             for _, heir in self.tables.source.heirs(module, node):
                 classes.setdefault(id(heir), index)
+                names.add(heir.name)
         uses: dict[int, list[tuple[Place, str]]] = {}
-        for module in self.tables.source.mentioning("metadata") if renamed else ():
+        for module in self.tables.source.mentioning("metadata", *names) if renamed else ():
             for scope in self.objects.scopes(module):
                 for index, place, effect in self._in(scope, classes):
                     uses.setdefault(index, []).append((place, effect))
