@@ -5,9 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from saas_doctor.actions import Action
+from saas_doctor.actions.packages import InstallPackages
+from saas_doctor.facts.interpreter import Interpreter
+from saas_doctor.facts.packages import Requirements
 from saas_doctor.facts.tables import Reserved
-from saas_doctor.model import Finding
+from saas_doctor.facts.versions import Versions
+from saas_doctor.model import Finding, Risk
+from saas_doctor.platform import Platform
 from saas_doctor.rules import fix
+
+GREENLET = ">=3.1,<4"
 
 
 @fix("SRC204")
@@ -16,3 +23,18 @@ def rename_attribute(finding: Finding) -> Iterator[Action]:
     found: Reserved = finding.data["attribute"]
     left = f" (then by hand: {', '.join(found.uses)})" if found.uses else ""
     yield found.module.edited(found.edits, f"metadata becomes {found.new}{left}")
+
+
+@fix("SRC221", risk=Risk.CHANGES)
+def require_greenlet(
+    _: Finding,
+    platform: Platform,
+    interpreter: Interpreter,
+    requirements: Requirements,
+    versions: Versions,
+) -> Iterator[Action]:
+    """Require and install greenlet."""
+    yield requirements.pin("greenlet", GREENLET)
+    if interpreter.exists and versions.installed("greenlet") is None:
+        files = tuple(f for f in map(platform.path, platform.config.requirements) if f.is_file())
+        yield InstallPackages(interpreter.folder, interpreter.name, files, (f"greenlet{GREENLET}",))

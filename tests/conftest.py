@@ -15,6 +15,7 @@ from tests.testbed import bed, engine, platforms, require
 from tests.testbed.cache import RedisServer
 from tests.testbed.postgres import Cluster, binaries
 from tests.testbed.table import Table
+from tests.trees import MakeTree, make_tree
 
 _FOREIGN = ("PROXY", "DATABASE_URL", "REDIS_URL", "VIRTUAL_ENV", "PYTHONPATH", "DOCKER_")
 
@@ -61,6 +62,12 @@ def docker_engine() -> Iterator[str]:
     require(engine.obtainable(), "a Docker engine (or dockerd, busybox and the rights to run them)")
     with engine.engine() as host:
         yield host
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> MakeTree:
+    """Makes a platform of files below `backend` (or, with a leading slash, beside it)."""
+    return make_tree(tmp_path)
 
 
 @pytest.fixture

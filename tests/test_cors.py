@@ -13,7 +13,7 @@ from saas_doctor import rules
 from saas_doctor.facts import Facts
 from saas_doctor.facts.cors import Cors, CorsMiddleware, matches
 from saas_doctor.model import Absent, Finding, Severity
-from tests.trees import CONFIG, GATEWAY, MakeTree, make_tree, mended, verdict
+from tests.web_trees import CONFIG, GATEWAY, MakeTree, make_tree, mended, verdict
 
 EXAMPLES = int(os.environ.get("SD_EXAMPLES", "200"))
 HEAD = """import os, json

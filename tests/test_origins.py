@@ -8,7 +8,7 @@ import pytest
 
 from saas_doctor.model import Absent, Severity, Undecided
 from saas_doctor.platform import Platform
-from tests.trees import CONFIG, GATEWAY, MakeTree, make_tree, mended, verdict
+from tests.web_trees import CONFIG, GATEWAY, MakeTree, make_tree, mended, verdict
 
 ORIGIN = "http://localhost:5173"
 LIST = """from pydantic_settings import BaseSettings, SettingsConfigDict

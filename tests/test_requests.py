@@ -13,7 +13,7 @@ from saas_doctor.facts import Facts
 from saas_doctor.facts.requests import FrontendRequests, Request
 from saas_doctor.model import Severity
 from saas_doctor.platform import Platform
-from tests.trees import GATEWAY, MakeTree, make_tree, verdict
+from tests.web_trees import GATEWAY, MakeTree, make_tree, verdict
 
 EXAMPLES = int(os.environ.get("SD_EXAMPLES", "200"))
 

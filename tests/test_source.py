@@ -8,84 +8,33 @@ import os
 import py_compile
 import sys
 import time
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from packaging.version import Version
 
-from saas_doctor import plan as plans
 from saas_doctor import platform as platforms
 from saas_doctor import rules
-from saas_doctor.actions.files import CreateFile, EditFile
-from saas_doctor.edits import Edit, apply_edits
 from saas_doctor.facts import Facts
 from saas_doctor.facts import syntax as syntax_module
+from saas_doctor.facts.changed import ChangedFields
+from saas_doctor.facts.deprecated import StillTaken
 from saas_doctor.facts.interpreter import Interpreter
 from saas_doctor.facts.layout import Layout
-from saas_doctor.facts.models import REMOVED, RENAMED, PydanticModels
+from saas_doctor.facts.model_config import ModelConfigs
+from saas_doctor.facts.models import PydanticModels
+from saas_doctor.facts.objects import Objects
 from saas_doctor.facts.packages import Requirements
+from saas_doctor.facts.refused import Refused
+from saas_doctor.facts.residues import Residues
 from saas_doctor.facts.source import MAXIMUM, Module, Source
 from saas_doctor.facts.syntax import Broken, Syntax
 from saas_doctor.facts.tables import Tables
 from saas_doctor.facts.versions import Versions, reaches
-from saas_doctor.model import Absent, Finding, Severity, Undecided
+from saas_doctor.model import Absent, Severity, Undecided
 from saas_doctor.platform import Platform
-
-MakeTree = Callable[..., Platform]
-
-
-@pytest.fixture
-def tree(tmp_path: Path) -> MakeTree:
-    """Makes a platform of files below `backend` (or, with a leading slash, beside it)."""
-
-    def make(
-        files: dict[str, str | bytes], requirements: str = "pydantic>=2\nsqlalchemy>=2,<2.1\n"
-    ) -> Platform:
-        for name, text in {"requirements.txt": requirements, **files}.items():
-            path = tmp_path / (name[1:] if name.startswith("/") else f"backend/{name}")
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(text if isinstance(text, bytes) else text.encode())
-        return platforms.load(tmp_path, exact=True, environ={"PATH": os.environ["PATH"]})
-
-    return make
-
-
-def findings(platform: Platform, code: str, *known: object) -> list[Finding]:
-    """What a check finds on this platform, completed as a run completes it."""
-    check = rules.checks()[code]
-    facts = Facts(platform, *known)
-    found = list(check.function(**facts.arguments(check.facts)))
-    return [f for f in found if isinstance(f, Finding)]
-
-
-def fixed(platform: Platform, code: str) -> dict[str, str]:
-    """The files that the fix of a code would write, by name; a finding it does not fix is left out."""
-    fix = rules.fixes()[code]
-    facts = Facts(platform)
-    results: dict[str, bytes] = {}
-    merged: dict[Path, EditFile] = {}
-    for finding in findings(platform, code):
-        if finding.data.get("no_fix"):
-            continue
-        for action in fix.function(finding, **facts.arguments(fix.facts)):
-            if isinstance(action, CreateFile):
-                results[action.name] = action.content
-            assert isinstance(action, CreateFile | EditFile)
-            if isinstance(action, EditFile):
-                there = merged.get(action.path)
-                merged[action.path] = there.merge(action) if there else action
-                results[action.name] = merged[action.path].result
-    return {name: data.decode() for name, data in results.items()}
-
-
-def source_of(platform: Platform) -> Source:
-    return Facts(platform).get(Source)
-
+from tests.trees import MakeTree, findings, fixed, source_of
 
 # The index.
 
@@ -188,9 +137,14 @@ def test_ten_thousand_files_are_indexed_and_searched_in_a_moment(tmp_path: Path)
     )
     source = Source(modules, (tmp_path,))
     began = time.process_time()
-    models = PydanticModels.read(source)
-    assert (models.old_keys, models.sign_of_v2, models.email_field) == ((), None, None)
-    Tables.read(source)
+    models, objects = PydanticModels.read(source), Objects.read(source)
+    tables = Tables.read(source)
+    refused, changed = Refused(models, objects), ChangedFields(models)
+    found: list[object] = [models.sign_of_v2, models.email_field, tables.asyncio, tables.reserved]
+    found += [refused.constructs, changed.optional, changed.variables]
+    found += [ModelConfigs(models, objects).old_keys, StillTaken(models, objects, refused).kinds]
+    found += [Residues(tables, models, objects).found]
+    assert not any(found)
     assert time.process_time() - began < 2
 
 
@@ -516,100 +470,7 @@ def test_without_an_environment_it_is_not_told_which_package_wins(tree: MakeTree
     assert [type(f) for f in found] == [Undecided]
 
 
-# SRC202.
-
-ORM = "from pydantic import BaseModel\n\n\nclass User(BaseModel):\n    class Config:\n        orm_mode = True  # ORM\n"
-
-
-def test_only_the_key_itself_is_changed(tree: MakeTree) -> None:
-    text = ORM.replace("\n", "\r\n").replace("    class", "    é: str = 'é'\r\n    class")
-    platform = tree({"a.py": text})
-    assert fixed(platform, "SRC202")["backend/a.py"] == text.replace("orm_mode", "from_attributes")
-
-
-@pytest.mark.parametrize(
-    "use",
-    [
-        "User.model_validate(row)",
-        "User.from_orm(row)",
-        "Admin.model_validate(row)",
-        "@app.get('/', response_model=list[User])\ndef f(): ...",
-        "@app.get('/')\ndef f() -> User | None: ...",
-    ],
-)
-def test_it_is_an_error_where_objects_are_turned_into_the_model(tree: MakeTree, use: str) -> None:
-    using = f"from a import User\nclass Admin(User): ...\n{use}\n"
-    (finding,) = findings(tree({"a.py": ORM, "b.py": using}), "SRC202")
-    assert finding.severity is Severity.ERROR
-    assert "backend/b.py:" in finding.found
-
-
-@pytest.mark.parametrize(
-    "use",
-    [
-        "User.model_validate({'id': 1})",
-        "User.model_validate(other.model_dump())",
-        "class C:\n    @property\n    def user(self) -> User: ...",
-        "@app.get('/', response_model=dict)\ndef f() -> User: ...",
-        "class User:\n    def g(self): User.model_validate(self)",
-    ],
-)
-def test_it_is_a_warning_where_none_is(tree: MakeTree, use: str) -> None:
-    (finding,) = findings(tree({"a.py": ORM, "b.py": f"from a import User\n{use}\n"}), "SRC202")
-    assert finding.severity is None
-    assert rules.checks()["SRC202"].severity is Severity.WARNING
-
-
-def test_calls_of_from_orm_are_named_and_left(tree: MakeTree) -> None:
-    (finding,) = findings(
-        tree({"a.py": ORM, "b.py": "from a import User\nUser.from_orm(1)\n"}), "SRC202"
-    )
-    assert finding.more == {"uses not touched": "backend/b.py:2:1"}
-    assert "backend/b.py:2:1" in finding.next_step
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        ORM.replace("BaseModel", "Thing"),
-        ORM.replace("from pydantic", "from pydantic.v1"),
-        ORM + "        from_attributes = True\n",
-        ORM.replace("Config", "Meta"),
-        "from pydantic import BaseModel\nclass A(BaseModel):\n    model_config = mine(orm_mode=True)\n",
-        "from pydantic import BaseModel\nclass A(BaseModel):\n    fields: dict = {}\n",
-    ],
-    ids=["no model", "pydantic.v1", "for both versions", "no Config", "an own function", "a field"],
-)  # fmt: skip
-def test_what_is_no_old_configuration_is_silent(tree: MakeTree, text: str) -> None:
-    assert findings(tree({"a.py": text}), "SRC202") == []
-
-
-@pytest.mark.parametrize(
-    ("requirements", "found"),
-    [
-        ("pydantic>=2", 1),
-        ("pydantic", 1),
-        ("pydantic==1.10.24", 0),
-        ("pydantic<2", 0),
-        ("fastapi", 0),
-    ],
-)
-def test_without_an_environment_the_requirement_counts(
-    tree: MakeTree, requirements: str, found: int
-) -> None:
-    assert len(findings(tree({"a.py": ORM}, requirements + "\n"), "SRC202")) == found
-
-
-def test_a_removed_key_is_named_and_left(tree: MakeTree) -> None:
-    platform = tree({"a.py": ORM.replace("orm_mode", "smart_union")})
-    assert [f.target for f in findings(platform, "SRC202")] == ["backend/a.py:User.smart_union"]
-    assert fixed(platform, "SRC202") == {}
-
-
-def test_the_keys_are_those_of_pydantic_itself() -> None:
-    config: Any = pytest.importorskip("pydantic._internal._config")
-    assert set(RENAMED) == set(config.V2_RENAMED_KEYS)
-    assert set(REMOVED) == set(config.V2_REMOVED_KEYS)
+# Versions.
 
 
 @pytest.mark.parametrize(
@@ -629,240 +490,6 @@ def test_what_a_requirement_can_reach(
     file.write_text(f"package{specifier}\n")
     (line,) = Requirements.read(platforms.load(tmp_path, exact=True, environ={})).lines
     assert reaches(line, bound) is wanted
-
-
-# SRC204.
-
-BASE = "from sqlalchemy import JSON, Column\nfrom sqlalchemy.orm import DeclarativeBase, mapped_column, Mapped\n\n\nclass Base(DeclarativeBase): ...\n\n\n"
-MODEL = BASE + "class HTTPService(Base):\n    {0}\n"
-
-
-@pytest.mark.parametrize(
-    ("old", "new"),
-    [
-        ("metadata = Column(JSON)", 'http_service_metadata = Column("metadata", JSON)'),
-        ("metadata = Column()", 'http_service_metadata = Column("metadata")'),
-        ("metadata = Column('metadata', JSON)", "http_service_metadata = Column('metadata', JSON)"),
-        ("metadata = Column('meta', JSON)", "http_service_metadata = Column('meta', JSON)"),
-        ("metadata = Column(JSON, name='meta')", "http_service_metadata = Column(JSON, name='meta')"),
-        ("metadata: Mapped[dict] = mapped_column(JSON)", 'http_service_metadata: Mapped[dict] = mapped_column("metadata", JSON)'),
-        ("metadata=Column( JSON )  # note", 'http_service_metadata=Column("metadata", JSON )  # note'),
-        ("metadata = Column(\n        JSON,\n    )", 'http_service_metadata = Column("metadata",\n        JSON,\n    )'),
-        ("metadata = Column(JSON)\n    alias = by(metadata)", 'http_service_metadata = Column("metadata", JSON)\n    alias = by(http_service_metadata)'),
-    ],
-)  # fmt: skip
-def test_the_attribute_is_renamed_and_the_column_kept(tree: MakeTree, old: str, new: str) -> None:
-    platform = tree({"a.py": MODEL.format(old)})
-    after = MODEL.format(new)
-    assert fixed(platform, "SRC204")["backend/a.py"] == after
-    ast.parse(after)
-
-
-@pytest.mark.parametrize(
-    "form",
-    [
-        "metadata = relationship('Other')",
-        "metadata: Mapped[dict]",
-        "metadata = Column(*PARTS)",
-        "metadata = Column(JSON, **OPTIONS)",
-        "metadata = Column(f'{x}', JSON)",
-        "@property\n    def metadata(self): ...",
-        "@declared_attr\n    def metadata(cls): ...",
-        "metadata = Column(JSON)\n    http_service_metadata = Column(JSON)",
-    ],
-)
-def test_a_form_that_does_not_tell_its_column_is_left(tree: MakeTree, form: str) -> None:
-    platform = tree({"a.py": MODEL.format(form)})
-    (finding,) = findings(platform, "SRC204")
-    assert finding.data["no_fix"]
-    assert "http_service_metadata" in finding.next_step
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        MODEL.format("metadata = MetaData()"),
-        MODEL.format('service_metadata = Column("metadata", JSON)'),
-        MODEL.format("metadata: ClassVar[MetaData] = mine()"),
-        BASE + "class Plain:\n    metadata = Column(JSON)\n",
-        BASE + "class Mixin:\n    metadata: Mapped[dict]\n\n\nclass A(Mixin, Base): ...\n",
-        "from mine import Base\nclass A(Base):\n    metadata = Column(JSON)\n",
-    ],
-)
-def test_what_is_not_reserved_is_silent(tree: MakeTree, text: str) -> None:
-    assert findings(tree({"a.py": text}), "SRC204") == []
-
-
-def test_a_mixin_is_one_where_a_model_derives_from_it(tree: MakeTree) -> None:
-    mixin = "from sqlalchemy import Column\n\n\nclass Extra:\n    metadata = Column(JSON)\n"
-    model = BASE + "from mixins import Extra\n\n\nclass A(Extra, Base): ...\n"
-    platform = tree({"mixins.py": mixin, "a.py": model})
-    assert [f.target for f in findings(platform, "SRC204")] == ["backend/mixins.py:Extra"]
-
-
-@pytest.mark.parametrize(
-    ("requirements", "severity"),
-    [("sqlalchemy==2.0.40", None), ("sqlalchemy==2.1.9", Severity.WARNING)],
-)
-def test_from_sqlalchemy_2_1_on_it_warns(
-    tree: MakeTree, requirements: str, severity: Severity | None
-) -> None:
-    platform = tree({"a.py": MODEL.format("metadata = Column(JSON)")}, requirements + "\n")
-    assert [f.severity for f in findings(platform, "SRC204")] == [severity]
-
-
-def test_uses_that_fail_silently_are_named(tree: MakeTree) -> None:
-    uses = """from a import HTTPService
-HTTPService(metadata={})
-select(HTTPService).filter_by(metadata={})
-row.metadata
-getattr(row, "metadata")
-Base.metadata.create_all()
-"""
-    schema = """from pydantic import BaseModel, ConfigDict
-class Read(BaseModel):
-    model_config = ConfigDict(from_attributes=True)
-    metadata: dict
-class Other(BaseModel):
-    model_config = ConfigDict(from_attributes=True)
-    metadata: dict = Field(validation_alias="http_service_metadata")
-"""
-    platform = tree({"a.py": MODEL.format("metadata = Column(JSON)"), "b.py": uses, "c.py": schema})
-    (finding,) = findings(platform, "SRC204")
-    places = finding.more["uses not touched"].split(", ")
-    assert {p.rpartition(":")[0] for p in places} == {
-        "backend/b.py:2", "backend/b.py:3", "backend/b.py:4", "backend/b.py:5", "backend/c.py:4",
-    }  # fmt: skip
-
-
-def test_a_file_whose_columns_are_not_bytes_is_left(tree: MakeTree) -> None:
-    # Valid UTF-8 that says it is Latin-1: the syntax tree counts each letter twice.
-    text = "# coding: latin-1\n" + MODEL.format("x = 'é'; metadata = Column(JSON)")
-    platform = tree({"a.py": text + "f(1)\n"})
-    plan = plans.make(completed(platform, "SRC204"), Facts(platform))
-    assert plan.steps == []
-    assert "by hand" in plan.waiting[0][1]
-
-
-def completed(platform: Platform, code: str) -> list[Finding]:
-    from saas_doctor import runner
-
-    selection = runner.Selection(select=(code,), live=False)
-    return runner.run(platform, selection, timeout=20).findings
-
-
-# Properties.
-
-_TEXT = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=12)
-_COMMENT = _TEXT.map(lambda t: "".join(c for c in t if c.isprintable()))
-_PARTS = st.lists(
-    st.sampled_from(["JSON", "nullable=True", "default=dict", "ForeignKey('é.id')"]),
-    unique=True,
-    max_size=3,
-)
-
-
-def in_memory(text: bytes) -> Source:
-    root = Path("/nowhere")
-    return Source((Module(root / "a.py", "a.py", "a", text, root),), (root,))
-
-
-@given(
-    comment=_COMMENT,
-    parts=_PARTS,
-    newline=st.sampled_from(["\n", "\r\n"]),
-    mark=st.booleans(),
-    broken=st.booleans(),
-)
-@settings(max_examples=150, deadline=None)
-def test_a_renamed_attribute_parses_and_can_be_taken_back(
-    comment: str, parts: list[str], newline: str, mark: bool, broken: bool
-) -> None:
-    parts.sort(key=lambda part: "=" in part)
-    inner = (
-        newline.join(["", *(f"        {p},  # {comment}" for p in parts), "    "])
-        if broken
-        else ", ".join(parts)
-    )
-    text = (
-        MODEL.format(f"é = '{len(comment)}é'; metadata = Column({inner})  # {comment}").replace(
-            "\n", newline
-        )
-        if not broken
-        else MODEL.replace("\n", newline).format(
-            f"é = 'é'; metadata = Column({inner})  # {comment}"
-        )
-    )
-    data = (b"\xef\xbb\xbf" if mark else b"") + text.encode()
-    (found,) = Tables.read(in_memory(data)).reserved
-    after = apply_edits(data, found.edits)
-    tree = ast.parse(after)
-    model = next(
-        n for n in ast.walk(tree) if isinstance(n, ast.ClassDef) and n.name == "HTTPService"
-    )
-    line = model.body[-1]
-    assert isinstance(line, ast.Assign)
-    assert isinstance(line.value, ast.Call)
-    assert [ast.unparse(t) for t in line.targets] == ["http_service_metadata"]
-    assert ast.unparse(line.value.args[0]) == "'metadata'"
-    assert len(line.value.args) + len(line.value.keywords) == len(parts) + 1
-    assert Tables.read(in_memory(after)).reserved == ()
-    assert undone(data, found.edits) == data
-
-
-def undone(data: bytes, edits: tuple[Edit, ...]) -> bytes:
-    """The result with each edit's former bytes put back, at the places they have by then."""
-    back: list[Edit] = []
-    shift = 0
-    for edit in sorted(edits):
-        start = edit.start + shift
-        back.append(Edit(start, start + len(edit.text), data[edit.start : edit.end]))
-        shift += len(edit.text) - (edit.end - edit.start)
-    return apply_edits(apply_edits(data, edits), back)
-
-
-@given(
-    keys=st.lists(st.sampled_from(sorted(RENAMED)), min_size=1, max_size=4, unique=True),
-    comment=_COMMENT,
-    newline=st.sampled_from(["\n", "\r\n"]),
-    call=st.booleans(),
-)
-@settings(max_examples=100, deadline=None)
-def test_renamed_keys_parse_and_are_found_no_more(
-    keys: list[str], comment: str, newline: str, call: bool
-) -> None:
-    head = (
-        "from pydantic import BaseModel, ConfigDict\n\n\nclass A(BaseModel):\n    # "
-        + comment
-        + "\n"
-    )
-    lines = [f"        {key} = (1, 'é')  # {comment}\n" for key in keys]
-    body = "    class Config:\n" + "".join(lines)
-    if call:
-        body = "    model_config = ConfigDict(é=1, " + ", ".join(f"{k}='é'" for k in keys) + ")\n"
-    data = (head + body).replace("\n", newline).encode()
-    found = PydanticModels.read(in_memory(data)).old_keys
-    assert [key.old for key in found] == keys
-    edits = tuple(Edit(k.start, k.start + len(k.old), (k.new or "").encode()) for k in found)
-    after = apply_edits(data, edits)
-    ast.parse(after)
-    assert PydanticModels.read(in_memory(after)).old_keys == ()
-    assert undone(data, edits) == data
-
-
-@given(data=st.data())
-@settings(max_examples=300, deadline=None)
-def test_no_mutation_of_the_bytes_makes_a_fact_crash(data: st.DataObject) -> None:
-    text = bytearray((MODEL.format("metadata = Column(JSON)") + ORM).encode())
-    for _ in range(data.draw(st.integers(1, 6))):
-        at = data.draw(st.integers(0, len(text)))
-        text[at : at + data.draw(st.integers(0, 5))] = data.draw(st.binary(max_size=4))
-    source = in_memory(bytes(text))
-    for found in Tables.read(source).reserved:
-        apply_edits(bytes(text), found.edits)
-    models = PydanticModels.read(source)
-    assert len(models.old_keys) < 9
-    assert not (models.sign_of_v2 and models.email_field)
 
 
 def test_the_versions_of_an_environment_come_before_the_requirements(tree: MakeTree) -> None:

@@ -21,7 +21,7 @@ from saas_doctor.facts.vite import ViteConfig, read_config
 from saas_doctor.model import Absent, Finding, Place, Undecided
 from saas_doctor.platform import Platform
 from tests.testbed import require
-from tests.trees import MakeTree, make_tree, mended, verdict
+from tests.web_trees import MakeTree, make_tree, mended, verdict
 
 
 @pytest.fixture

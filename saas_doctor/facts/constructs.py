@@ -27,6 +27,7 @@ _CAUGHT = {"ImportError", "ModuleNotFoundError", "AttributeError", "TypeError", 
     "PydanticImportError",
 }
 _EXPECTED = {"raises", "assertRaises", "assertRaisesRegex", "suppress", "warns", "deprecated_call"}
+_SKIPPED = re.compile(r"\b(?:skip|skipif|skipIf|skipUnless|xfail|expectedFailure)\b")
 _ASKS = re.compile(r"(?i)pydantic|version|\bv[12]\b|hasattr|TYPE_CHECKING")
 
 
@@ -101,8 +102,7 @@ def _doubtful(module: Module, outer: ast.AST, node: ast.AST) -> bool:
     if isinstance(outer, ast.If | ast.IfExp):
         return _ASKS.search(ast.unparse(outer.test)) is not None
     if isinstance(outer, Function | ast.ClassDef) and outer is not node:
-        marks = (ast.unparse(d) for d in outer.decorator_list)
-        return any("skip" in mark or "xfail" in mark for mark in marks)
+        return any(_SKIPPED.search(ast.unparse(d)) for d in outer.decorator_list)
     return False
 
 

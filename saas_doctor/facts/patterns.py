@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from saas_doctor.syntax import compiling
+
 # Look-around, references back, flags and conditions: Rust's engine has them not, or otherwise.
 _OTHER = re.compile(r"\(\?(?!:|P<\w+>)|\\[0-9ZNpPkguU<>]")
 _CLASS = re.compile(r"\[\^?\]?(?:\\.|[^\]\\])*\]", re.S)
@@ -16,14 +18,9 @@ def searched(regex: str) -> tuple[str, str] | None:
 
     None where Rust's engine would refuse it, or may read it in another way.
     """
-    try:
-        re.compile(regex)
-    except (re.error, RecursionError, OverflowError):
-        return None
-    classes = _CLASS.findall(regex)
-    if _OTHER.search(regex) or any(
-        "[" in c[1:] or "&&" in c or "--" in c or "~~" in c for c in classes
-    ):
+    inner = (found[1:] for found in _CLASS.findall(regex))
+    sets = any(sign in text for text in inner for sign in ("[", "&&", "--", "~~", "||"))
+    if sets or _OTHER.search(regex) or not _compiles(regex):
         return None
     bare = _CLASS.sub("x", re.sub(r"\\.", "x", regex, flags=re.S))
     if _BRACES.search(bare):
@@ -31,6 +28,15 @@ def searched(regex: str) -> tuple[str, str] | None:
     if _has_alternatives(bare):
         return "^(?:", ")"
     return ("", "") if bare.startswith("^") else ("^", "")
+
+
+def _compiles(regex: str) -> bool:
+    try:
+        with compiling():
+            re.compile(regex)
+    except (re.error, RecursionError, OverflowError):
+        return False
+    return True
 
 
 def _has_alternatives(bare: str) -> bool:

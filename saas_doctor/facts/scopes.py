@@ -26,6 +26,7 @@ class Scope:
     owner: ast.ClassDef | None = None
     """The class, in its body and in the methods of it."""
     is_body: bool = False
+    function: ast.AST | None = None
     bindings: dict[str, list[Binding]] = field(default_factory=dict)
     nodes: list[ast.AST] = field(default_factory=list)
     inner: dict[int, Scope] = field(default_factory=dict)
@@ -106,6 +107,7 @@ class _Reader(ast.NodeVisitor):
                 self.visit(part)
         is_method = self.scope.is_body and not isinstance(node, ast.Lambda)
         outer = self._enter(self.scope.owner if is_method else None)
+        self.scope.function = node
         for argument, default in _parameters(node.args):
             unsure = argument.annotation is None or depends(default)
             self._bind(argument.arg, _UNKNOWN if unsure else ("annotated", argument.annotation))

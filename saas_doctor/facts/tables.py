@@ -10,6 +10,7 @@ from functools import cached_property
 
 from saas_doctor.edits import Edit
 from saas_doctor.facts import Fact
+from saas_doctor.facts.constructs import in_doubt
 from saas_doctor.facts.models import SQLMODEL_BASES, is_certain
 from saas_doctor.facts.objects import expression_of
 from saas_doctor.facts.scopes import Function
@@ -24,6 +25,7 @@ _DECLARATIVE = re.compile(
     r"(DeclarativeBase|DeclarativeBaseNoMeta|declarative_base\(\)|as_declarative"
     r"|registry\(\)\.(generate_base\(\)|mapped|mapped_as_dataclass|as_declarative_base))"
 )
+_ASYNCIO = re.compile(r"(?:sqlalchemy|sqlmodel)\.ext\.asyncio\b")
 COLUMNS = {"Column", "mapped_column"}
 _ATTRIBUTES = COLUMNS | {
     "relationship",
@@ -82,6 +84,20 @@ class Tables(Fact):
     def registries(self) -> tuple[Reserved, ...]:
         """Those with an attribute called `registry`."""
         return tuple(self._bound("registry"))
+
+    @cached_property
+    def asyncio(self) -> Place | None:
+        """Where SQLAlchemy's asyncio module is imported, which needs greenlet."""
+        return next(self._asyncio(), None)
+
+    def _asyncio(self) -> Iterator[Place]:
+        for module in self.source.mentioning("sqlalchemy.ext.asyncio", "sqlmodel.ext.asyncio"):
+            for node in module.nodes:
+                names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+                names += [module.origin(node)] if isinstance(node, ast.ImportFrom) else []
+                if any(_ASYNCIO.match(name) for name in names) and not in_doubt(module, node):
+                    assert isinstance(node, ast.Import | ast.ImportFrom)
+                    yield module.place(node)
 
     def is_declarative(self, module: Module, node: ast.ClassDef) -> bool:
         """Whether a class is proven to derive from a declarative base, or is decorated as such."""

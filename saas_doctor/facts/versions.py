@@ -38,7 +38,8 @@ class Versions(Fact):
         if self.site is None:
             return None
         wanted = canonicalize_name(package)
-        for folder in self.site.glob(f"{package[0]}*.dist-info"):
+        first = package[0].lower() + package[0].upper()  # older wheels: `SQLAlchemy-2.0.23`
+        for folder in self.site.glob(f"[{first}]*.dist-info"):
             name, _, version = folder.name.removesuffix(".dist-info").partition("-")
             if canonicalize_name(name) == wanted:
                 try:
