@@ -7,10 +7,12 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 
 from saas_doctor.edits import Edit
 from saas_doctor.facts import Fact
 from saas_doctor.facts.bindings import Function, arguments, given
+from saas_doctor.facts.layout import NEVER_DUE
 from saas_doctor.facts.source import Module, Source, dotted_name
 from saas_doctor.facts.values import Values
 from saas_doctor.model import Place
@@ -19,6 +21,7 @@ from saas_doctor.platform import Platform
 _MAKERS = {"httpx.Client", "httpx.AsyncClient"}
 _METHODS = {"get", "post", "put", "patch", "delete", "head", "options", "request", "stream"}
 _ONE_CALL = {f"{library}.{method}" for library in ("httpx", "requests") for method in _METHODS}
+_SCRIPTS = NEVER_DUE | {"benchmarks"}
 _PROXIES = re.compile(rb"\bproxies[\"']?\s*[:=]")
 _URL = re.compile(r"https?://(?:[^/@\s]*@)?(\[[^\]]*\]|[^/:?#\s]+)(?=[/:?#]|$)", re.I)
 
@@ -268,7 +271,8 @@ class InternalCalls(Fact):
 
 def _internal(calls: list[Call], values: Values, hosts: set[str]) -> Iterator[InternalCall]:
     for call in calls:
-        if call.ignores_environment or not call.name.startswith("httpx."):
+        is_script = _SCRIPTS & set(Path(call.module.name).parts)
+        if is_script or call.ignores_environment or not call.name.startswith("httpx."):
             continue
         for url in _urls(call, values):
             text = values.beginning(call.module, url)[0]

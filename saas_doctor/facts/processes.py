@@ -22,15 +22,10 @@ class Application:
     starts: tuple[Start, ...] = ()
 
     @property
-    def name(self) -> str:
-        """What it is called by: its folder, or its file at the top of the platform."""
-        return self.module.path.parent.name if "/" in self.module.name else self.module.name
-
-    @property
     def shown(self) -> str:
         """In words: its processes, and what says that it has more than one."""
         where = f" ({', '.join(str(s.place) for s in self.starts)})" if self.starts else ""
-        return f"{self.name}: {self.processes}{where}"
+        return f"{self.module.name}: {self.processes}{where}"
 
 
 @dataclass(frozen=True)
