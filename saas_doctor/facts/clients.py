@@ -22,6 +22,7 @@ _MAKERS = {"httpx.Client", "httpx.AsyncClient"}
 _METHODS = {"get", "post", "put", "patch", "delete", "head", "options", "request", "stream"}
 _ONE_CALL = {f"{library}.{method}" for library in ("httpx", "requests") for method in _METHODS}
 _SCRIPTS = NEVER_DUE | {"benchmarks"}
+_IMPORTED = re.compile(rb"\b(?:import|from)[ \t]+[\w., \t]*\b(?:httpx|requests)\b")
 _PROXIES = re.compile(rb"\bproxies[\"']?\s*[:=]")
 _URL = re.compile(r"https?://(?:[^/@\s]*@)?(\[[^\]]*\]|[^/:?#\s]+)(?=[/:?#]|$)", re.I)
 
@@ -81,7 +82,8 @@ class Clients(Fact):
     @cached_property
     def calls(self) -> list[Call]:
         """Every client, or call by none, outside the tests."""
-        return [call for m in self._modules("httpx", "requests") for call in _calls(m)]
+        modules = (m for m in self._modules("httpx", "requests") if _IMPORTED.search(m.data))
+        return [call for module in modules for call in _calls(module)]
 
     def _modules(self, *words: str) -> Iterator[Module]:
         for module in self.source.mentioning(*words):
@@ -259,17 +261,22 @@ class InternalCall:
 class InternalCalls(Fact):
     """The calls between the platform's services that would go through a proxy of the environment."""
 
-    found: tuple[InternalCall, ...]
+    clients: Clients
+    values: Values
+    hosts: frozenset[str]
 
     limit = 20.0
 
     @classmethod
     def read(cls, platform: Platform, clients: Clients, values: Values) -> InternalCalls:
-        hosts = {name.lower() for name in platform.config.services}
-        return cls(tuple(_internal(clients.calls, values, hosts)))
+        return cls(clients, values, frozenset(name.lower() for name in platform.config.services))
+
+    @cached_property
+    def found(self) -> tuple[InternalCall, ...]:
+        return tuple(_internal(self.clients.calls, self.values, self.hosts))
 
 
-def _internal(calls: list[Call], values: Values, hosts: set[str]) -> Iterator[InternalCall]:
+def _internal(calls: list[Call], values: Values, hosts: frozenset[str]) -> Iterator[InternalCall]:
     for call in calls:
         is_script = _SCRIPTS & set(Path(call.module.name).parts)
         if is_script or call.ignores_environment or not call.name.startswith("httpx."):

@@ -289,6 +289,24 @@ class Source(Fact):
             return None
         return found[0], found[0].classes[found[1]]
 
+    @cached_property
+    def _by_last_part(self) -> Mapping[str, list[Module]]:
+        found: dict[str, list[Module]] = {}
+        for module in self.modules:
+            name = module.path.parent.name if module.is_package else module.path.stem
+            found.setdefault(name, []).append(module)
+        return found
+
+    def called(self, dotted: str) -> list[Module]:
+        """The modules that a dotted name may mean, whichever folder the search begins at."""
+        parts = tuple(dotted.split("."))
+        found: list[Module] = []
+        for module in self._by_last_part.get(parts[-1], ()):
+            path = module.path.parent if module.is_package else module.path.with_suffix("")
+            if path.parts[-len(parts) :] == parts:
+                found.append(module)
+        return found
+
     def definition(self, module: Module, name: str) -> tuple[Module, str] | None:
         """The module of the platform in which a dotted name is defined, and its name there."""
         return self._resolved(module, name)
