@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Iterator
 
 from packaging.version import Version
@@ -12,7 +13,7 @@ from saas_doctor.facts.importstrings import ImportStrings, Missing
 from saas_doctor.facts.memory import Kept, Memory
 from saas_doctor.facts.proxies import Proxies
 from saas_doctor.facts.servers import Servers, Start
-from saas_doctor.facts.source import Source
+from saas_doctor.facts.source import Module, Source
 from saas_doctor.facts.versions import Versions
 from saas_doctor.model import Finding, Severity, Undecided
 from saas_doctor.rules import check
@@ -178,10 +179,18 @@ def object_cannot_be_reloaded(servers: Servers, source: Source) -> Iterator[Find
             place=start.place,
             next_step="saas-doctor fix --select SRC240 writes the import string"
             if text
-            else 'write it as it is imported where you start the file: "main:app" for '
-            '`python main.py`, "app.main:app" for `python -m app.main`',
+            else _by_hand(start.module, ast.unparse(start.given)),
             data={"start": start, "text": text, "no_fix": text is None},
         )
+
+
+def _by_hand(module: Module, name: str) -> str:
+    file, name = module.path.name, name if name.isidentifier() else "app"
+    as_file = f'"{module.path.stem}:{name}" where it is started as `python {file}`'
+    if "." not in module.dotted:
+        return f"{module.name}: write {as_file}"
+    as_module = f'"{module.dotted}:{name}" where as `python -m {module.dotted}`'
+    return f"{module.name}: write {as_file}, {as_module}"
 
 
 @check(

@@ -106,10 +106,10 @@ def _judged(uses: Uses, server: Server) -> Finding | None:
 
 def _arithmetic(pool: Pool, users: list[Application]) -> str:
     count = sum(user.processes for user in users)
-    sizes = f"({pool.size} + {pool.overflow})"
+    sizes = f"{pool.place.path}: {count} x ({pool.size} + {pool.overflow})"
     if pool.connections is None:
-        return f"{count} processes x {sizes}, which is no limit"
-    return f"{count} processes x {sizes} = {count * pool.connections}"
+        return f"{sizes}, which is no limit"
+    return f"{sizes} = {count * pool.connections}"
 
 
 def _proposal(pool: Pool, count: int, each: int, total: int, server: Server) -> str:
@@ -121,6 +121,6 @@ def _proposal(pool: Pool, count: int, each: int, total: int, server: Server) -> 
         return other
     size = -(-each * 7 // 10)
     return (
-        f"{pool.place}: pool_size={size}, max_overflow={each - size} "
+        f"{pool.place}: pool_size={size}, max_overflow={each - size}, in each of the {count} pools "
         f"({count} x {each} = {count * each}); or {other}"
     )

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import ast
-import re
 from collections.abc import Iterator
-from functools import cache
 from pathlib import Path
 
 from saas_doctor.facts.bindings import Function, bound, given, own_nodes
@@ -60,21 +58,9 @@ def _returns_application(source: Source, module: Module, name: str, depth: int) 
 # Import strings.
 
 
-def called(source: Source, dotted: str) -> list[Module]:
-    """The platform's modules that a dotted name may mean, whichever folder the search begins at."""
-    tail = f".{dotted}"
-    last = dotted.rpartition(".")[2]
-    found: list[Module] = []
-    for module in source.modules:
-        path = module.path.parent if module.is_package else module.path.with_suffix("")
-        if path.name == last and f".{'.'.join(path.parts[1:])}".endswith(tail):
-            found.append(module)
-    return found
-
-
 def nearest(source: Source, dotted: str, folder: Path) -> list[Module]:
     """The modules that a name may mean as it is found from a folder: in it, else below it, else any."""
-    modules = called(source, dotted)
+    modules = source.called(dotted)
     exact = folder.joinpath(*dotted.split("."))
     files = (exact.with_name(f"{exact.name}.py"), exact / "__init__.py")
     in_it = [m for m in modules if m.path in files]
@@ -89,55 +75,6 @@ def exported(module: Module) -> set[str] | None:
     if found is not None and module.is_package:
         found |= {path.stem for path in module.path.parent.iterdir()}
     return found
-
-
-# Told from the text: parsing all that an application imports would take seconds.
-_IMPORT = re.compile(
-    rb"^[ \t]*(?:from[ \t]+(\.*)[ \t]*([\w.]*)[ \t]+import[ \t]*(?:\(([^)]*)\)|([^\n#;]*))"
-    rb"|import[ \t]+([^\n#;]+))",
-    re.M,
-)
-_NAME = re.compile(rb"[\w.]+")
-
-
-def reached(source: Source, module: Module) -> list[Module]:
-    """The modules of the platform that come with a module: itself, and what they import in turn."""
-    by_path = {m.path: m for m in source.modules}
-    tops = {folder for path in by_path for folder in path.parents} | by_path.keys()
-
-    @cache
-    def base_of(folder: Path, first: str) -> Path | None:
-        """The nearest folder from there upwards that has a package or module of that name."""
-        for base in (folder, *folder.parents):
-            if base / first in tops or base / f"{first}.py" in tops:
-                return base
-        return None
-
-    found, seen, queue = {module.path: module}, set(), [module]
-    while queue:
-        one = queue.pop()
-        for dots, parts in _imported(one):
-            above = one.path.parents[min(max(dots, 1), len(one.path.parents)) - 1]
-            base = above if dots else base_of(above, parts[0])
-            if base is None or (base, parts) in seen:
-                continue
-            seen.add((base, parts))
-            for end in range(len(parts) + 1):
-                path = base.joinpath(*parts[:end])
-                for file in (path / "__init__.py", path.with_name(f"{path.name}.py")):
-                    if file in by_path and file not in found:
-                        found[file] = by_path[file]
-                        queue.append(by_path[file])
-    return list(found.values())
-
-
-def _imported(module: Module) -> Iterator[tuple[int, tuple[str, ...]]]:
-    """What a module imports: the number of dots before the name, and its parts."""
-    for dots, origin, bracketed, plain, modules in _IMPORT.findall(module.data):
-        names = _NAME.findall(bracketed or plain)
-        dotted = [b".".join(filter(None, (origin, name))) for name in names]
-        for full in dotted or _NAME.findall(modules):
-            yield len(dots), tuple(full.decode("utf-8", "replace").strip(".").split("."))
 
 
 # The import string of an object.

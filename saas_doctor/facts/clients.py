@@ -7,10 +7,12 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 
 from saas_doctor.edits import Edit
 from saas_doctor.facts import Fact
 from saas_doctor.facts.bindings import Function, arguments, given
+from saas_doctor.facts.layout import NEVER_DUE
 from saas_doctor.facts.source import Module, Source, dotted_name
 from saas_doctor.facts.values import Values
 from saas_doctor.model import Place
@@ -19,6 +21,8 @@ from saas_doctor.platform import Platform
 _MAKERS = {"httpx.Client", "httpx.AsyncClient"}
 _METHODS = {"get", "post", "put", "patch", "delete", "head", "options", "request", "stream"}
 _ONE_CALL = {f"{library}.{method}" for library in ("httpx", "requests") for method in _METHODS}
+_SCRIPTS = NEVER_DUE | {"benchmarks"}
+_IMPORTED = re.compile(rb"\b(?:import|from)[ \t]+[\w., \t]*\b(?:httpx|requests)\b")
 _PROXIES = re.compile(rb"\bproxies[\"']?\s*[:=]")
 _URL = re.compile(r"https?://(?:[^/@\s]*@)?(\[[^\]]*\]|[^/:?#\s]+)(?=[/:?#]|$)", re.I)
 
@@ -78,7 +82,8 @@ class Clients(Fact):
     @cached_property
     def calls(self) -> list[Call]:
         """Every client, or call by none, outside the tests."""
-        return [call for m in self._modules("httpx", "requests") for call in _calls(m)]
+        modules = (m for m in self._modules("httpx", "requests") if _IMPORTED.search(m.data))
+        return [call for module in modules for call in _calls(module)]
 
     def _modules(self, *words: str) -> Iterator[Module]:
         for module in self.source.mentioning(*words):
@@ -256,19 +261,25 @@ class InternalCall:
 class InternalCalls(Fact):
     """The calls between the platform's services that would go through a proxy of the environment."""
 
-    found: tuple[InternalCall, ...]
+    clients: Clients
+    values: Values
+    hosts: frozenset[str]
 
     limit = 20.0
 
     @classmethod
     def read(cls, platform: Platform, clients: Clients, values: Values) -> InternalCalls:
-        hosts = {name.lower() for name in platform.config.services}
-        return cls(tuple(_internal(clients.calls, values, hosts)))
+        return cls(clients, values, frozenset(name.lower() for name in platform.config.services))
+
+    @cached_property
+    def found(self) -> tuple[InternalCall, ...]:
+        return tuple(_internal(self.clients.calls, self.values, self.hosts))
 
 
-def _internal(calls: list[Call], values: Values, hosts: set[str]) -> Iterator[InternalCall]:
+def _internal(calls: list[Call], values: Values, hosts: frozenset[str]) -> Iterator[InternalCall]:
     for call in calls:
-        if call.ignores_environment or not call.name.startswith("httpx."):
+        is_script = _SCRIPTS & set(Path(call.module.name).parts)
+        if is_script or call.ignores_environment or not call.name.startswith("httpx."):
             continue
         for url in _urls(call, values):
             text = values.beginning(call.module, url)[0]

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from saas_doctor.facts import Fact
-from saas_doctor.facts.applications import called, exported, is_application, nearest
+from saas_doctor.facts.applications import exported, is_application, nearest
 from saas_doctor.facts.interpreter import Interpreter
 from saas_doctor.facts.servers import Servers, Start
 from saas_doctor.facts.source import Module, Source
@@ -63,7 +63,7 @@ def _missing(source: Source, start: Start, site: Path | None) -> Iterator[Missin
         if start.call or found:
             yield Missing(start, "form", start.app, _instead(source, found, dotted, name))
         return
-    found = called(source, dotted)
+    found = source.called(dotted)
     if not found:
         if start.module:
             yield from _no_module(source, start, dotted, name, site)

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from saas_doctor.facts import Fact
-from saas_doctor.facts.applications import reached
 from saas_doctor.facts.bindings import Function, bound, given, given_to_self, is_local
+from saas_doctor.facts.reach import Reach
 from saas_doctor.facts.source import Module, Source, dotted_name
 from saas_doctor.facts.values import Values
 from saas_doctor.model import Place
@@ -49,15 +49,16 @@ class Memory(Fact):
 
     source: Source
     values: Values
+    reach: Reach
 
     @classmethod
-    def read(cls, source: Source, values: Values) -> Memory:
-        return cls(source, values)
+    def read(cls, source: Source, values: Values, reach: Reach) -> Memory:
+        return cls(source, values, reach)
 
     def of(self, application: Module) -> list[Kept]:
         """What the routes of the application keep, in the modules that come with it."""
         search = _Search(self.source, self.values)
-        for module in reached(self.source, application):
+        for module in self.reach.of(application):
             if _ROUTE.search(module.data):
                 search.look_at(module)
         return search.found()

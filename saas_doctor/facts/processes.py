@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from saas_doctor.facts import Fact
-from saas_doctor.facts.applications import reached
+from saas_doctor.facts.reach import Reach
 from saas_doctor.facts.servers import Servers, Start
 from saas_doctor.facts.source import Module, Source
 from saas_doctor.platform import Platform
@@ -22,15 +22,10 @@ class Application:
     starts: tuple[Start, ...] = ()
 
     @property
-    def name(self) -> str:
-        """What it is called by: its folder, or its file at the top of the platform."""
-        return self.module.path.parent.name if "/" in self.module.name else self.module.name
-
-    @property
     def shown(self) -> str:
         """In words: its processes, and what says that it has more than one."""
         where = f" ({', '.join(str(s.place) for s in self.starts)})" if self.starts else ""
-        return f"{self.name}: {self.processes}{where}"
+        return f"{self.module.name}: {self.processes}{where}"
 
 
 @dataclass(frozen=True)
@@ -44,12 +39,13 @@ class Processes(Fact):
     platform: Platform
     source: Source
     servers: Servers
+    reach: Reach
 
     limit = 20.0
 
     @classmethod
-    def read(cls, platform: Platform, source: Source, servers: Servers) -> Processes:
-        return cls(platform, source, servers)
+    def read(cls, platform: Platform, source: Source, servers: Servers, reach: Reach) -> Processes:
+        return cls(platform, source, servers, reach)
 
     @cached_property
     def applications(self) -> tuple[Application, ...]:
@@ -69,17 +65,8 @@ class Processes(Fact):
     def with_module(self, module: Module) -> Iterator[Application]:
         """The applications that a module comes with."""
         for application in self.applications:
-            if any(m.path == module.path for m in self._reached(application.module)):
+            if any(m.path == module.path for m in self.reach.of(application.module)):
                 yield application
-
-    def _reached(self, module: Module) -> list[Module]:
-        if module.path not in self._known:
-            self._known[module.path] = reached(self.source, module)
-        return self._known[module.path]
-
-    @cached_property
-    def _known(self) -> dict[object, list[Module]]:
-        return {}
 
 
 def _counted(module: Module, starts: list[Start]) -> Application:

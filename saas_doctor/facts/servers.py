@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -53,12 +53,13 @@ class Start:
     module: Module | None = None
     call: ast.Call | None = None
     given: ast.expr | None = None
+    number: int = 1
 
     @property
     def target(self) -> str:
         """A name for it that stays when lines move: its file, and what of it is started."""
         name = self.service or self.app or (ast.unparse(self.given) if self.given else "")
-        return f"{self.place.path}:{name}"
+        return f"{self.place.path}:{name}" + (f"#{self.number}" if self.number > 1 else "")
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,12 @@ class Servers(Fact):
 
     @cached_property
     def starts(self) -> tuple[Start, ...]:
-        return (*_runs(self.source, self.values), *map(self._start, self.lines.found))
+        found = [*_runs(self.source, self.values), *map(self._start, self.lines.found)]
+        counts: dict[str, int] = {}
+        for at, start in enumerate(found):
+            counts[start.target] = number = counts.get(start.target, 0) + 1
+            found[at] = replace(start, number=number)
+        return tuple(found)
 
     def application(self, start: Start) -> Module | None:
         """The one module of the platform that a server's application is in, where that is certain."""

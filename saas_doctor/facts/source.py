@@ -293,6 +293,24 @@ class Source(Fact):
             return None
         return found[0], found[0].classes[found[1]]
 
+    @cached_property
+    def _by_last_part(self) -> Mapping[str, list[Module]]:
+        found: dict[str, list[Module]] = {}
+        for module in self.modules:
+            name = module.path.parent.name if module.is_package else module.path.stem
+            found.setdefault(name, []).append(module)
+        return found
+
+    def called(self, dotted: str) -> list[Module]:
+        """The modules that a dotted name may mean, whichever folder the search begins at."""
+        parts = tuple(dotted.split("."))
+        found: list[Module] = []
+        for module in self._by_last_part.get(parts[-1], ()):
+            path = module.path.parent if module.is_package else module.path.with_suffix("")
+            if path.parts[-len(parts) :] == parts:
+                found.append(module)
+        return found
+
     def _resolved(self, module: Module, name: str, depth: int = 0) -> tuple[Module, str] | None:
         """The local module that a dotted name leads to, and the name defined in it."""
         if depth > 12:  # a circle of re-exports
