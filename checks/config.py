@@ -6,9 +6,10 @@ import re
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
-from saas_doctor.facts.dotenv import EnvExample, EnvFile
+from saas_doctor.facts.dotenv import EnvExample, EnvFile, Setting
+from saas_doctor.facts.git import Tracked
 from saas_doctor.facts.packages import Requirements
-from saas_doctor.model import Finding
+from saas_doctor.model import Finding, Severity
 from saas_doctor.platform import Platform
 from saas_doctor.rules import check
 
@@ -153,3 +154,58 @@ def _wrong(value: str, schemes: tuple[str, ...]) -> str:
     if scheme in ("http", "https", "redis", "rediss") and not url.hostname:
         return "it names no host"
     return "port 0 can't be connected to" if port == 0 else ""
+
+
+@check("CFG907", severity=Severity.WARNING, needs=("CFG901",))
+def setting_given_twice(env: EnvFile) -> Iterator[Finding]:
+    """A key stands twice in the settings file, with two values; the last one counts.
+
+    Whoever corrects the first line sees no change.
+
+    **Detected** by python-dotenv's own parser.
+    **To mend**, remove the line that is not meant.
+    **Silent** where both lines say the same, and where the second builds on the first (`${KEY}`).
+    """
+    seen: dict[str, Setting] = {}
+    for setting in env.file.settings:
+        first = seen.setdefault(setting.key, setting)
+        one, other = (env.file.data[s.start : s.end] for s in (first, setting))
+        if one.strip(b"'\"") == other.strip(b"'\"") or f"${{{setting.key}".encode() in other:
+            continue
+        yield Finding(
+            f"{setting.key} stands twice in {env.name}",
+            looked_at=f"{first.place}; {setting.place}",
+            found="two values",
+            wanted="one; the last counts",
+            target=setting.key,
+            place=setting.place,
+            next_step=f"remove one of {first.place} and {setting.place}",
+        )
+
+
+@check("CFG911", severity=Severity.WARNING, needs=("CFG901",))
+def settings_file_in_git(env: EnvFile, tracked: Tracked) -> Iterator[Finding]:
+    """The settings file with its secrets is kept in git: everybody with the repository has them.
+
+    **Detected** by asking git which files it keeps, where a key of the file names a secret and has
+    a value.
+    **To mend**, `git rm --cached` the file and name it in `.gitignore`; the old values stay in the
+    history, so make new ones.
+    **Silent** without git, for examples, and for a file without secrets in it.
+    """
+    if env.there is None or env.name not in tracked.files:
+        return
+    secret = next((s for s in env.file.settings if _SECRET.search(s.key) and s.value), None)
+    if secret is not None:
+        yield Finding(
+            f"git keeps {env.name}, with {secret.key} in it",
+            looked_at=f"git ls-files; {secret.place}",
+            found=f"{env.name} is tracked",
+            wanted=f"{env.name} in .gitignore, and in no commit",
+            target=env.name,
+            place=secret.place,
+            next_step=f"git rm --cached {env.name}, name it in .gitignore, and make new secrets",
+        )
+
+
+_SECRET = re.compile(r"SECRET|PASSWORD|PASSWD|TOKEN|API_?KEY|PRIVATE_?KEY|DATABASE_URL")

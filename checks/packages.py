@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
-from packaging.version import Version
+from packaging.version import InvalidVersion, Version
 
 from saas_doctor.facts.models import PydanticModels
-from saas_doctor.facts.packages import Installed, Requirements
+from saas_doctor.facts.packages import Installed, RequirementLine, Requirements
 from saas_doctor.facts.versions import reaches
 from saas_doctor.model import Finding, Severity
 from saas_doctor.rules import check
@@ -256,3 +257,87 @@ def _asked_by_another(installed: Installed, requirements: Requirements) -> bool:
                     seen.add(step)
                     queue.append(step)
     return False
+
+
+@check("PKG307", severity=Severity.WARNING, needs=("PY103",))
+def installed_packages_conflict(
+    installed: Installed, requirements: Requirements
+) -> Iterator[Finding]:
+    """An installed package requires another that is not there, or not at a version that fits.
+
+    It is what `pip check` says; pip itself goes on after it, and uv says nothing.
+
+    **Detected** from the metadata of every package in the environment.
+    **To mend**, install the requirements together; where they ask for the conflict, relax the pin.
+    **Silent** about extras that nobody asked for, requirements whose marker does not hold,
+    pre-releases that the range covers, and about Pydantic beside FastAPI (PKG303).
+    """
+    for package in installed.packages.values():
+        for needed in package.requires:
+            name = canonicalize_name(needed.name)
+            if name in ("pydantic", "pydantic-core") or not installed.applies(needed):
+                continue
+            there = installed.get(name)
+            if there and needed.specifier.contains(there.version, prereleases=True):
+                continue
+            found = f"{name} {there.version}" if there else f"no {name}"
+            yield Finding(
+                f"{package.name} {package.version} wants {needed.name}{needed.specifier}, "
+                f"and there is {found}",
+                looked_at=f"{installed.where(package)}/METADATA",
+                found=found,
+                wanted=f"{name}{needed.specifier}",
+                target=f"{package.name}:{name}",
+                place=requirements.place(name) or requirements.place(package.name),
+                next_step=f"install both together: {package.name} and '{name}{needed.specifier}'",
+            )
+
+
+@check(
+    "PKG308",
+    symptoms=(
+        r"Cannot install .* because these package versions have conflicting dependencies",
+        r"ResolutionImpossible",
+        r"you require \S+ and \S+, we can conclude that your requirements are unsatisfiable",
+    ),
+)
+def requirements_contradict(requirements: Requirements) -> Iterator[Finding]:
+    """The same package is required twice, at versions that exclude each other.
+
+    Neither pip nor uv can install such requirements.
+
+    **Detected** between lines without a marker, where each names one exact version or a bound that
+    the other leaves out.
+    **To mend**, keep one of the lines.
+    **Silent** where some version fits both, and where a marker decides which line counts.
+    """
+    first: dict[str, RequirementLine] = {}
+    for line in requirements.lines:
+        if line.requirement.marker is not None or line.requirement.url:
+            continue
+        other = first.setdefault(line.name, line)
+        if other is line or _meet(other.requirement.specifier, line.requirement.specifier):
+            continue
+        yield Finding(
+            f"{line.requirement.name} is required as {other.requirement.specifier} "
+            f"and as {line.requirement.specifier}",
+            looked_at=f"{other.place}; {line.place}",
+            found=f"{other.requirement}; {line.requirement}",
+            wanted="one of them",
+            target=line.name,
+            place=line.place,
+            next_step=f"keep one of {other.place} and {line.place}",
+        )
+
+
+def _meet(one: SpecifierSet, other: SpecifierSet) -> bool:
+    """Whether some version is in both: a bound of either, or one just above or below it."""
+    bounds = [s.version.removesuffix(".*") for s in (*one, *other)]
+    try:
+        near = [Version(b + end) for b in bounds for end in ("", ".1", ".dev0")]
+    except InvalidVersion:
+        return True
+    return not bounds or any(
+        one.contains(v, prereleases=True) and other.contains(v, prereleases=True)
+        for v in [*near, Version("0"), Version("9999")]
+    )

@@ -29,6 +29,16 @@ def old_scheme(copy: Copy) -> None:
     replace(ENV, "postgresql://", "postgres://")(copy)
 
 
+def in_git(*paths: str) -> Inject:
+    """Make the copy a repository that keeps these files."""
+
+    def inject(copy: Copy) -> None:
+        for words in (["init", "-q"], ["add", "-f", *paths]):
+            assert copy.run("git", *words, cwd=".").returncode == 0
+
+    return inject
+
+
 def open_double_quote(copy: Copy) -> None:
     """The lines up to the next quote are lost with it; the fix must leave them."""
     setting("SECRET_KEY", 'SECRET_KEY="open')(copy)
@@ -92,4 +102,16 @@ ENTRIES = [
         "quotes around an address",
         setting("REGISTRY_URL", 'REGISTRY_URL="http://127.0.0.1:8001"'),
     ),
+    Fault(
+        "CFG907",
+        "a key twice",
+        append(ENV, "\nHOST=0.0.0.0\n"),
+        fixed=False,
+        target="HOST",
+    ),
+    Healthy("CFG907", "the same twice", append(ENV, "\nHOST=127.0.0.1\n")),
+    Healthy("CFG907", "one that builds on the first", append(ENV, '\nHOST="${HOST}"\n')),
+    Fault("CFG911", "kept in git", in_git("backend/.env"), fixed=False, target="backend/.env"),
+    Healthy("CFG911", "left out by git", in_git(".gitignore")),
+    Healthy("CFG911", "the example kept in git", in_git("backend/.env.example")),
 ]

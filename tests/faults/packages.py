@@ -154,4 +154,43 @@ ENTRIES = [
         "asked for by an extra",
         replace(REQUIREMENTS, "email-validator>=2.1,<3", "pydantic[email]>=2.9"),
     ),
+    Fault(
+        "PKG307",
+        "a package that another wants is gone",
+        uninstall("ecdsa"),
+        fixed=False,
+        target="python-jose:ecdsa",
+    ),
+    Fault(
+        "PKG307",
+        "a package too old for another",
+        install("h11==0.12.0"),
+        fixed=False,
+    ),
+    Healthy("PKG307", "an extra that nobody asked for", install("bcrypt==4.0.1")),
+    Fault(
+        "PKG308",
+        "two pins that differ",
+        append(REQUIREMENTS, "httpx==0.26.0\nhttpx==0.27.0\n"),
+        fixed=False,
+        also=("PKG302",),
+        target="httpx",
+    ),
+    Fault(
+        "PKG308",
+        "a pin outside of a range",
+        append(REQUIREMENTS, "SQLAlchemy>=2.1\n"),
+        fixed=False,
+        also=("PKG302",),
+        target="sqlalchemy",
+    ),
+    Healthy("PKG308", "the same twice", append(REQUIREMENTS, "httpx>=0.27\n")),
+    Healthy(
+        "PKG308",
+        "two lines for two Pythons",
+        append(
+            REQUIREMENTS,
+            'numpy<2; python_version < "3.0"\nnumpy>=2; python_version < "3.0"\n',
+        ),
+    ),
 ]
