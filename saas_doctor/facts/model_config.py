@@ -134,7 +134,8 @@ class ModelConfigs(Fact):
             uses = list(self._uses_of_objects(module, node))
         fails_at = next((str(place) for _, place in uses), "")
         calls = tuple(str(place) for kind, place in uses if kind == "from_orm")
-        owner = node.name if key.module is module else _owner(key)
+        inside = key.module is module and node.lineno <= key.line <= (node.end_lineno or 0)
+        owner = node.name if inside else _owner(key)
         return OldKey(key.module, owner, key.name, new, place, edit, fails_at, calls)
 
     def _uses_of_objects(self, home: Module, node: ast.ClassDef) -> Iterator[tuple[str, Place]]:

@@ -143,11 +143,13 @@ class PydanticModels(Fact):
     def name(self, module: Module, expression: ast.expr) -> str:
         """Which of Pydantic's names an expression is: `Field`; nothing where it is another's."""
         name = dotted_name(expression)
-        if not name or not is_certain(self.source, module, name):
+        head = name.partition(".")[0]
+        own = head in module.defined and head not in module.values  # a function, a class
+        if not name or own or not is_certain(self.source, module, name):
             return ""
         full = self.source.made_by(module, name)
-        own = full.startswith("pydantic.") and not full.startswith("pydantic.v1.")
-        return full.rpartition(".")[2] if own else ""
+        is_it = full.startswith("pydantic.") and not full.startswith("pydantic.v1.")
+        return full.rpartition(".")[2] if is_it else ""
 
 
 def is_certain(source: Source, module: Module, name: str) -> bool:

@@ -73,7 +73,8 @@ class Fault:
     `also`: further codes that may be reported with it. `works`: what the fault breaks, a question
     to the copy that is False while it is broken and True after the fix. `fixed`: whether
     `fix --yes` is to mend it (False where there is no fix, or only a destructive one).
-    `group`: faults of one group can't be combined with each other (same file and place, ...).
+    `left`: codes that may be reported of it when it is mended. `group`: faults of one group can't
+    be combined with each other (same file and place, ...).
     """
 
     code: str
@@ -82,6 +83,7 @@ class Fault:
     also: tuple[str, ...] = ()
     works: Callable[[Copy], bool] | None = None
     fixed: bool = True
+    left: tuple[str, ...] = ()
     target: str = ""
     group: str = ""
     against: tuple[str, ...] = ()

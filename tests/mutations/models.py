@@ -2,7 +2,16 @@
 
 from typing import Optional
 
-from pydantic import BaseModel, EmailStr, Field, constr, root_validator, validator
+from pydantic import (
+    BaseModel,
+    BaseSettings,  # é
+    EmailStr,
+    Field,
+    conlist,
+    constr,
+    root_validator,
+    validator,
+)
 from sqlalchemy import JSON, Column, Integer
 from sqlalchemy.orm import declarative_base
 
@@ -13,6 +22,21 @@ class Service(Base):
     __tablename__ = "services"
     id = Column(Integer, primary_key=True)
     metadata = Column(JSON, default=dict)  # é
+
+
+class Job(Base):
+    __tablename__ = "jobs"
+    id = Column(Integer, primary_key=True)
+    job_metadata = Column("metadata", JSON)
+
+
+class Settings(BaseSettings, orm_mode=True):
+    url: str = Field("x", env="DATABASE_URL")
+    names = ["a"]
+
+
+class Names(BaseModel):
+    __root__: conlist(str, min_items=1)
 
 
 class ServiceRead(BaseModel):
@@ -32,6 +56,10 @@ class ServiceRead(BaseModel):
     class Config:
         orm_mode = True
         allow_population_by_field_name = True
+
+
+def new(given: ServiceRead):
+    return Job(metadata=given.json(indent=2)), Job(**given.dict()).metadata
 
 
 def read(row):
