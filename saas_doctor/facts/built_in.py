@@ -5,17 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from functools import cached_property
+from typing import Any
 
 from saas_doctor.discovery import VITE_CONFIGS
 from saas_doctor.facts import Fact
+from saas_doctor.facts.composetree import ComposeTree, entry, pairs
 from saas_doctor.facts.dotenv import read_dotenv
 from saas_doctor.facts.frontend import FrontendPackage
 from saas_doctor.model import Place, Unreadable
 from saas_doctor.platform import Platform
-
-if TYPE_CHECKING:
-    from yaml import Node
 
 # In the order in which Vite's dev server reads them: the last one counts.
 _FILES = (".env", ".env.local", ".env.development", ".env.development.local")
@@ -36,87 +35,60 @@ class Variable:
 class ComposeServices(Fact):
     """The services of the compose file: their names, the ports they publish, their `VITE_` variables."""
 
-    names: frozenset[str] = frozenset()
-    ports: frozenset[int] = frozenset()
-    variables: tuple[Variable, ...] = ()
+    tree: ComposeTree
 
     @classmethod
-    def read(cls, platform: Platform) -> ComposeServices:
-        name = platform.config.compose_file
-        if name is None:
-            return cls()
-        import yaml
+    def read(cls, tree: ComposeTree) -> ComposeServices:
+        return cls(tree)
 
-        try:
-            data = platform.path(name).read_bytes()[:_MAXIMUM]
-            root = yaml.compose(data, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-        except (OSError, yaml.YAMLError, UnicodeDecodeError, RecursionError):
-            return cls()  # a check of its own says so
-        services = dict(_pairs(_get(root, "services")))
-        ports = (n for service in services.values() for n in _numbers(_get(service, "ports")))
-        variables = (
-            variable
-            for service in services.values()
-            for part in (_get(service, "environment"), _get(_get(service, "build"), "args"))
-            for variable in _variables(part, name)
-        )
-        # What several services share stands in one place.
-        unique = {(v.name, v.place): v for v in variables}
-        return cls(frozenset(services), frozenset(ports), tuple(unique.values()))
+    @cached_property
+    def names(self) -> frozenset[str]:
+        return frozenset(name for name, _ in self.tree.services)
 
+    @cached_property
+    def ports(self) -> frozenset[int]:
+        """Every number in `ports`, the containers' own as well."""
+        listed = (entry(service, "ports") for _, service in self.tree.services)
+        texts = (str(scalar.value) for ports in listed for scalar in _scalars(ports))
+        return frozenset(int(n) for t in texts for n in re.findall(r"(?<!\d)\d{2,5}(?!\d)", t))
 
-def _kind(node: Node) -> str:
-    return str(getattr(node, "id", ""))  # yaml's stubs don't have it
-
-
-def _pairs(node: Node | None, depth: int = 0) -> Iterator[tuple[str, Node]]:
-    """The keys and values of a mapping, with those that it merges (`<<: *other`)."""
-    if node is None or _kind(node) != "mapping" or depth > 8:
-        return
-    for key, value in node.value:
-        if key.value == "<<":
-            for other in value.value if _kind(value) == "sequence" else [value]:
-                yield from _pairs(other, depth + 1)
-        elif _kind(key) == "scalar":
-            yield str(key.value), value
+    @cached_property
+    def variables(self) -> tuple[Variable, ...]:
+        """`VITE_...` of environments and builds; what several services share, once."""
+        if b"VITE_" not in self.tree.data:
+            return ()
+        found: dict[tuple[str, Place], Variable] = {}
+        for _, service in self.tree.services:
+            for part in (entry(service, "environment"), entry(entry(service, "build"), "args")):
+                for name, value, node in _settings(part):
+                    place = self.tree.place(node)
+                    if name.startswith("VITE_"):
+                        found[name, place] = Variable(name, value, place, self.tree.name)
+        return tuple(found.values())
 
 
-def _get(node: Node | None, name: str) -> Node | None:
-    return next((value for key, value in _pairs(node) if key == name), None)
-
-
-def _scalars(node: Node | None, depth: int = 0) -> Iterator[Node]:
-    if node is None or depth > 8:
-        return
-    if _kind(node) == "scalar":
+def _scalars(node: Any, depth: int = 0) -> Iterator[Any]:
+    """All scalars inside a node."""
+    kind = getattr(node, "id", "")
+    if kind == "scalar":
         yield node
-    elif _kind(node) == "sequence":
-        for inner in node.value:
-            yield from _scalars(inner, depth + 1)
-    else:
-        for _, value in _pairs(node):
-            yield from _scalars(value, depth + 1)
+    elif depth < 8:
+        inner = node.value if kind == "sequence" else [value for _, value in pairs(node)]
+        for part in inner:
+            yield from _scalars(part, depth + 1)
 
 
-def _numbers(node: Node | None) -> Iterator[int]:
-    for scalar in _scalars(node):
-        yield from map(int, re.findall(r"(?<!\d)\d{2,5}(?!\d)", scalar.value))
-
-
-def _variables(node: Node | None, name: str) -> Iterator[Variable]:
-    """`VITE_...` of a mapping, or of a list of `KEY=value`."""
-    if node is not None and _kind(node) == "sequence":
-        for scalar in _scalars(node):
-            key, sign, value = scalar.value.partition("=")
-            if sign and key.startswith("VITE_"):
-                yield Variable(key, value, _place(name, scalar), name)
-    for key, value_node in _pairs(node):
-        if key.startswith("VITE_") and _kind(value_node) == "scalar":
-            yield Variable(key, str(value_node.value), _place(name, value_node), name)
-
-
-def _place(name: str, node: Node) -> Place:
-    return Place(name, node.start_mark.line + 1, node.start_mark.column + 1)
+def _settings(node: Any, depth: int = 0) -> Iterator[tuple[str, str, Any]]:
+    """The settings of a mapping, with those that it merges, or of a list of `KEY=value`."""
+    if getattr(node, "id", "") == "sequence":
+        for item in _scalars(node):
+            name, _, value = str(item.value).partition("=")
+            yield name, value, item
+    for name, value in pairs(node):
+        if name == "<<" and depth < 8:
+            yield from _settings(value, depth + 1)
+        elif getattr(value, "id", "") == "scalar":
+            yield name, str(value.value), value
 
 
 @dataclass(frozen=True)

@@ -27,6 +27,7 @@ class NamedPorts(Fact):
     """
 
     services: frozenset[int]
+    compose: ComposeServices
     source: Source
     folders: tuple[Path, ...]
     frontend: Path | None
@@ -35,12 +36,12 @@ class NamedPorts(Fact):
     def read(cls, platform: Platform, source: Source, compose: ComposeServices) -> NamedPorts:
         config = platform.config
         frontend = platform.path(config.frontend.directory) if config.frontend else None
-        ports = {service.port for service in config.services.values()} | compose.ports
+        ports = frozenset(service.port for service in config.services.values())
         roots = dict.fromkeys(
             [platform.root, platform.path(config.backend), *([frontend] if frontend else [])]
         )
         folders = tuple(root / name for root in roots for name in _FOLDERS)
-        return cls(frozenset(ports), source, folders, frontend)
+        return cls(ports, compose, source, folders, frontend)
 
     def has(self, port: int) -> bool:
         """Whether anything of the platform may be at that port."""
@@ -48,6 +49,7 @@ class NamedPorts(Fact):
         return (
             port in self.services
             or port in self._in_files
+            or port in self.compose.ports
             or any(word.search(m.data) for m in self.source.mentioning(str(port)))
         )
 
