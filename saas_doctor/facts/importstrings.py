@@ -68,14 +68,18 @@ def _missing(source: Source, start: Start, site: Path | None) -> Iterator[Missin
         if start.module:
             yield from _no_module(source, start, dotted, name, site)
         return
-    name = name.partition(".")[0]
-    names = [exported(module) for module in found]
-    if any(n is None or name in n for n in names):
-        return
-    close = nearest(source, dotted, start.folder)
-    instead = _instead(source, close, dotted, name)
     # Where a command's folder is not known, the only module of that name is the one meant.
-    if close and (start.call or (len(found) == 1 and instead)):
+    if not start.call and len(found) > 1:
+        return
+    name = name.partition(".")[0]
+    close = nearest(source, dotted, start.folder)
+    others = [module for module in found if module not in close]
+    for module in [*close, *others]:
+        names = exported(module)
+        if names is None or name in names:
+            return
+    instead = _instead(source, close, dotted, name)
+    if close and (start.call or instead):
         yield Missing(start, "name", name, instead, close[0])
 
 
