@@ -40,9 +40,9 @@ def pools_exceed_the_server(pools: Pools, processes: Processes) -> Iterator[Find
     **Silent** for other databases, NullPool and StaticPool, behind PgBouncer, for servers elsewhere
     whose limit can't be told, and for sizes that can't be told.
     """
-    for host in dict.fromkeys(pool.host for pool in pools.found):
-        found = [pool for pool in pools.found if pool.host == host]
-        server = pools.server(host)
+    servers = {pool: pools.server(pool.host) for pool in pools.found}
+    for server in dict.fromkeys(servers.values()):
+        found = [pool for pool in pools.found if servers[pool] == server]
         if server is None or not _may_exceed(found, server, processes.applications):
             continue
         uses = [(pool, list(processes.with_module(pool.module))) for pool in found]
@@ -92,7 +92,7 @@ def _judged(uses: Uses, server: Server) -> Finding | None:
         looked_at=", ".join(str(pool.place) for pool, _ in uses),
         found="; ".join(_arithmetic(pool, users) for pool, users in uses),
         wanted=limit,
-        target=first.host or "postgres",
+        target=server.name,
         place=first.place,
         severity=Severity.WARNING if several or chosen else Severity.INFO,
         next_step=_proposal(first, count, each, total, server),

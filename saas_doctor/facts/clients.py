@@ -24,6 +24,7 @@ _ONE_CALL = {f"{library}.{method}" for library in ("httpx", "requests") for meth
 _SCRIPTS = NEVER_DUE | {"benchmarks"}
 _IMPORTED = re.compile(rb"\b(?:import|from)[ \t]+[\w., \t]*\b(?:httpx|requests)\b")
 _PROXIES = re.compile(rb"\bproxies[\"']?\s*[:=]")
+_VERSION = re.compile(rb"httpx\.__version__|version\([\"']httpx")
 _URL = re.compile(r"https?://(?:[^/@\s]*@)?(\[[^\]]*\]|[^/:?#\s]+)(?=[/:?#]|$)", re.I)
 
 
@@ -132,7 +133,7 @@ def _calls(module: Module) -> Iterator[Call]:
 
 def _proxies(source: Source) -> Iterator[ProxiesArgument]:
     for module in source.mentioning("proxies"):
-        if not _PROXIES.search(module.data):
+        if not _PROXIES.search(module.data) or _VERSION.search(module.data):
             continue
         seen: dict[str, int] = {}
         for node in module.nodes:
@@ -177,7 +178,7 @@ def _httpx_name(source: Source, module: Module, call: ast.Call) -> str:
 
 
 def _sees_to_version(module: Module, node: ast.AST) -> bool:
-    """Whether the call is tried, or made where a test of the version (or of the signature) allows."""
+    """Whether the call is tried, or made where a test of the version or the signature allows it."""
     inner = node
     for outer in module.around(node):
         handlers = [outer] if isinstance(outer, ast.ExceptHandler) else []
@@ -273,7 +274,7 @@ class InternalCalls(Fact):
 
     @cached_property
     def found(self) -> tuple[InternalCall, ...]:
-        return tuple(_internal(self.clients.calls, self.values, self.hosts))
+        return tuple(_internal(self.clients.calls, self.values.here, self.hosts))
 
 
 def _internal(calls: list[Call], values: Values, hosts: frozenset[str]) -> Iterator[InternalCall]:

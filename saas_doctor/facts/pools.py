@@ -14,7 +14,6 @@ from urllib.parse import urlsplit
 from saas_doctor.facts import Fact
 from saas_doctor.facts.bindings import arguments
 from saas_doctor.facts.composetree import ComposeTree, command, entry, scalar
-from saas_doctor.facts.dotenv import Settings
 from saas_doctor.facts.layout import NEVER_DUE
 from saas_doctor.facts.source import Module, Source, dotted_name
 from saas_doctor.facts.values import Known, Values
@@ -63,8 +62,12 @@ class Pool:
 
 @dataclass(frozen=True)
 class Server:
-    """The limit of the Postgres server, and where it is set (None: the default)."""
+    """The limit of a Postgres server, by its compose service or host, and where it is set.
 
+    `place` is None for the default.
+    """
+
+    name: str
     maximum: int
     reserved: int
     place: Place | None
@@ -77,7 +80,6 @@ class Pools(Fact):
     platform: Platform
     source: Source
     values: Values
-    settings: Settings
     compose: ComposeTree
 
     limit = 20.0
@@ -88,10 +90,9 @@ class Pools(Fact):
         platform: Platform,
         source: Source,
         values: Values,
-        settings: Settings,
         compose: ComposeTree,
     ) -> Pools:
-        return cls(platform, source, values, settings, compose)
+        return cls(platform, source, values, compose)
 
     @cached_property
     def found(self) -> tuple[Pool, ...]:
@@ -133,12 +134,7 @@ class Pools(Fact):
 
     def _host(self, module: Module, url: ast.expr, *, explicit: bool) -> str | None:
         """The host of a Postgres address, empty where it is not told; None for another database."""
-        text, whole = self.values.beginning(module, url)
-        variable = self.platform.config.database.variable if self.platform.config.database else ""
-        parts = (n for n in ast.walk(url) if isinstance(n, ast.Name | ast.Attribute))
-        names = {dotted_name(part).rpartition(".")[2].upper() for part in parts}
-        if not text and variable and variable.upper() in names:
-            text, whole = self.settings.values.get(variable, ""), True
+        text, whole = self.values.here.beginning(module, url)
         if not text:
             # Sizes are refused for SQLite, and the platform's only database is Postgres.
             return "" if explicit and self._postgres else None
@@ -178,12 +174,12 @@ class Pools(Fact):
             return None
         local = host in ("", "localhost", "::1") or host.startswith("127.")
         if len(self._postgres) == 1 and (local or host == self._postgres[0][0]):
-            return self._limit(self._postgres[0][1])
-        return (
-            Server(MAXIMUM, RESERVED, None) if local and host and not self._names_postgres else None
-        )
+            return self._limit(*self._postgres[0])
+        if not local or not host or self._names_postgres:
+            return None
+        return Server("localhost", MAXIMUM, RESERVED, None)
 
-    def _limit(self, service: Any) -> Server | None:
+    def _limit(self, name: str, service: Any) -> Server | None:
         node = entry(service, "command")
         told = command(node) if node else ""
         text = told if isinstance(told, str) else " ".join(told)
@@ -197,6 +193,7 @@ class Pools(Fact):
             maximum = _number("max_connections", text)
         reserved = _number("superuser_reserved_connections", text)
         return Server(
+            name,
             MAXIMUM if maximum is None else maximum,
             RESERVED if reserved is None else reserved,
             place if maximum is not None else None,

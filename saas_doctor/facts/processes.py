@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 
 from saas_doctor.facts import Fact
+from saas_doctor.facts.applications import is_application
+from saas_doctor.facts.bindings import bound
 from saas_doctor.facts.reach import Reach
 from saas_doctor.facts.servers import Servers, Start
 from saas_doctor.facts.source import Module, Source
@@ -49,18 +53,29 @@ class Processes(Fact):
 
     @cached_property
     def applications(self) -> tuple[Application, ...]:
-        starts: dict[Module, list[Start]] = {}
+        starts: dict[Path, list[Start]] = {}
+        modules = {module.path: module for module in self.source.modules}
         for start in self.servers.starts:
-            module = start.module if start.call and not start.app else None
-            module = self.servers.application(start) if start.app or not start.call else module
+            module = self.servers.application(start) or self._home(start)
             if module:
-                starts.setdefault(module, []).append(start)
+                starts.setdefault(module.path, []).append(start)
+        together = {m.path for path in starts for m in self.reach.of(modules[path])}
         for service in self.platform.config.services.values():
             main = self.platform.path(service.directory) / "main.py"
-            for module in self.source.modules:
-                if module.path == main:
-                    starts.setdefault(module, [])
-        return tuple(_counted(module, found) for module, found in starts.items())
+            if main in modules and main not in together:
+                starts[main] = []
+        return tuple(_counted(modules[path], found) for path, found in starts.items())
+
+    def _home(self, start: Start) -> Module | None:
+        """The module that makes the application which `uvicorn.run` is given itself."""
+        if start.app or start.module is None or start.given is None:
+            return None
+        if not is_application(self.source, start.module, start.given):
+            return None
+        found = None
+        if isinstance(start.given, ast.Name | ast.Attribute):
+            found = bound(self.source, start.module, start.given)
+        return found[0] if found else start.module
 
     def with_module(self, module: Module) -> Iterator[Application]:
         """The applications that a module comes with."""

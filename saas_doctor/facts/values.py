@@ -6,7 +6,7 @@ import ast
 import operator
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -82,6 +82,11 @@ class Values(Fact):
             elsewhere = b""  # a check of the compose file says so
         settings = {s.key: (s.value, s.place) for s in lines if not s.bare}
         return cls(source, platform.environ, settings, elsewhere)
+
+    @cached_property
+    def here(self) -> Values:
+        """The same for what is started from this shell, whatever the compose file sets."""
+        return replace(self, elsewhere=b"")
 
     def of(self, module: Module, node: ast.expr) -> Known | None:
         """The value of an expression, or None where it can't be told."""
@@ -261,33 +266,41 @@ class Values(Fact):
         lineage = self.source.lineage(module, node)
         for where, cls in lineage:
             found = [*given(cls, name), *given_to_self(cls, name)]
-            if not found:
+            fields = [n for n in cls.body if _declares(n, name)]
+            if not found and not fields:
                 continue
-            if len(found) > 1 or found[0] is None:
+            value = found[0] if found else None
+            if len(found) > 1 or (found and value is None):
                 raise _Unknown
             if settings and made:
-                known = self._given([c for _, c in lineage], cls, name, found[0])
+                known = self._given([c for _, c in lineage], fields, name, value)
                 if known:
                     return known
-            return self._of(where, _default(found[0]), depth)
+            if value is None:
+                raise _Unknown
+            return self._of(where, _default(value), depth)
         raise _Unknown
 
     def _given(
-        self, lineage: list[ast.ClassDef], cls: ast.ClassDef, name: str, value: ast.expr
+        self, lineage: list[ast.ClassDef], fields: list[ast.stmt], name: str, value: ast.expr | None
     ) -> Known | None:
         """What the shell or `.env` gives a settings field; None where it has its default."""
-        fields = [n for n in cls.body if isinstance(n, ast.AnnAssign) and n.value is value]
+        field = fields[0] if len(fields) == 1 else None
         variable = _variable_of(lineage, name, value)
-        if not fields or self._is_set_elsewhere(variable):
+        if not isinstance(field, ast.AnnAssign) or self._is_set_elsewhere(variable):
             raise _Unknown
         wanted = variable.lower()
         for key, text in self.shell.items():
             if key.lower() == wanted:
-                return Known(_parsed(text, fields[0].annotation), None)
+                return Known(_parsed(text, field.annotation), None)
         for key, (text, place) in self.settings.items():
             if key.lower() == wanted:
-                return Known(_parsed(text, fields[0].annotation), place)
+                return Known(_parsed(text, field.annotation), place)
         return None
+
+
+def _declares(node: ast.stmt, name: str) -> bool:
+    return isinstance(node, ast.AnnAssign) and dotted_name(node.target) == name
 
 
 def _parsed(text: str, annotation: ast.expr) -> object:
@@ -302,7 +315,7 @@ def _parsed(text: str, annotation: ast.expr) -> object:
     return text
 
 
-def _variable_of(lineage: list[ast.ClassDef], name: str, value: ast.expr) -> str:
+def _variable_of(lineage: list[ast.ClassDef], name: str, value: ast.expr | None) -> str:
     """The variable that a settings field is read from."""
     texts: list[ast.expr] = []
     if isinstance(value, ast.Call):

@@ -499,6 +499,6 @@ ENTRIES = [
     Healthy(
         "SRC243",
         "a string made when it runs",
-        started_by(BY_STRING.format("f'core.{get_settings().HOST}:app'")),
+        started_by(BY_STRING.format("f'{Path(__file__).parent.name}.main:app'")),
     ),
 ]
