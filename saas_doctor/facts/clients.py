@@ -181,12 +181,10 @@ def _sees_to_version(module: Module, node: ast.AST) -> bool:
     """Whether the call is tried, or made where a test of the version or the signature allows it."""
     inner = node
     for outer in module.around(node):
-        handlers = [outer] if isinstance(outer, ast.ExceptHandler) else []
-        if isinstance(outer, ast.Try) and any(inner is part for part in outer.body):
-            handlers = outer.handlers
-        caught = [n for h in handlers if h.type for n in ast.walk(h.type)]
-        if any(isinstance(n, ast.Name) and n.id == "TypeError" for n in caught):
-            return True
+        if isinstance(outer, ast.Try):
+            tried = any(inner is part for part in outer.body)
+            if _catches_type_error(outer) if tried else _tries_another_way(outer):
+                return True
         if isinstance(outer, ast.With | ast.AsyncWith):
             managers = (i.context_expr for i in outer.items if isinstance(i.context_expr, ast.Call))
             if any(dotted_name(m.func).endswith(("raises", "suppress")) for m in managers):
@@ -197,6 +195,17 @@ def _sees_to_version(module: Module, node: ast.AST) -> bool:
                 return True
         inner = outer
     return False
+
+
+def _catches_type_error(node: ast.Try) -> bool:
+    caught = (n for h in node.handlers if h.type for n in ast.walk(h.type))
+    return any(isinstance(n, ast.Name) and n.id == "TypeError" for n in caught)
+
+
+def _tries_another_way(node: ast.Try) -> bool:
+    """Whether a client with a proxy in the newer form is tried, to which this is what is left."""
+    keywords = (n for part in node.body for n in ast.walk(part) if isinstance(n, ast.keyword))
+    return any(keyword.arg in ("proxy", "mounts", "transport") for keyword in keywords)
 
 
 def _scope(module: Module, node: ast.AST) -> str:
