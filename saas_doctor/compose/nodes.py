@@ -206,7 +206,8 @@ def read(
             composer.take(event)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
-        start = min(mark.index, len(file.text)) if mark else 0
+        # Where the end of the file, or a blank line, is not what it should be: what is before it.
+        start = max(0, len(file.text[: mark.index + 1].rstrip()) - 1) if mark else 0
         raise Broken(Problem(error.problem or "not YAML", file, start)) from None
     except yaml.reader.ReaderError as error:
         raise Broken(Problem(error.reason, file, max(0, error.position))) from None
