@@ -145,7 +145,7 @@ def forget() -> None:
 FOUR = "uvicorn core.main:app --app-dir backend --host 0.0.0.0 --port 8002 --workers 4"
 OLD_HTTPX = both(
     replace("backend/requirements.txt", "httpx>=0.27,<0.29", "httpx>=0.25,<0.26"),
-    install("httpx==0.25.2"),
+    install("httpx==0.25.2", "sniffio"),
 )
 
 

@@ -34,7 +34,13 @@ ENTRIES = [
         "another spelling of the name",
         replace(REQUIREMENTS, "psycopg2-binary", "Psycopg2.Binary"),
     ),
-    Fault("PKG302", "httpx too old", install("httpx==0.24.1"), target="httpx"),
+    Fault(
+        "PKG302",
+        "httpx too old",
+        install("httpx==0.24.1"),
+        also=("PKG307",),
+        target="httpx",
+    ),
     Healthy(
         "PKG302",
         "a pre-release in the range",
