@@ -305,12 +305,14 @@ ENTRIES = [
         "an unquoted small port",
         replace(COMPOSE, '["127.0.0.1:6379:6379"]', "[22:22]  # ssh"),
         target="redis:22:22",
+        group="redis port",
     ),
     Fault(
         "DOCK612",
         "on a line of its own",
         replace(COMPOSE, ' ["127.0.0.1:6379:6379"]', "\n      - 2222:22\n      - 8080:8080"),
         target="redis:2222:22",
+        group="redis port",
     ),
     Healthy(
         "DOCK612",

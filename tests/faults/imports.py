@@ -73,8 +73,18 @@ ENTRIES = [
         replace(RUN, ON_THE_PATH, ""),
         works=registry_runs,
         target=RUN,
+        group="registry run",
+        # Without an environment it is not told what is installed there.
+        against=("PY101", "PY102", "PY103"),
     ),
-    Fault("SRC203", "run.py that leaves main.py to uvicorn", old_style, works=registry_runs),
+    Fault(
+        "SRC203",
+        "run.py that leaves main.py to uvicorn",
+        old_style,
+        works=registry_runs,
+        group="registry run",
+        against=("PY101", "PY102", "PY103"),
+    ),
     Healthy(
         "SRC203",
         "started as a module",

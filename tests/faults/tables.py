@@ -356,6 +356,7 @@ ENTRIES = [
         works=lambda copy: copy.imports("import core.new"),
         target="greenlet",
         environment=True,
+        against=("PY101", "PY102", "PY103"),
     ),
     Healthy("SRC221", "asyncio before 2.1", write("backend/core/new.py", ASYNCIO)),
     Healthy(
