@@ -433,6 +433,16 @@ def test_a_folder_is_alone_only_where_all_its_siblings_have_the_file(tree: MakeT
     assert findings(tree({**shop, "shop/prices/rates.py": ""}), "SRC201") == []
 
 
+def test_a_folder_that_no_import_can_name_needs_no_file(tree: MakeTree) -> None:
+    files: dict[str, str | bytes] = {
+        "shared/__init__.py": "",
+        "shared/models/__init__.py": "",
+        "shared/rate-tools/example.py": "from .client import Client\n",
+        "shared/rate-tools/client.py": "class Client: ...\n",
+    }
+    assert findings(tree(files), "SRC201") == []
+
+
 def test_folders_of_one_name_in_two_roots_are_two_targets(tree: MakeTree) -> None:
     app = "from fastapi import FastAPI\napp = FastAPI()  # port=900{}\nfrom models import Item\n"
     files: dict[str, str | bytes] = {}

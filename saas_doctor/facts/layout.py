@@ -84,6 +84,8 @@ def _unmarked(platform: Platform, source: Source, site: Path | None) -> Iterator
         dotted = inside[0].dotted.rpartition(".")[0]
         if folder in marked or not dotted or NEVER_DUE & set(dotted.split(".")):
             continue
+        if not all(part.isidentifier() for part in dotted.split(".")):
+            continue  # nothing can import it by that name
         if folder.with_suffix(".py").is_file():
             continue  # a module of that name beside it is what is imported
         root = inside[0].root
