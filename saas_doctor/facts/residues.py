@@ -24,6 +24,7 @@ from saas_doctor.model import Place
 _COLUMN = re.compile(
     rb"\b(?:Column|mapped_column)\(\s*(?:name\s*=\s*)?[\"']metadata[\"']|\bname\s*=\s*[\"']metadata[\"']"
 )
+_FIELD = re.compile(rb"^[ \t]+metadata[ \t]*:", re.M)
 # What one does with the MetaData of a class: that is meant.
 _OF_METADATA = {
     "bind",
@@ -79,7 +80,7 @@ class Residues(Fact):
                 classes.setdefault(id(heir), index)
                 names.add(heir.name)
         uses: dict[int, list[tuple[Place, str]]] = {}
-        for module in self.tables.source.mentioning("metadata", *names) if renamed else ():
+        for module in self._likely(names) if renamed else ():
             for scope in self.objects.scopes(module):
                 for index, place, effect in self._in(scope, classes):
                     uses.setdefault(index, []).append((place, effect))
@@ -87,6 +88,20 @@ class Residues(Fact):
             Residue(*self._named(renamed[index]), tuple(dict.fromkeys(places)))
             for index, places in sorted(uses.items())
         )
+
+    def _likely(self, names: set[str]) -> Iterator[Module]:
+        """The modules that name such a model, and `metadata` or a schema with a field of that name."""
+        source = self.tables.source
+        schemas = {
+            node.name.encode()
+            for module in source.mentioning("metadata")
+            if _FIELD.search(module.data)
+            for node in module.nodes
+            if isinstance(node, ast.ClassDef) and _annotates(node)
+        }
+        for module in source.mentioning(*names):
+            if b"metadata" in module.data or any(schema in module.data for schema in schemas):
+                yield module
 
     @staticmethod
     def _named(renamed: tuple[Module, ast.ClassDef, str]) -> tuple[Module, str, str]:
@@ -261,6 +276,12 @@ class Residues(Fact):
                     quoted = "alias" in ast.unparse(part.annotation)
                     return None if aliased or quoted else (module, part)
         return None
+
+
+def _annotates(node: ast.ClassDef) -> bool:
+    """Whether a class's body has an annotation of `metadata`."""
+    fields = (part.target for part in node.body if isinstance(part, ast.AnnAssign))
+    return any(dotted_name(field) == "metadata" for field in fields)
 
 
 def _in_query(outer: ast.AST | None, node: ast.Attribute) -> bool:
