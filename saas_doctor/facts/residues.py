@@ -1,4 +1,4 @@
-"""What still uses the attribute `metadata` of a model that has it under another name by now.
+"""What uses the attribute `metadata` of a model that has it under another name.
 
 It fails in silence: every declarative class has a `metadata` of SQLAlchemy's own.
 """
@@ -23,7 +23,10 @@ from saas_doctor.model import Place
 
 _COLUMN = re.compile(
     rb"\b(?:Column|mapped_column)\(\s*(?:name\s*=\s*)?[\"']metadata[\"']|\bname\s*=\s*[\"']metadata[\"']"
+    rb"|^[ \t]+(?!metadata\b)\w*meta_?data\w*[ \t]*[:=][^\n]*(?:Column\(|mapped_column\(|Mapped\[)",
+    re.M,
 )
+_NAME = re.compile(r"meta_?data", re.I)
 _FIELD = re.compile(rb"^[ \t]+metadata[ \t]*:", re.M)
 # What one does with the MetaData of a class: that is meant.
 _OF_METADATA = {
@@ -109,9 +112,9 @@ class Residues(Fact):
         return module, node.name, attribute
 
     def _renamed(self) -> Iterator[tuple[Module, ast.ClassDef, str]]:
-        """The models with a column `metadata` under another attribute name."""
-        for module in self.tables.source.mentioning('"metadata"', "'metadata'"):
-            if not _COLUMN.search(module.data):
+        """The models with a column `metadata`, or of such a name, under another attribute name."""
+        for module in self.tables.source.mentioning("sqlalchemy", "sqlmodel", "Column", "Mapped"):
+            if b"meta" not in module.data or not _COLUMN.search(module.data):
                 continue
             for node in module.nodes:
                 if isinstance(node, ast.ClassDef):
@@ -120,18 +123,23 @@ class Residues(Fact):
                         yield module, node, attribute
 
     def _attribute_of(self, module: Module, node: ast.ClassDef) -> str:
-        attribute = ""
+        """The attribute that is meant: of a column called `metadata`, else one of a like name."""
+        named, alike = "", ""
         for part in node.body:
-            if isinstance(part, ast.Assign | ast.AnnAssign) and part.value is not None:
-                targets = part.targets if isinstance(part, ast.Assign) else [part.target]
-                names = [t.id for t in targets if isinstance(t, ast.Name)]
-                if "metadata" in names:
-                    return ""
-                if names and any(self._is_column(module, n) for n in ast.walk(part.value)):
-                    attribute = names[0]
-            elif isinstance(part, Function) and part.name == "metadata":
+            if isinstance(part, Function) and part.name == "metadata":
                 return ""
-        return attribute
+            if not isinstance(part, ast.Assign | ast.AnnAssign):
+                continue
+            targets = part.targets if isinstance(part, ast.Assign) else [part.target]
+            names = [t.id for t in targets if isinstance(t, ast.Name)]
+            if "metadata" in names:
+                return ""
+            value = part.value or ast.Constant(None)
+            if names and any(self._is_column(module, n) for n in ast.walk(value)):
+                named = names[0]
+            elif names and _NAME.search(names[0]) and self.tables.is_mapped(module, part):
+                alike = alike or names[0]
+        return named or alike
 
     def _is_column(self, module: Module, node: ast.AST) -> bool:
         """Whether a node is `Column("metadata", ...)`."""

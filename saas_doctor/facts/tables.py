@@ -151,7 +151,7 @@ class Tables(Fact):
             if not field or not self._tables(module, node):
                 return None
             return self._reserved(module, node, binding, certain=certain)
-        mapped = self._is_mapped(module, binding)
+        mapped = self.is_mapped(module, binding)
         declarative = self.is_declarative(module, node)
         is_metadata = _bound_name(binding) == "metadata"
         # Looking for what derives from a class takes time: only where it may be a mixin.
@@ -175,7 +175,7 @@ class Tables(Fact):
         own = [(module, node)] if self.is_table(module, node) else []
         return own or [heir for heir in self.source.heirs(module, node) if self.is_table(*heir)]
 
-    def _is_mapped(self, module: Module, binding: Binding) -> bool:
+    def is_mapped(self, module: Module, binding: Binding) -> bool:
         """Whether it binds what SQLAlchemy maps: a column, a relationship, a declared attribute."""
         if isinstance(binding, Function):
             returned = (n.value for n in ast.walk(binding) if isinstance(n, ast.Return))
@@ -246,7 +246,7 @@ class Tables(Fact):
         if free and target and isinstance(call, ast.Call):
             is_column = self.kind(module, call.func) in COLUMNS
             edits = renaming(module, node, target, call, new) if is_column else []
-        mixin = not self._is_mapped(module, binding) and not self.is_declarative(module, node)
+        mixin = not self.is_mapped(module, binding) and not self.is_declarative(module, node)
         return Reserved(
             module, node.name, new, text, place, tuple(edits), uses, certain, hidden, mixin
         )
