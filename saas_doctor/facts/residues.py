@@ -21,13 +21,6 @@ from saas_doctor.facts.source import Module, dotted_name
 from saas_doctor.facts.tables import COLUMNS, Class, Tables
 from saas_doctor.model import Place
 
-_COLUMN = re.compile(
-    rb"\b(?:Column|mapped_column)\(\s*(?:name\s*=\s*)?[\"']metadata[\"']|\bname\s*=\s*[\"']metadata[\"']"
-    rb"|^[ \t]+(?!metadata\b)\w*meta_?data\w*[ \t]*[:=][^\n]*(?:Column\(|mapped_column\(|Mapped\[)",
-    re.M,
-)
-_NAME = re.compile(r"meta_?data", re.I)
-_FIELD = re.compile(rb"^[ \t]+metadata[ \t]*:", re.M)
 # What one does with the MetaData of a class: that is meant.
 _OF_METADATA = {
     "bind",
@@ -44,6 +37,17 @@ _OF_METADATA = {
     "sorted_tables",
     "tables",
 }
+_COLUMN = re.compile(
+    rb"\b(?:Column|mapped_column)\(\s*(?:name\s*=\s*)?[\"']metadata[\"']|\bname\s*=\s*[\"']metadata[\"']"
+    rb"|^[ \t]+(?!metadata\b)\w*meta_?data\w*[ \t]*[:=][^\n]*(?:Column\(|mapped_column\(|Mapped\[)",
+    re.M,
+)
+_NAME = re.compile(r"meta_?data", re.I)
+_USE = re.compile(
+    rb"\bmetadata[ \t]*=(?!=)|\.metadata\b(?!\.(?:%s)\b)|\*\*[\w.]+\.(?:dict|model_dump)\(\)"
+    % b"|".join(name.encode() for name in _OF_METADATA)
+)
+_FIELD = re.compile(rb"^[ \t]+metadata[ \t]*:", re.M)
 _QUERIES = {"filter", "where", "having", "order_by", "group_by", "select", "with_only_columns"}
 _ROUTES = {"get", "post", "put", "patch", "delete", "api_route", "head", "options"}
 
@@ -77,13 +81,13 @@ class Residues(Fact):
         """One entry for each model that has such uses."""
         renamed = list(self._renamed())
         classes: dict[int, int] = {}
-        names: set[str] = set()
+        owners: dict[str, set[Module]] = {}
         for index, (module, node, _) in enumerate(renamed):
-            for _, heir in self.tables.source.heirs(module, node):
+            for where, heir in self.tables.source.heirs(module, node):
                 classes.setdefault(id(heir), index)
-                names.add(heir.name)
+                owners.setdefault(heir.name, set()).add(where)
         uses: dict[int, list[tuple[Place, str]]] = {}
-        for module in self._likely(names) if renamed else ():
+        for module in self._likely(owners) if renamed else ():
             for scope in self.objects.scopes(module):
                 for index, place, effect in self._in(scope, classes):
                     uses.setdefault(index, []).append((place, effect))
@@ -92,7 +96,7 @@ class Residues(Fact):
             for index, places in sorted(uses.items())
         )
 
-    def _likely(self, names: set[str]) -> Iterator[Module]:
+    def _likely(self, owners: dict[str, set[Module]]) -> Iterator[Module]:
         """The modules that name such a model, and `metadata` or a schema with a field of that name."""
         source = self.tables.source
         schemas = {
@@ -102,8 +106,10 @@ class Residues(Fact):
             for node in module.nodes
             if isinstance(node, ast.ClassDef) and _annotates(node)
         }
-        for module in source.mentioning(*names):
-            if b"metadata" in module.data or any(schema in module.data for schema in schemas):
+        for module in source.mentioning(*owners):
+            uses = _USE.search(module.data) or any(schema in module.data for schema in schemas)
+            named = (source.may_use(module, o, name) for name, of in owners.items() for o in of)
+            if uses and any(named):
                 yield module
 
     @staticmethod

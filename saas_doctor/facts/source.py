@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import io
 import os
+import re
 import stat
 import tokenize
 from collections.abc import Iterable, Iterator, Mapping
@@ -24,6 +25,7 @@ MAXIMUM = 2_000_000
 """Bytes: a larger file is no source that somebody wrote."""
 
 
+_FROM = re.compile(rb"^[ \t]*from[ \t]+(\.*)([\w.]*)[ \t]+import[ \t]*(\([^)]*|[^\n]*)", re.M)
 _OPTIONAL = {"ImportError", "ModuleNotFoundError", "Exception", "BaseException"}
 
 
@@ -157,11 +159,15 @@ class Module:
 
     def origin(self, node: ast.ImportFrom) -> str:
         """The full name of the module that a `from ... import` names."""
-        if not node.level:
-            return node.module or ""
+        return self.absolute(node.module or "", node.level)
+
+    def absolute(self, name: str, level: int) -> str:
+        """The full name of a module that is named with so many dots before it."""
+        if not level:
+            return name
         parts = self.dotted.split(".")
-        kept = parts[: len(parts) - node.level + (1 if self.is_package else 0)]
-        return ".".join([*kept, *([node.module] if node.module else [])])
+        kept = parts[: len(parts) - level + (1 if self.is_package else 0)]
+        return ".".join([*kept, *([name] if name else [])])
 
     @cached_property
     def classes(self) -> dict[str, ast.ClassDef]:
@@ -311,6 +317,23 @@ class Source(Fact):
                 found.append(module)
         return found
 
+    def may_use(self, module: Module, owner: Module, name: str) -> bool:
+        """Whether, by its text alone, a module may use what another defines: before it is parsed."""
+        if module is owner:
+            return True
+        word = re.escape(name.encode())
+        for dots, origin, names in _FROM.findall(module.data):
+            everything = names.strip() == b"*"
+            if everything or re.search(rb"\b%s\b" % word, names):
+                full = module.absolute(origin.decode("ascii", "ignore"), len(dots))
+                target = self.local(module, full)
+                # Not where the module that it comes from has another of that name.
+                if target and (
+                    target is owner or not re.search(rb"\bclass %s\b" % word, target.data)
+                ):
+                    return True
+        return re.search(rb"\.%s\b" % word, module.data) is not None
+
     def _resolved(self, module: Module, name: str, depth: int = 0) -> tuple[Module, str] | None:
         """The local module that a dotted name leads to, and the name defined in it."""
         if depth > 12:  # a circle of re-exports
@@ -399,9 +422,17 @@ class Source(Fact):
     def heirs(self, module: Module, node: ast.ClassDef) -> list[tuple[Module, ast.ClassDef]]:
         """The class and all classes of the platform that derive from it."""
         found = [(module, node)]
-        for _, parent in found:  # grows meanwhile
+        for home, parent in found:  # grows meanwhile
+            # As a base, or by another name for it.
+            name = re.escape(parent.name)
+            text = re.compile(
+                rf"\bclass\s+\w+\s*\((?:[^()]|\([^()]*\))*\b{name}\b|\b{name}\s+as\s"
+                rf"|=[ \t]*[\w.]*\b{name}[ \t]*$".encode(),
+                re.M,
+            )
             for where in self.mentioning(parent.name):
-                for cls in where.nodes:
+                likely = text.search(where.data) and self.may_use(where, home, parent.name)
+                for cls in where.nodes if likely else ():
                     if isinstance(cls, ast.ClassDef) and not any(
                         cls is known for _, known in found
                     ):
