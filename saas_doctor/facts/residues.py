@@ -48,6 +48,7 @@ _USE = re.compile(
     % b"|".join(name.encode() for name in _OF_METADATA)
 )
 _FIELD = re.compile(rb"^[ \t]+metadata[ \t]*:", re.M)
+_HEAD = re.compile(rb"\n?class[ \t]+(\w+)")
 _QUERIES = {"filter", "where", "having", "order_by", "group_by", "select", "with_only_columns"}
 _ROUTES = {"get", "post", "put", "patch", "delete", "api_route", "head", "options"}
 
@@ -100,11 +101,7 @@ class Residues(Fact):
         """The modules that name such a model, and `metadata` or a schema with a field of that name."""
         source = self.tables.source
         schemas = {
-            node.name.encode()
-            for module in source.mentioning("metadata")
-            if _FIELD.search(module.data)
-            for node in module.nodes
-            if isinstance(node, ast.ClassDef) and _annotates(node)
+            name for module in source.mentioning("metadata") for name in _with_field(module.data)
         }
         for module in source.mentioning(*owners):
             uses = _USE.search(module.data) or any(schema in module.data for schema in schemas)
@@ -292,10 +289,12 @@ class Residues(Fact):
         return None
 
 
-def _annotates(node: ast.ClassDef) -> bool:
-    """Whether a class's body has an annotation of `metadata`."""
-    fields = (part.target for part in node.body if isinstance(part, ast.AnnAssign))
-    return any(dotted_name(field) == "metadata" for field in fields)
+def _with_field(data: bytes) -> Iterator[bytes]:
+    """The classes whose text, up to the next class, has an annotation of `metadata`."""
+    for field in _FIELD.finditer(data):
+        head = _HEAD.match(data, max(0, data.rfind(b"\nclass ", 0, field.start())))
+        if head:
+            yield head.group(1)
 
 
 def _in_query(outer: ast.AST | None, node: ast.Attribute) -> bool:

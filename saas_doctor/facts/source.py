@@ -419,19 +419,24 @@ class Source(Fact):
             queue += [parent for parent in parents if parent and parent[1] is not cls]
         return found
 
+    @cached_property
+    def _heirs(self) -> dict[int, list[tuple[Module, ast.ClassDef]]]:
+        return {}
+
     def heirs(self, module: Module, node: ast.ClassDef) -> list[tuple[Module, ast.ClassDef]]:
         """The class and all classes of the platform that derive from it."""
+        if id(node) in self._heirs:
+            return self._heirs[id(node)]
         found = [(module, node)]
         for home, parent in found:  # grows meanwhile
             # As a base, or by another name for it.
             name = re.escape(parent.name)
             text = re.compile(
-                rf"\bclass\s+\w+\s*\((?:[^()]|\([^()]*\))*\b{name}\b|\b{name}\s+as\s"
-                rf"|=[ \t]*[\w.]*\b{name}[ \t]*$".encode(),
+                rf"\bclass\s+\w+\s*\([^:]*?\b{name}\b|\b{name}\s+as\s|=[ \t]*[\w.]*\b{name}[ \t]*$".encode(),
                 re.M,
             )
             for where in self.mentioning(parent.name):
-                likely = text.search(where.data) and self.may_use(where, home, parent.name)
+                likely = self.may_use(where, home, parent.name) and text.search(where.data)
                 for cls in where.nodes if likely else ():
                     if isinstance(cls, ast.ClassDef) and not any(
                         cls is known for _, known in found
@@ -439,6 +444,7 @@ class Source(Fact):
                         bases = (self.class_of(where, dotted_name(base)) for base in cls.bases)
                         if any(base and base[1] is parent for base in bases):
                             found.append((where, cls))
+        self._heirs[id(node)] = found
         return found
 
 
