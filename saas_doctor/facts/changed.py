@@ -10,7 +10,7 @@ from functools import cached_property
 
 from saas_doctor.facts import Fact
 from saas_doctor.facts.constructs import in_doubt, is_for_both
-from saas_doctor.facts.model_config import REMOVED, RENAMED, Config, config_of
+from saas_doctor.facts.model_config import REMOVED, RENAMED, Config, ModelConfigs, config_of
 from saas_doctor.facts.models import MODEL_BASES, SETTINGS_BASES, PydanticModels
 from saas_doctor.facts.objects import expression_of
 from saas_doctor.facts.scopes import Function
@@ -48,12 +48,13 @@ class ChangedFields(Fact):
     """The fields of models that mean something else under Pydantic 2."""
 
     models: PydanticModels
+    configs: ModelConfigs
 
     limit = 20.0
 
     @classmethod
-    def read(cls, models: PydanticModels) -> ChangedFields:
-        return cls(models)
+    def read(cls, models: PydanticModels, configs: ModelConfigs) -> ChangedFields:
+        return cls(models, configs)
 
     @cached_property
     def optional(self) -> tuple[Changed, ...]:
@@ -61,18 +62,28 @@ class ChangedFields(Fact):
         return tuple(self._optional())
 
     def _optional(self) -> Iterator[Changed]:
-        for module in self.models.source.mentioning("pydantic"):
-            old = _OLD_STYLE.search(module.data) and not _NEW_STYLE.search(module.data)
-            if not old or is_for_both(module) or not self._is_of_v1(module):
-                continue
-            for node in _classes(module):
-                fields = [f for f in _fields(node) if self._may_be_none(module, f)]
-                if not fields or not self._is_schema(module, node) or in_doubt(module, node):
-                    continue
-                # What is made from an object has all of the object's attributes.
-                if "orm_mode" not in self._keys(module, node):
-                    names = tuple(ast.unparse(f.target) for f in fields)
-                    yield Changed(module, node.name, names, module.place(fields[0]))
+        for module, node in self._of_v1():
+            fields = [f for f in _fields(node) if self._may_be_none(module, f)]
+            # What is made from an object has all of the object's attributes.
+            from_objects = "orm_mode" in config_of(self.models.source, module, node).names
+            if fields and not from_objects and not in_doubt(module, node):
+                names = tuple(ast.unparse(f.target) for f in fields)
+                yield Changed(module, node.name, names, module.place(fields[0]))
+
+    def _of_v1(self) -> Iterator[tuple[Module, ast.ClassDef]]:
+        """The models written for Pydantic 1: those of such a module, and all below an old configuration."""
+        source = self.models.source
+        found: dict[int, tuple[Module, ast.ClassDef]] = {}
+        for module in source.mentioning("pydantic"):
+            if _OLD_STYLE.search(module.data) and not _NEW_STYLE.search(module.data):
+                old = self._is_of_v1(module)
+                found |= {id(node): (module, node) for node in _classes(module) if old}
+        for old_class in self.configs.old_classes:
+            found |= {id(heir[1]): heir for heir in source.heirs(*old_class)}
+        for module, node in found.values():
+            new_style = _NEW_STYLE.search(module.data) or is_for_both(module)
+            if not new_style and self._is_schema(module, node):
+                yield module, node
 
     def _is_schema(self, module: Module, node: ast.ClassDef) -> bool:
         return bool(self.models.bases(module, node) & MODEL_BASES)
@@ -95,10 +106,6 @@ class ChangedFields(Fact):
             ):
                 return True
         return False
-
-    def _keys(self, module: Module, node: ast.ClassDef) -> set[str]:
-        lineage = self.models.source.lineage(module, node)
-        return {n for cls in lineage for n in config_of(self.models.source, *cls).names}
 
     def _may_be_none(self, module: Module, field: ast.AnnAssign) -> bool:
         """Whether a field has no default and a type that None is of."""

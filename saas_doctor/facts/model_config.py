@@ -104,13 +104,27 @@ class ModelConfigs(Fact):
     def old_keys(self) -> tuple[OldKey, ...]:
         """The configuration keys of Pydantic 1, each once, however many models share it."""
         found: dict[tuple[str, int, int], OldKey] = {}
-        for module, node in self._likely():
-            config = config_of(self.models.source, module, node)
+        for module, node, config in self._old:
             for key in config.keys:
                 at = (key.module.name, key.line, key.column)
-                if at not in found and _is_old(key, config) and self.models.is_model(module, node):
+                if at not in found and _is_old(key, config):
                     found[at] = self._old_key(module, node, key, config)
         return tuple(found.values())
+
+    @cached_property
+    def old_classes(self) -> tuple[tuple[Module, ast.ClassDef], ...]:
+        """The models that such a key configures."""
+        return tuple((module, node) for module, node, _ in self._old)
+
+    @cached_property
+    def _old(self) -> list[tuple[Module, ast.ClassDef, Config]]:
+        found = [(m, node, config_of(self.models.source, m, node)) for m, node in self._likely()]
+        return [
+            (module, node, config)
+            for module, node, config in found
+            if any(_is_old(key, config) for key in config.keys)
+            and self.models.is_model(module, node)
+        ]
 
     def _likely(self) -> Iterator[tuple[Module, ast.ClassDef]]:
         """The classes that may be models configured by an old key, their own or a shared one."""
