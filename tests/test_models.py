@@ -477,6 +477,29 @@ def test_an_optional_field_that_may_well_be_meant_is_silent(tree: MakeTree, text
     assert findings(tree({"a.py": text}), "SRC212") == []
 
 
+@pytest.mark.parametrize(
+    ("field", "use", "found"),
+    [
+        ("a: str", "A(a=1)", 1),
+        ("a: Optional[str] = None", "A(a=-1.5)", 1),
+        ("a: str", "A(a=True)\nA(a=2)", 1),
+        ("a: str", "A(a='1')", 0),
+        ("a: str", "A(a=number)", 0),
+        ("a: int", "A(a=1)", 0),
+        ("a: str\n    @validator('a', pre=True)\n    def t(cls, v): return str(v)", "A(a=1)", 0),
+        ("a: str", "import pytest\nwith pytest.raises(ValueError): A(a=1)", 0),
+        ("a: str", "def A(**k): ...\nA(a=1)", 0),
+    ],
+)
+def test_a_number_for_a_text_is_an_error_in_old_code(
+    tree: MakeTree, field: str, use: str, found: int
+) -> None:
+    files: dict[str, str | bytes] = {"a.py": OLD_STYLE.format(field)}
+    old = "" if use.startswith("def A") else "from a import A\n"
+    errors = findings(tree({**files, "b.py": f"{old}{use}\n"}), "SRC212")
+    assert [f.severity for f in errors] == [Severity.ERROR] * found
+
+
 SETTINGS = "from pydantic import Field\nfrom pydantic_settings import BaseSettings, SettingsConfigDict\nclass Settings(BaseSettings):\n    {}\n"
 
 
@@ -605,7 +628,8 @@ def test_no_mutation_of_the_bytes_makes_a_fact_crash(data: st.DataObject) -> Non
     StillTaken(models, objects, refused).kinds  # noqa: B018
     configs = ModelConfigs(models, objects)
     assert len(configs.old_keys) < 9
-    assert len(ChangedFields(models, configs).optional) < 9
+    changed = ChangedFields(models, configs)
+    assert len(changed.optional + changed.numbers + changed.variables) < 9
     assert models.email_field is None
 
 

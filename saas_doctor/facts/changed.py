@@ -26,6 +26,11 @@ _NEW_STYLE = re.compile(
     rb"|RootModel|computed_field|pydantic_settings|%s)\b|\bpattern\s*="
     % b"|".join(key.encode() for key in RENAMED.values())
 )
+_TEXT = {"str", "Optional[str]", "str | None", "typing.Optional[str]"}
+# What may make a text of a number before it is validated.
+_CONVERTS = re.compile(
+    r"\bpre=|validator\('\*'|coerce_numbers_to_str|def __(?:init|new)__|mode='(?:before|wrap)"
+)
 _ENV = re.compile(rb"\benv\s*=")
 # With these, settings are read from wherever the platform says.
 _OWN_WAY = ("settings_customise_sources", "__init__")
@@ -62,7 +67,7 @@ class ChangedFields(Fact):
         return tuple(self._optional())
 
     def _optional(self) -> Iterator[Changed]:
-        for module, node in self._of_v1():
+        for module, node in self._of_v1:
             fields = [f for f in _fields(node) if self._may_be_none(module, f)]
             # What is made from an object has all of the object's attributes.
             from_objects = "orm_mode" in config_of(self.models.source, module, node).names
@@ -70,7 +75,8 @@ class ChangedFields(Fact):
                 names = tuple(ast.unparse(f.target) for f in fields)
                 yield Changed(module, node.name, names, module.place(fields[0]))
 
-    def _of_v1(self) -> Iterator[tuple[Module, ast.ClassDef]]:
+    @cached_property
+    def _of_v1(self) -> list[tuple[Module, ast.ClassDef]]:
         """The models written for Pydantic 1: those of such a module, and all below an old configuration."""
         source = self.models.source
         found: dict[int, tuple[Module, ast.ClassDef]] = {}
@@ -78,12 +84,36 @@ class ChangedFields(Fact):
             if _OLD_STYLE.search(module.data) and not _NEW_STYLE.search(module.data):
                 old = self._is_of_v1(module)
                 found |= {id(node): (module, node) for node in _classes(module) if old}
-        for old_class in self.configs.old_classes:
-            found |= {id(heir[1]): heir for heir in source.heirs(*old_class)}
-        for module, node in found.values():
-            new_style = _NEW_STYLE.search(module.data) or is_for_both(module)
-            if not new_style and self._is_schema(module, node):
-                yield module, node
+        found |= {id(heir[1]): heir for heir in self._below(self.configs.old_classes)}
+        return [
+            (module, node)
+            for module, node in found.values()
+            if not _NEW_STYLE.search(module.data)
+            and not is_for_both(module)
+            and self._is_schema(module, node)
+        ]
+
+    def _below(
+        self, roots: tuple[tuple[Module, ast.ClassDef], ...]
+    ) -> list[tuple[Module, ast.ClassDef]]:
+        """These classes and all that derive from one of them, looked for in one go."""
+        found = list(roots)
+        known = {id(node) for _, node in roots}
+        names = {node.name for _, node in roots}
+        while names:
+            bases = "|".join(map(re.escape, names))
+            text = re.compile(rf"\bclass\s+\w+\s*\([^:]*?\b(?:{bases})\b".encode())
+            names = set()
+            for module in self.models.source.modules:
+                for node in _classes(module) if text.search(module.data) else ():
+                    parents = (
+                        self.models.source.class_of(module, dotted_name(b)) for b in node.bases
+                    )
+                    if id(node) not in known and any(p and id(p[1]) in known for p in parents):
+                        known.add(id(node))
+                        names.add(node.name)
+                        found.append((module, node))
+        return found
 
     def _is_schema(self, module: Module, node: ast.ClassDef) -> bool:
         return bool(self.models.bases(module, node) & MODEL_BASES)
@@ -116,6 +146,46 @@ class ChangedFields(Fact):
             if any(k.arg in ("default", "default_factory", None) for k in call.keywords):
                 return False
         return _is_optional(field.annotation)
+
+    @cached_property
+    def numbers(self) -> tuple[Changed, ...]:
+        """Where a model of Pydantic 1 is given a number for a text, which Pydantic 2 refuses.
+
+        The first place in each module, for each field.
+        """
+        found = ((f"{n.module.name}:{n.model}.{n.fields[0]}", n) for n in self._numbers())
+        return tuple(dict(reversed(list(found))).values())
+
+    def _numbers(self) -> Iterator[Changed]:
+        source = self.models.source
+        texts = {id(node): (module, self._texts(module, node)) for module, node in self._of_v1}
+        owners = {node.name: module for module, node in self._of_v1 if texts[id(node)][1]}
+        for module in source.mentioning(*owners) if owners else ():
+            named = ((n, o) for n, o in owners.items() if n.encode() in module.data)
+            likely = any(source.may_use(module, owner, name) for name, owner in named)
+            for scope in self.configs.objects.scopes(module) if likely else ():
+                for call in scope.nodes:
+                    if not isinstance(call, ast.Call) or not call.keywords:
+                        continue
+                    made = self.configs.objects.class_of(scope, call.func)
+                    for keyword in call.keywords if made and id(made[1]) in texts else ():
+                        assert made
+                        is_text = keyword.arg in texts[id(made[1])][1]
+                        if is_text and _is_number(keyword.value) and not in_doubt(module, call):
+                            field = str(keyword.arg)
+                            yield Changed(module, made[1].name, (field,), module.place(keyword))
+
+    def _texts(self, module: Module, node: ast.ClassDef) -> set[str]:
+        """The fields of a model that take nothing but a text; none where something may convert it."""
+        found: dict[str, bool] = {}
+        for where, cls in self.models.source.lineage(module, node):
+            text = ast.unparse(cls)
+            if _CONVERTS.search(text) or not self.models.is_plain(where, cls):
+                return set()
+            for field in _fields(cls):
+                annotation = ast.unparse(field.annotation).strip("'\"")
+                found.setdefault(ast.unparse(field.target), annotation in _TEXT)
+        return {name for name, is_text in found.items() if is_text}
 
     @cached_property
     def variables(self) -> tuple[Changed, ...]:
@@ -165,6 +235,12 @@ class ChangedFields(Fact):
         if not isinstance(prefix, ast.Constant) or not isinstance(prefix.value, str):
             return None
         return prefix.value + ast.unparse(field.target)
+
+
+def _is_number(value: ast.expr) -> bool:
+    if isinstance(value, ast.UnaryOp):
+        value = value.operand
+    return isinstance(value, ast.Constant) and isinstance(value.value, int | float)
 
 
 def _classes(module: Module) -> Iterator[ast.ClassDef]:

@@ -124,6 +124,30 @@ class Module:
                     found[alias.asname or alias.name] = f"{origin}.{alias.name}"
         return found
 
+    # What stands in the text, before it is parsed.
+
+    @cached_property
+    def froms(self) -> list[tuple[int, str, set[str]]]:
+        """The `from ... import` lines: the dots, the module's name, and the words after it."""
+        return [
+            (
+                len(dots),
+                origin.decode(),
+                set(re.findall(r"\w+|\*", names.decode("utf-8", "replace"))),
+            )
+            for dots, origin, names in _FROM.findall(self.data)
+        ]
+
+    @cached_property
+    def class_words(self) -> set[bytes]:
+        """The names that follow the word `class`."""
+        return set(re.findall(rb"\bclass[ \t]+(\w+)", self.data))
+
+    @cached_property
+    def words_after_dots(self) -> set[bytes]:
+        """The words that follow a dot: attributes, and modules of dotted names."""
+        return set(re.findall(rb"\.(\w+)", self.data))
+
     @cached_property
     def ambiguous(self) -> set[str]:
         """The names that are imported from more than one place (`pydantic.v1`, else `pydantic`)."""
@@ -319,20 +343,15 @@ class Source(Fact):
 
     def may_use(self, module: Module, owner: Module, name: str) -> bool:
         """Whether, by its text alone, a module may use what another defines: before it is parsed."""
-        if module is owner:
+        if module is owner or name.encode() in module.words_after_dots:
             return True
-        word = re.escape(name.encode())
-        for dots, origin, names in _FROM.findall(module.data):
-            everything = names.strip() == b"*"
-            if everything or re.search(rb"\b%s\b" % word, names):
-                full = module.absolute(origin.decode("ascii", "ignore"), len(dots))
-                target = self.local(module, full)
+        for level, origin, names in module.froms:
+            if name in names or "*" in names:
+                target = self.local(module, module.absolute(origin, level))
                 # Not where the module that it comes from has another of that name.
-                if target and (
-                    target is owner or not re.search(rb"\bclass %s\b" % word, target.data)
-                ):
+                if target and (target is owner or name.encode() not in target.class_words):
                     return True
-        return re.search(rb"\.%s\b" % word, module.data) is not None
+        return False
 
     def _resolved(self, module: Module, name: str, depth: int = 0) -> tuple[Module, str] | None:
         """The local module that a dotted name leads to, and the name defined in it."""

@@ -515,6 +515,29 @@ ENTRIES = [
         fixed=False,
         target=f"{CONFIG}:Settings.REDIS_URL",
     ),
+    Fault(
+        "SRC212",
+        "a number for a text",
+        write(
+            LEGACY,
+            "from pydantic import BaseModel, validator\n\n\nclass M(BaseModel):\n    a: str\n\n"
+            "    @validator('a')\n    def f(cls, v):\n        return v\n\n\n"
+            "def run() -> M:\n    return M(a=1)\n",
+        ),
+        also=("SRC211",),
+        works=runs_legacy,
+        fixed=False,
+        target=f"{LEGACY}:M.a",
+    ),
+    Healthy(
+        "SRC212",
+        "a text that a function makes",
+        append(
+            "backend/shared/utils/security.py",
+            "\n\ndef _token(make: object) -> object:\n    from shared.schemas import Token\n\n"
+            "    return Token(access_token=make(1))\n",
+        ),
+    ),
     Healthy(
         "SRC212",
         "fields that are to be given, and may be None",
