@@ -13,7 +13,7 @@ from saas_doctor.facts import Fact
 from saas_doctor.facts.models import SQLMODEL_BASES, PydanticModels
 from saas_doctor.facts.objects import Objects
 from saas_doctor.facts.scopes import Function, Scope
-from saas_doctor.facts.source import Module, Source, dotted_name
+from saas_doctor.facts.source import Module, Source, dotted_name, mentions
 from saas_doctor.model import Place
 
 RENAMED = {
@@ -42,6 +42,7 @@ REMOVED = {
 }
 """The keys that Pydantic 2 removed, with what takes their place."""
 _WORDS = "|".join([*RENAMED, *REMOVED])
+OLD_KEYS = tuple(key.encode() for key in (*RENAMED, *REMOVED))
 _OLD = re.compile(rf"\b(?:{_WORDS})\b[\"']?\s*[:=]|\bdef\s+(?:{_WORDS})\b".encode())
 _TURNING = ("from_orm", "model_validate")
 _CALLS = {"ConfigDict", "SettingsConfigDict", "SQLModelConfig", "dict"}
@@ -134,7 +135,7 @@ class ModelConfigs(Fact):
         """The classes that may be models configured by an old key, their own or a shared one."""
         source = self.models.source
         likely = source.mentioning("Config", "pydantic", "model_config")
-        hits = [module for module in likely if _OLD.search(module.data)]
+        hits = [m for m in likely if mentions(m.data, OLD_KEYS) and _OLD.search(m.data)]
         shared = {n for module in hits for n in _holders(module)}
         others = source.mentioning(*shared) if shared else iter(())
         for module in dict.fromkeys([*hits, *others]):
