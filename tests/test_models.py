@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from pydantic import PydanticUserError
 
 from saas_doctor import plan as plans
+from saas_doctor import platform as platforms
 from saas_doctor import rules, runner
 from saas_doctor.edits import apply_edits
 from saas_doctor.facts import Facts
@@ -29,6 +30,7 @@ from saas_doctor.facts.pydantic_names import GONE
 from saas_doctor.facts.refused import Refused
 from saas_doctor.facts.source import Source, dotted_name
 from saas_doctor.model import Severity
+from tests.testbed import big_tree
 from tests.trees import MakeTree, findings, fixed, in_memory, undone
 
 EXAMPLES = int(os.environ.get("SD_EXAMPLES", "200"))
@@ -648,3 +650,16 @@ def test_places_are_of_the_construct_itself(tree: MakeTree) -> None:
     (finding,) = findings(tree({"a.py": text}), "SRC210")
     assert str(finding.place) == "backend/a.py:8:9"
     assert Path("backend/a.py").name in finding.looked_at
+
+
+def test_a_large_tree_of_models_of_today_is_not_parsed(tmp_path: Path) -> None:
+    platform = platforms.load(big_tree.make(tmp_path / "tree", 60), exact=True, environ={})
+    facts = Facts(platform)
+    models, objects = facts.get(PydanticModels), facts.get(Objects)
+    refused, configs = Refused(models, objects), ModelConfigs(models, objects)
+    changed = ChangedFields(models, configs)
+    found = (*refused.constructs, *configs.old_keys, *changed.optional, *changed.variables)
+    assert (*found, *StillTaken(models, objects, refused).kinds) == ()
+    parsed = [m.name for m in models.source.modules if "parsed" in m.__dict__]
+    assert len(models.source.modules) > 60
+    assert parsed == []
