@@ -88,8 +88,9 @@ def residue_of_metadata(residues: Residues, versions: Versions) -> Iterator[Find
     read it.
 
     **Detected** for models proven to have a column `metadata` under another attribute name, or an
-    attribute of a like name (`service_metadata`, `meta_data`): calls of their class, their attribute in queries and on objects that are proven to be rows (by what
-    made them, or by an annotation), and schemas that are proven to be read from such rows.
+    attribute of a like name (`service_metadata`, `meta_data`): calls of their class, their
+    attribute in queries and on objects that are proven to be rows (by what made them, or by an
+    annotation), and schemas that are proven to be read from such rows.
     **To mend** it, use the new attribute at the places that are named; in a schema write
     `Field(validation_alias="service_metadata")`.
     **Silent** for what is meant for SQLAlchemy's own object (`Service.metadata.create_all`), for
@@ -108,6 +109,9 @@ def residue_of_metadata(residues: Residues, versions: Versions) -> Iterator[Find
             place=first,
             next_step=f"use {residue.attribute} at {places}{more}",
         )
+
+
+_BRING_GREENLET = ("greenlet", "gevent", "eventlet", "playwright")
 
 
 @check(
@@ -131,7 +135,7 @@ def greenlet_missing(tables: Tables, versions: Versions) -> Iterator[Finding]:
     line = versions.requirements.find("sqlalchemy")
     installed = versions.installed("sqlalchemy")
     asked = line is not None and ("asyncio" in line.requirement.extras or line.hashed)
-    if asked or versions.requirements.find("greenlet"):
+    if asked or any(map(versions.requirements.find, _BRING_GREENLET)):
         return
     if installed is not None and versions.at_least("sqlalchemy", "2.1.dev0"):
         severity = None

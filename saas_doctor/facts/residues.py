@@ -22,21 +22,10 @@ from saas_doctor.facts.tables import COLUMNS, Class, Tables
 from saas_doctor.model import Place
 
 # What one does with the MetaData of a class: that is meant.
-_OF_METADATA = {
-    "bind",
-    "clear",
-    "create_all",
-    "drop_all",
-    "info",
-    "is_bound",
-    "naming_convention",
-} | {
-    "reflect",
-    "remove",
-    "schema",
-    "sorted_tables",
-    "tables",
-}
+_OF_METADATA = (
+    *("bind", "clear", "create_all", "drop_all", "info", "is_bound", "naming_convention"),
+    *("reflect", "remove", "schema", "sorted_tables", "tables"),
+)
 _COLUMN = re.compile(
     rb"\b(?:Column|mapped_column)\(\s*(?:name\s*=\s*)?[\"']metadata[\"']|\bname\s*=\s*[\"']metadata[\"']"
     rb"|^[ \t]+(?!metadata\b)\w*meta_?data\w*[ \t]*[:=][^\n]*(?:Column\(|mapped_column\(|Mapped\[)",
