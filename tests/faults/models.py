@@ -413,6 +413,15 @@ ENTRIES = [
     ),
     Healthy(
         "SRC210",
+        "a module that asks which methods there are",
+        legacy(
+            "class M(BaseModel):\n    a: int = 1\n\n\ndef run(m: M) -> str:\n"
+            "    if hasattr(m, 'model_dump_json'):\n        return m.model_dump_json(indent=2)\n"
+            "    return m.json(indent=2)\n"
+        ),
+    ),
+    Healthy(
+        "SRC210",
         "a Field of one's own",
         write(
             LEGACY,
