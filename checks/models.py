@@ -175,20 +175,23 @@ def _listed(places: Sequence[Place], limit: int = 10) -> str:
 @check(
     "SRC212",
     severity=Severity.WARNING,
-    symptoms=(r"Field required \[type=missing",),
+    symptoms=(
+        r"Field required \[type=missing",
+        r"Input should be a valid string \[type=string_type",
+    ),
 )
 def another_meaning_under_pydantic_2(
     changed: ChangedFields, versions: Versions
 ) -> Iterator[Finding]:
     """A model's field means something else under Pydantic 2 than under Pydantic 1.
 
-    `Optional[int]` without a default was None where it was not given; Pydantic 2 demands it.
-    `Field(env="URL")` named the variable that a setting is read from; pydantic-settings passes over
+    `Optional[int]` without a default was None where it was not given; Pydantic 2 demands it. A
+    number given for a `str` became a text; Pydantic 2 refuses it. `Field(env="URL")` named the variable that a setting is read from; pydantic-settings passes over
     it and reads the variable of the field's own name.
 
     **Detected** where Pydantic 2 is installed or, with no environment, required. Optional fields
-    count only in modules that are written for Pydantic 1 (old configuration keys, `@validator`) and
-    have nothing of Pydantic 2.
+    and numbers count only for models that are written for Pydantic 1 (old configuration keys, also
+    of a base, or `@validator`), in modules that have nothing of Pydantic 2. Numbers are an error.
     **To mend** it, write `= None`, or `validation_alias=` in place of `env=`.
     **Silent** in code of Pydantic 2, where a field may well be required and None; for `env=` that
     names the field's own variable; and for settings that are read in a way of their own.
@@ -206,15 +209,27 @@ def another_meaning_under_pydantic_2(
             place=model.place,
             next_step=f"write `= None` at {names}, unless callers are to give them",
         )
-    for field in changed.variables:
-        name, variables = field.fields[0], ", ".join(field.variables)
+    for number in changed.numbers:
+        field = number.fields[0]
         yield Finding(
-            f"{field.model}.{name} is not read from {variables} under Pydantic 2",
-            looked_at=f"{field.place}; {versions.where('pydantic')}",
+            f"{number.model} takes no number for {field} under Pydantic 2",
+            looked_at=f"{number.place}; {versions.where('pydantic')}",
+            found=f"{field}, a text, is given as a number",
+            wanted="a text, or `coerce_numbers_to_str=True` in the model's configuration",
+            target=f"{number.module.name}:{number.model}.{field}",
+            place=number.place,
+            severity=Severity.ERROR,
+            next_step=f"give {field} as a text at {number.place}",
+        )
+    for setting in changed.variables:
+        name, variables = setting.fields[0], ", ".join(setting.variables)
+        yield Finding(
+            f"{setting.model}.{name} is not read from {variables} under Pydantic 2",
+            looked_at=f"{setting.place}; {versions.where('pydantic')}",
             found=f"Field(env=...): {variables}",
-            wanted=f"validation_alias={field.variables[0]!r}",
-            target=f"{field.module.name}:{field.model}.{name}",
-            place=field.place,
-            next_step=f"write `validation_alias={field.variables[0]!r}` in place of `env=` "
+            wanted=f"validation_alias={setting.variables[0]!r}",
+            target=f"{setting.module.name}:{setting.model}.{name}",
+            place=setting.place,
+            next_step=f"write `validation_alias={setting.variables[0]!r}` in place of `env=` "
             "(`AliasChoices(...)` for several)",
         )

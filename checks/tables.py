@@ -80,15 +80,17 @@ def _reserved(name: str, found: Reserved, versions: Versions, *, warns: bool) ->
     symptoms=(r"Input should be a valid dictionary \[type=dict_type, input_value=MetaData\(\)",),
 )
 def residue_of_metadata(residues: Residues, versions: Versions) -> Iterator[Finding]:
-    """A model's attribute was renamed from `metadata`, and some code still uses the old name.
+    """A model's `metadata` is used, which is SQLAlchemy's own; the attribute has another name.
 
-    It fails in silence, since every model has a `metadata` of SQLAlchemy's own: `Service(metadata=
-    {...})` stores nothing, `row.metadata` is a `MetaData()`, a query by `Service.metadata` becomes
-    `WHERE false`, and a schema with a field `metadata` can't read it.
+    Such uses are left behind when the attribute is renamed. They fail in silence, since every model
+    has a `metadata`: `Service(metadata={...})` stores nothing, `row.metadata` is a `MetaData()`, a
+    query by `Service.metadata` becomes `WHERE false`, and a schema with a field `metadata` can't
+    read it.
 
-    **Detected** for models proven to have a column `metadata` under another attribute name: calls
-    of their class, their attribute in queries and on objects that are proven to be rows (by what
-    made them, or by an annotation), and schemas that are proven to be read from such rows.
+    **Detected** for models proven to have a column `metadata` under another attribute name, or an
+    attribute of a like name (`service_metadata`, `meta_data`): calls of their class, their
+    attribute in queries and on objects that are proven to be rows (by what made them, or by an
+    annotation), and schemas that are proven to be read from such rows.
     **To mend** it, use the new attribute at the places that are named; in a schema write
     `Field(validation_alias="service_metadata")`.
     **Silent** for what is meant for SQLAlchemy's own object (`Service.metadata.create_all`), for
@@ -99,7 +101,7 @@ def residue_of_metadata(residues: Residues, versions: Versions) -> Iterator[Find
         places = ", ".join(str(place) for place, _ in residue.uses[:10])
         more = f" and {len(residue.uses) - 10} more" if len(residue.uses) > 10 else ""
         yield Finding(
-            f"`metadata` of {residue.model} is {residue.attribute} by now, and is still used",
+            f"`metadata` of {residue.model} is used, where {residue.attribute} is meant",
             looked_at=f"{residue.module.name}; {versions.where('sqlalchemy')}",
             found="; ".join(f"{place}: {effect}" for place, effect in residue.uses[:10]) + more,
             wanted=residue.attribute,
@@ -107,6 +109,9 @@ def residue_of_metadata(residues: Residues, versions: Versions) -> Iterator[Find
             place=first,
             next_step=f"use {residue.attribute} at {places}{more}",
         )
+
+
+_BRING_GREENLET = ("greenlet", "gevent", "eventlet", "playwright")
 
 
 @check(
@@ -130,7 +135,7 @@ def greenlet_missing(tables: Tables, versions: Versions) -> Iterator[Finding]:
     line = versions.requirements.find("sqlalchemy")
     installed = versions.installed("sqlalchemy")
     asked = line is not None and ("asyncio" in line.requirement.extras or line.hashed)
-    if asked or versions.requirements.find("greenlet"):
+    if asked or any(map(versions.requirements.find, _BRING_GREENLET)):
         return
     if installed is not None and versions.at_least("sqlalchemy", "2.1.dev0"):
         severity = None

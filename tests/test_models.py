@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from pydantic import PydanticUserError
 
 from saas_doctor import plan as plans
+from saas_doctor import platform as platforms
 from saas_doctor import rules, runner
 from saas_doctor.edits import apply_edits
 from saas_doctor.facts import Facts
@@ -29,6 +30,7 @@ from saas_doctor.facts.pydantic_names import GONE
 from saas_doctor.facts.refused import Refused
 from saas_doctor.facts.source import Source, dotted_name
 from saas_doctor.model import Severity
+from tests.testbed import big_tree
 from tests.trees import MakeTree, findings, fixed, in_memory, undone
 
 EXAMPLES = int(os.environ.get("SD_EXAMPLES", "200"))
@@ -477,6 +479,29 @@ def test_an_optional_field_that_may_well_be_meant_is_silent(tree: MakeTree, text
     assert findings(tree({"a.py": text}), "SRC212") == []
 
 
+@pytest.mark.parametrize(
+    ("field", "use", "found"),
+    [
+        ("a: str", "A(a=1)", 1),
+        ("a: Optional[str] = None", "A(a=-1.5)", 1),
+        ("a: str", "A(a=True)\nA(a=2)", 1),
+        ("a: str", "A(a='1')", 0),
+        ("a: str", "A(a=number)", 0),
+        ("a: int", "A(a=1)", 0),
+        ("a: str\n    @validator('a', pre=True)\n    def t(cls, v): return str(v)", "A(a=1)", 0),
+        ("a: str", "import pytest\nwith pytest.raises(ValueError): A(a=1)", 0),
+        ("a: str", "def A(**k): ...\nA(a=1)", 0),
+    ],
+)
+def test_a_number_for_a_text_is_an_error_in_old_code(
+    tree: MakeTree, field: str, use: str, found: int
+) -> None:
+    files: dict[str, str | bytes] = {"a.py": OLD_STYLE.format(field)}
+    old = "" if use.startswith("def A") else "from a import A\n"
+    errors = findings(tree({**files, "b.py": f"{old}{use}\n"}), "SRC212")
+    assert [f.severity for f in errors] == [Severity.ERROR] * found
+
+
 SETTINGS = "from pydantic import Field\nfrom pydantic_settings import BaseSettings, SettingsConfigDict\nclass Settings(BaseSettings):\n    {}\n"
 
 
@@ -603,8 +628,10 @@ def test_no_mutation_of_the_bytes_makes_a_fact_crash(data: st.DataObject) -> Non
     for construct in refused.constructs:
         assert undone(bytes(text), construct.edits) == bytes(text)
     StillTaken(models, objects, refused).kinds  # noqa: B018
-    ChangedFields(models).optional  # noqa: B018
-    ModelConfigs(models, objects).old_keys  # noqa: B018
+    configs = ModelConfigs(models, objects)
+    assert len(configs.old_keys) < 9
+    changed = ChangedFields(models, configs)
+    assert len(changed.optional + changed.numbers + changed.variables) < 9
     assert models.email_field is None
 
 
@@ -623,3 +650,16 @@ def test_places_are_of_the_construct_itself(tree: MakeTree) -> None:
     (finding,) = findings(tree({"a.py": text}), "SRC210")
     assert str(finding.place) == "backend/a.py:8:9"
     assert Path("backend/a.py").name in finding.looked_at
+
+
+def test_a_large_tree_of_models_of_today_is_not_parsed(tmp_path: Path) -> None:
+    platform = platforms.load(big_tree.make(tmp_path / "tree", 60), exact=True, environ={})
+    facts = Facts(platform)
+    models, objects = facts.get(PydanticModels), facts.get(Objects)
+    refused, configs = Refused(models, objects), ModelConfigs(models, objects)
+    changed = ChangedFields(models, configs)
+    found = (*refused.constructs, *configs.old_keys, *changed.optional, *changed.variables)
+    assert (*found, *StillTaken(models, objects, refused).kinds) == ()
+    parsed = [m.name for m in models.source.modules if "parsed" in m.__dict__]
+    assert len(models.source.modules) > 60
+    assert parsed == []

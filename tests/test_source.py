@@ -139,10 +139,11 @@ def test_ten_thousand_files_are_indexed_and_searched_in_a_moment(tmp_path: Path)
     began = time.process_time()
     models, objects = PydanticModels.read(source), Objects.read(source)
     tables = Tables.read(source)
-    refused, changed = Refused(models, objects), ChangedFields(models)
+    refused, configs = Refused(models, objects), ModelConfigs(models, objects)
+    changed = ChangedFields(models, configs)
     found: list[object] = [models.sign_of_v2, models.email_field, tables.asyncio, tables.reserved]
     found += [refused.constructs, changed.optional, changed.variables]
-    found += [ModelConfigs(models, objects).old_keys, StillTaken(models, objects, refused).kinds]
+    found += [configs.old_keys, StillTaken(models, objects, refused).kinds]
     found += [Residues(tables, models, objects).found]
     assert not any(found)
     assert time.process_time() - began < 2

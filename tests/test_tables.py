@@ -368,6 +368,7 @@ ASYNC = "from sqlalchemy.ext.asyncio import create_async_engine\n"
         ("sqlalchemy<2.1", ASYNC, None),
         ("sqlalchemy[asyncio]", ASYNC, None),
         ("sqlalchemy\ngreenlet", ASYNC, None),
+        ("sqlalchemy\nplaywright", ASYNC, None),
         ("sqlalchemy", "try:\n    " + ASYNC + "except ImportError: ...", None),
         ("sqlalchemy", "from sqlalchemy import create_engine", None),
     ],

@@ -10,21 +10,34 @@ from functools import cached_property
 
 from saas_doctor.facts import Fact
 from saas_doctor.facts.constructs import in_doubt, is_for_both
-from saas_doctor.facts.model_config import REMOVED, RENAMED, Config, config_of
+from saas_doctor.facts.model_config import (
+    OLD_KEYS,
+    REMOVED,
+    RENAMED,
+    Config,
+    ModelConfigs,
+    config_of,
+)
 from saas_doctor.facts.models import MODEL_BASES, SETTINGS_BASES, PydanticModels
 from saas_doctor.facts.objects import expression_of
 from saas_doctor.facts.scopes import Function
-from saas_doctor.facts.source import Module, dotted_name
+from saas_doctor.facts.source import Module, dotted_name, mentions
 from saas_doctor.model import Place
 
 _OLD_STYLE = re.compile(
     rb"\b(?:root_)?validator\b|\b(?:%s)\b" % b"|".join(k.encode() for k in [*RENAMED, *REMOVED])
 )
+_OLD_WORDS = (b"validator", *OLD_KEYS)
 # Written for Pydantic 2, or already moved to it: what is optional and required is meant so.
 _NEW_STYLE = re.compile(
     rb"\b(?:model_config|ConfigDict|(?:field|model)_validator|model_(?:validate|dump)\w*|TypeAdapter"
     rb"|RootModel|computed_field|pydantic_settings|%s)\b|\bpattern\s*="
     % b"|".join(key.encode() for key in RENAMED.values())
+)
+_TEXT = {"str", "Optional[str]", "str | None", "typing.Optional[str]"}
+# What may make a text of a number before it is validated.
+_CONVERTS = re.compile(
+    r"\bpre=|validator\('\*'|coerce_numbers_to_str|def __(?:init|new)__|mode='(?:before|wrap)"
 )
 _ENV = re.compile(rb"\benv\s*=")
 # With these, settings are read from wherever the platform says.
@@ -48,12 +61,13 @@ class ChangedFields(Fact):
     """The fields of models that mean something else under Pydantic 2."""
 
     models: PydanticModels
+    configs: ModelConfigs
 
     limit = 20.0
 
     @classmethod
-    def read(cls, models: PydanticModels) -> ChangedFields:
-        return cls(models)
+    def read(cls, models: PydanticModels, configs: ModelConfigs) -> ChangedFields:
+        return cls(models, configs)
 
     @cached_property
     def optional(self) -> tuple[Changed, ...]:
@@ -61,18 +75,54 @@ class ChangedFields(Fact):
         return tuple(self._optional())
 
     def _optional(self) -> Iterator[Changed]:
-        for module in self.models.source.mentioning("pydantic"):
-            old = _OLD_STYLE.search(module.data) and not _NEW_STYLE.search(module.data)
-            if not old or is_for_both(module) or not self._is_of_v1(module):
-                continue
-            for node in _classes(module):
-                fields = [f for f in _fields(node) if self._may_be_none(module, f)]
-                if not fields or not self._is_schema(module, node) or in_doubt(module, node):
-                    continue
-                # What is made from an object has all of the object's attributes.
-                if "orm_mode" not in self._keys(module, node):
-                    names = tuple(ast.unparse(f.target) for f in fields)
-                    yield Changed(module, node.name, names, module.place(fields[0]))
+        for module, node in self._of_v1:
+            fields = [f for f in _fields(node) if self._may_be_none(module, f)]
+            # What is made from an object has all of the object's attributes.
+            from_objects = "orm_mode" in config_of(self.models.source, module, node).names
+            if fields and not from_objects and not in_doubt(module, node):
+                names = tuple(ast.unparse(f.target) for f in fields)
+                yield Changed(module, node.name, names, module.place(fields[0]))
+
+    @cached_property
+    def _of_v1(self) -> list[tuple[Module, ast.ClassDef]]:
+        """The models written for Pydantic 1: those of such a module, and all below an old configuration."""
+        source = self.models.source
+        found: dict[int, tuple[Module, ast.ClassDef]] = {}
+        for module in source.mentioning("pydantic"):
+            likely = mentions(module.data, _OLD_WORDS) and _OLD_STYLE.search(module.data)
+            if likely and not _NEW_STYLE.search(module.data):
+                old = self._is_of_v1(module)
+                found |= {id(node): (module, node) for node in _classes(module) if old}
+        found |= {id(heir[1]): heir for heir in self._below(self.configs.old_classes)}
+        return [
+            (module, node)
+            for module, node in found.values()
+            if not _NEW_STYLE.search(module.data)
+            and not is_for_both(module)
+            and self._is_schema(module, node)
+        ]
+
+    def _below(
+        self, roots: tuple[tuple[Module, ast.ClassDef], ...]
+    ) -> list[tuple[Module, ast.ClassDef]]:
+        """These classes and all that derive from one of them, looked for in one go."""
+        found = list(roots)
+        known = {id(node) for _, node in roots}
+        names = {node.name for _, node in roots}
+        while names:
+            bases = "|".join(map(re.escape, names))
+            text = re.compile(rf"\bclass\s+\w+\s*\([^:]*?\b(?:{bases})\b".encode())
+            names = set()
+            for module in self.models.source.modules:
+                for node in _classes(module) if text.search(module.data) else ():
+                    parents = (
+                        self.models.source.class_of(module, dotted_name(b)) for b in node.bases
+                    )
+                    if id(node) not in known and any(p and id(p[1]) in known for p in parents):
+                        known.add(id(node))
+                        names.add(node.name)
+                        found.append((module, node))
+        return found
 
     def _is_schema(self, module: Module, node: ast.ClassDef) -> bool:
         return bool(self.models.bases(module, node) & MODEL_BASES)
@@ -96,10 +146,6 @@ class ChangedFields(Fact):
                 return True
         return False
 
-    def _keys(self, module: Module, node: ast.ClassDef) -> set[str]:
-        lineage = self.models.source.lineage(module, node)
-        return {n for cls in lineage for n in config_of(self.models.source, *cls).names}
-
     def _may_be_none(self, module: Module, field: ast.AnnAssign) -> bool:
         """Whether a field has no default and a type that None is of."""
         if field.value is not None:
@@ -109,6 +155,46 @@ class ChangedFields(Fact):
             if any(k.arg in ("default", "default_factory", None) for k in call.keywords):
                 return False
         return _is_optional(field.annotation)
+
+    @cached_property
+    def numbers(self) -> tuple[Changed, ...]:
+        """Where a model of Pydantic 1 is given a number for a text, which Pydantic 2 refuses.
+
+        The first place in each module, for each field.
+        """
+        found = ((f"{n.module.name}:{n.model}.{n.fields[0]}", n) for n in self._numbers())
+        return tuple(dict(reversed(list(found))).values())
+
+    def _numbers(self) -> Iterator[Changed]:
+        source = self.models.source
+        texts = {id(node): (module, self._texts(module, node)) for module, node in self._of_v1}
+        owners = {node.name: module for module, node in self._of_v1 if texts[id(node)][1]}
+        for module in source.mentioning(*owners) if owners else ():
+            named = ((n, o) for n, o in owners.items() if n.encode() in module.data)
+            likely = any(source.may_use(module, owner, name) for name, owner in named)
+            for scope in self.configs.objects.scopes(module) if likely else ():
+                for call in scope.nodes:
+                    if not isinstance(call, ast.Call) or not call.keywords:
+                        continue
+                    made = self.configs.objects.class_of(scope, call.func)
+                    for keyword in call.keywords if made and id(made[1]) in texts else ():
+                        assert made
+                        is_text = keyword.arg in texts[id(made[1])][1]
+                        if is_text and _is_number(keyword.value) and not in_doubt(module, call):
+                            field = str(keyword.arg)
+                            yield Changed(module, made[1].name, (field,), module.place(keyword))
+
+    def _texts(self, module: Module, node: ast.ClassDef) -> set[str]:
+        """The fields of a model that take nothing but a text; none where something may convert it."""
+        found: dict[str, bool] = {}
+        for where, cls in self.models.source.lineage(module, node):
+            text = ast.unparse(cls)
+            if _CONVERTS.search(text) or not self.models.is_plain(where, cls):
+                return set()
+            for field in _fields(cls):
+                annotation = ast.unparse(field.annotation).strip("'\"")
+                found.setdefault(ast.unparse(field.target), annotation in _TEXT)
+        return {name for name, is_text in found.items() if is_text}
 
     @cached_property
     def variables(self) -> tuple[Changed, ...]:
@@ -158,6 +244,12 @@ class ChangedFields(Fact):
         if not isinstance(prefix, ast.Constant) or not isinstance(prefix.value, str):
             return None
         return prefix.value + ast.unparse(field.target)
+
+
+def _is_number(value: ast.expr) -> bool:
+    if isinstance(value, ast.UnaryOp):
+        value = value.operand
+    return isinstance(value, ast.Constant) and isinstance(value.value, int | float)
 
 
 def _classes(module: Module) -> Iterator[ast.ClassDef]:

@@ -15,7 +15,7 @@ from saas_doctor.facts.models import PydanticModels
 from saas_doctor.facts.objects import Objects
 from saas_doctor.facts.refused import Refused
 from saas_doctor.facts.scopes import Scope
-from saas_doctor.facts.source import Module
+from saas_doctor.facts.source import Module, mentions
 from saas_doctor.model import Place
 
 _METHODS = {
@@ -66,10 +66,15 @@ _FIELD_TAKES = frozenset(
     }
 )
 _WORDS = [*(_NAMES.keys() - {"Extra"}), *(m for m in _METHODS if "_" in m)]
+_PLAIN = [word.encode() for word in _WORDS] + [b"class Config", b"Extra.", b".dict(", b".schema("]
+_PLAIN += [b".construct(", b".copy(", b".json("]
+_EXTRA = (b"example", b"env", b"include", b"_items", b"allow_mutation")
 _SIGNS = re.compile(
     rb"\bclass Config\b|\bExtra\.|\.(?:dict|schema|construct)\(|\.copy\(\s*(?:update|deep)\s*="
-    rb"|\.json\(\s*(?:include|exclude|by_alias)|\bField\([^)]*\b(?:example|env|include|min_items"
-    rb"|max_items|allow_mutation)\s*=" + rf"|\b(?:{'|'.join(_WORDS)})\b".encode()
+    rb"|\.json\(\s*(?:include|exclude|by_alias)" + rf"|\b(?:{'|'.join(_WORDS)})\b".encode()
+)
+_FIELD_WITH = re.compile(
+    rb"\bField\([^)]*\b(?:example|env|include|min_items|max_items|allow_mutation)\s*="
 )
 
 
@@ -103,7 +108,7 @@ class StillTaken(Fact):
         refused = {(c.module.name, c.place.line) for c in self.refused.constructs}
         found: list[Deprecated] = []
         for module in self.models.source.modules:
-            if not _SIGNS.search(module.data) or is_for_both(module):
+            if not _is_likely(module.data) or is_for_both(module):
                 continue
             places: dict[tuple[str, str], set[Place]] = {}
             for node, kind, wanted in self._in(module):
@@ -158,3 +163,10 @@ class StillTaken(Fact):
         if extra and self.models.name(module, call.func) == "Field":
             for name in extra:
                 yield call, f"Field({name}=)", _FIELD.get(name, _OTHER)
+
+
+def _is_likely(data: bytes) -> bool:
+    """Whether, by the text alone, something deprecated may stand in a module."""
+    if mentions(data, _PLAIN) and _SIGNS.search(data):
+        return True
+    return mentions(data, _EXTRA) and _FIELD_WITH.search(data) is not None

@@ -8,14 +8,22 @@ from collections.abc import Iterator
 
 from saas_doctor.edits import Edit
 from saas_doctor.facts.constructs import Construct, construct
-from saas_doctor.facts.model_config import REMOVED, RENAMED
+from saas_doctor.facts.model_config import OLD_KEYS, REMOVED, RENAMED
 from saas_doctor.facts.models import MODEL_BASES, SQLMODEL_BASES, PydanticModels
-from saas_doctor.facts.source import Module, dotted_name
+from saas_doctor.facts.source import Module, dotted_name, mentions
 
-_CLASS = re.compile(rb"^([ \t]*)class[ \t]+(\w+)[ \t]*\(([^)]*)", re.M)
+_ROOTS = {b"BaseModel", b"BaseSettings", b"GenericModel", b"RootModel", b"SQLModel"}
+_CLASS = re.compile(rb"^([ \t]*)class[ \t]+\w+[ \t]*\(([^)]*)", re.M)
 _BODY = re.compile(rb"\n([ \t]+)[^\s#]")
+_ALIAS = re.compile(rb"\bas[ \t]+(\w+)")
+_BARE = re.compile(
+    rb"^([ \t]+)(?!model_config\b|_)[A-Za-z]\w*[ \t]*=[ \t]*(?:[rbfuRBFU]{0,2}[\"']|[\d\[{(.+-]|True\b|False\b"
+    rb"|None\b|[\w.]*Field\()",
+    re.M,
+)
 _OLD_KEYS = "|".join([*RENAMED, *REMOVED])
 _CONFIG = re.compile(rb"class[ \t]+Config[ \t]*\([^)]*\bConfig\b|^[ \t]+Config[ \t]*=", re.M)
+_CONFIGS = (b"class Config", b"Config =", b"Config=")
 _KEYWORD = re.compile(rf"\bclass[ \t]+\w+[ \t]*\([^)]*\b(?:{_OLD_KEYS})[ \t]*=".encode())
 # Text about ignored types: what is not annotated may be meant.
 _IGNORED = (b"ignored_types", b"keep_untouched")
@@ -32,40 +40,37 @@ def bodies_to_look_at(models: PydanticModels) -> Iterator[tuple[Module, ast.Clas
 
 
 def _names_of_models(models: PydanticModels) -> set[bytes]:
-    """The names that may be models' outside the modules that name Pydantic: those defined in these."""
+    """The names that may be models': Pydantic's own, and those defined in modules that name it."""
     modules = models.source.mentioning("pydantic", "sqlmodel")
-    return {found.group(2) for module in modules for found in _CLASS.finditer(module.data)}
+    return _ROOTS.union(*(module.class_words for module in modules))
 
 
 def _has_sign(module: Module) -> bool:
     data = module.data
-    if b"Config" in data and (
-        (b"class Config" in data and b"model_config" in data) or _CONFIG.search(data)
-    ):
+    if mentions(data, _CONFIGS):
+        if b"class Config" in data and b"model_config" in data:
+            return True
+        if _CONFIG.search(data):
+            return True
+    if b"__root__" in data:
         return True
-    return b"__root__" in data or (b"pydantic" in data and _KEYWORD.search(data) is not None)
+    return mentions(data, OLD_KEYS) and _KEYWORD.search(data) is not None
 
 
 def _has_bare(module: Module, of_models: set[bytes]) -> bool:
-    """Whether, by the text alone, a class that may be a model assigns without an annotation."""
+    """Whether, by the text alone, a class that may be a model assigns a value without an annotation."""
     data = module.data
-    if b"class " not in data:
+    if not _BARE.search(data):
         return False
-    own = b"pydantic" in data or b"sqlmodel" in data
+    aliases = set(_ALIAS.findall(data)) if b" as " in data else set[bytes]()
     for head in _CLASS.finditer(data):
-        if not own and not of_models & set(re.findall(rb"\w+", head.group(3))):
+        bases = set(re.findall(rb"\w+", head.group(2)))
+        if of_models.isdisjoint(bases) and aliases.isdisjoint(bases):
             continue
+        end = re.compile(rb"\n[ \t]{0,%d}[^\s#)\]}]" % len(head.group(1))).search(data, head.end())
         body = _BODY.search(data, head.end())
-        if body is None or len(body.group(1)) <= len(head.group(1)):
-            continue
-        indent = body.group(1)
-        end = re.compile(rb"\n[ \t]{0,%d}[^\s#)\]}]" % len(head.group(1))).search(
-            data, body.start()
-        )
-        line = re.compile(
-            rb"^" + re.escape(indent) + rb"(?!model_config\b|_)[A-Za-z]\w*[ \t]*=(?!=)", re.M
-        )
-        if line.search(data, body.start(), end.start() if end else len(data)):
+        found = _BARE.finditer(data, head.end(), end.start() if end else len(data))
+        if body and any(bare.group(1) == body.group(1) for bare in found):
             return True
     return False
 

@@ -12,8 +12,8 @@ from saas_doctor.edits import Edit
 from saas_doctor.facts import Fact
 from saas_doctor.facts.models import SQLMODEL_BASES, PydanticModels
 from saas_doctor.facts.objects import Objects
-from saas_doctor.facts.scopes import Function
-from saas_doctor.facts.source import Module, Source, dotted_name
+from saas_doctor.facts.scopes import Function, Scope
+from saas_doctor.facts.source import Module, Source, dotted_name, mentions
 from saas_doctor.model import Place
 
 RENAMED = {
@@ -42,8 +42,13 @@ REMOVED = {
 }
 """The keys that Pydantic 2 removed, with what takes their place."""
 _WORDS = "|".join([*RENAMED, *REMOVED])
+OLD_KEYS = tuple(key.encode() for key in (*RENAMED, *REMOVED))
 _OLD = re.compile(rf"\b(?:{_WORDS})\b[\"']?\s*[:=]|\bdef\s+(?:{_WORDS})\b".encode())
+_TURNING = ("from_orm", "model_validate")
 _CALLS = {"ConfigDict", "SettingsConfigDict", "SQLModelConfig", "dict"}
+
+
+Class = tuple[Module, ast.ClassDef]
 
 
 @dataclass(frozen=True)
@@ -104,19 +109,33 @@ class ModelConfigs(Fact):
     def old_keys(self) -> tuple[OldKey, ...]:
         """The configuration keys of Pydantic 1, each once, however many models share it."""
         found: dict[tuple[str, int, int], OldKey] = {}
-        for module, node in self._likely():
-            config = config_of(self.models.source, module, node)
+        for module, node, config in self._old:
             for key in config.keys:
                 at = (key.module.name, key.line, key.column)
-                if at not in found and _is_old(key, config) and self.models.is_model(module, node):
+                if at not in found and _is_old(key, config):
                     found[at] = self._old_key(module, node, key, config)
         return tuple(found.values())
+
+    @cached_property
+    def old_classes(self) -> tuple[tuple[Module, ast.ClassDef], ...]:
+        """The models that such a key configures."""
+        return tuple((module, node) for module, node, _ in self._old)
+
+    @cached_property
+    def _old(self) -> list[tuple[Module, ast.ClassDef, Config]]:
+        found = [(m, node, config_of(self.models.source, m, node)) for m, node in self._likely()]
+        return [
+            (module, node, config)
+            for module, node, config in found
+            if any(_is_old(key, config) for key in config.keys)
+            and self.models.is_model(module, node)
+        ]
 
     def _likely(self) -> Iterator[tuple[Module, ast.ClassDef]]:
         """The classes that may be models configured by an old key, their own or a shared one."""
         source = self.models.source
         likely = source.mentioning("Config", "pydantic", "model_config")
-        hits = [module for module in likely if _OLD.search(module.data)]
+        hits = [m for m in likely if mentions(m.data, OLD_KEYS) and _OLD.search(m.data)]
         shared = {n for module in hits for n in _holders(module)}
         others = source.mentioning(*shared) if shared else iter(())
         for module in dict.fromkeys([*hits, *others]):
@@ -131,41 +150,45 @@ class ModelConfigs(Fact):
         if key.name == "orm_mode" and not (
             isinstance(key.value, ast.Constant) and not key.value.value
         ):
-            uses = list(self._uses_of_objects(module, node))
+            uses = self._turned.get(id(node), [])
         fails_at = next((str(place) for _, place in uses), "")
         calls = tuple(str(place) for kind, place in uses if kind == "from_orm")
         inside = key.module is module and node.lineno <= key.line <= (node.end_lineno or 0)
         owner = node.name if inside else _owner(key)
         return OldKey(key.module, owner, key.name, new, place, edit, fails_at, calls)
 
-    def _uses_of_objects(self, home: Module, node: ast.ClassDef) -> Iterator[tuple[str, Place]]:
-        """Where objects are surely turned into a model or one of its heirs, and by what.
+    @cached_property
+    def _turned(self) -> dict[int, list[tuple[str, Place]]]:
+        """Where objects are surely turned into a model, and by what; for its bases as well, by their ids.
 
         Not by FastAPI for a `response_model`: that reads attributes by itself.
         """
-        source = self.models.source
-        heirs = [heir for heir in source.heirs(home, node) if not self._reads_attributes(*heir)]
-        classes = {id(cls) for _, cls in heirs}
-        for module in source.mentioning(*{cls.name for _, cls in heirs}) if heirs else ():
+        found: dict[int, list[tuple[str, Place]]] = {}
+        for module in self.models.source.mentioning(".from_orm(", ".model_validate("):
             for scope in self.objects.scopes(module):
                 for call in scope.nodes:
-                    if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Attribute):
-                        continue
-                    kind = call.func.attr
-                    if kind not in ("from_orm", "model_validate"):
-                        continue
-                    found = self.objects.class_of(scope, call.func.value)
-                    if not found or id(found[1]) not in classes:
-                        continue
-                    thing = self.objects.thing(scope, call.args[0]) if call.args else None
-                    is_object = (
-                        thing
-                        and thing.kind == "one"
-                        and not self.models.is_model(thing.module, thing.cls)
-                    )
-                    told = any(k.arg in ("from_attributes", None) for k in call.keywords)
-                    if kind == "from_orm" or (is_object and not told):
-                        yield kind, module.place(call)
+                    turned = self._turned_by(scope, call) if isinstance(call, ast.Call) else None
+                    if turned is not None:
+                        kind, cls, place = turned
+                        for _, base in self.models.source.lineage(*cls):
+                            found.setdefault(id(base), []).append((kind, place))
+        return found
+
+    def _turned_by(self, scope: Scope, call: ast.Call) -> tuple[str, Class, Place] | None:
+        function = call.func
+        if not isinstance(function, ast.Attribute) or function.attr not in _TURNING:
+            return None
+        cls = self.objects.class_of(scope, function.value)
+        if cls is None or self._reads_attributes(*cls):
+            return None
+        thing = self.objects.thing(scope, call.args[0]) if call.args else None
+        is_object = (
+            thing and thing.kind == "one" and not self.models.is_model(thing.module, thing.cls)
+        )
+        told = any(k.arg in ("from_attributes", None) for k in call.keywords)
+        if function.attr == "from_orm" or (is_object and not told):
+            return function.attr, cls, scope.module.place(call)
+        return None
 
     def _reads_attributes(self, module: Module, node: ast.ClassDef) -> bool:
         """Whether objects may be turned into it all the same, as far as can be told."""

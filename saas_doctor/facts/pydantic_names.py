@@ -36,15 +36,19 @@ pydantic.class_validators
     Validator ValidatorGroup extract_root_validators extract_validators gather_all_validators
     inherit_validators make_generic_validator prep_validators
 pydantic.config
+    SchemaExtraCallable
     GetterDict get_config inherit_config prepare_config
 pydantic.datetime_parse
+    StrBytesIntFloat
     parse_date parse_datetime parse_duration parse_time
 pydantic.decorator
     ValidatedFunction
 pydantic.env_settings
+    DotenvType SettingsSourceCallable
     BaseSettings EnvSettingsSource InitSettingsSource SecretsSettingsSource SettingsError
     read_env_file
 pydantic.error_wrappers
+    ErrorList
     ErrorWrapper display_errors error_dict flatten_errors get_exc_type
 pydantic.errors
     DequeError IterableError NumberNotFiniteError
@@ -58,6 +62,7 @@ pydantic.main
     BaseConfig Extra Field GetterDict ModelField ModelMetaclass PrivateAttr Protocol Undefined
     custom_pydantic_encoder object_setattr validate_model
 pydantic.networks
+    NetworkType
     MultiHostDsn Parts host_regex stricturl url_regex
 pydantic.parse
     Protocol load_file load_str_bytes
@@ -68,8 +73,10 @@ pydantic.schema
 pydantic.tools
     parse_file_as parse_raw_as
 pydantic.types
+    NoneBytes NoneStr NoneStrBytes StrBytes
     JsonWrapper SecretField str_validator
 pydantic.typing
+    AnyArgTCallable AnyCallable NoArgAnyCallable NoneType
     evaluate_forwardref get_args get_origin is_callable_type is_classvar is_literal_type
     is_namedtuple is_none_type is_typeddict is_union resolve_annotations update_field_forward_refs
 pydantic.utils

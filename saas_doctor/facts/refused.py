@@ -17,7 +17,7 @@ from saas_doctor.facts.objects import Objects
 from saas_doctor.facts.patterns import searched
 from saas_doctor.facts.removed_names import mentions_removed, removed_names
 from saas_doctor.facts.scopes import Function
-from saas_doctor.facts.source import Module, dotted_name
+from saas_doctor.facts.source import Module, dotted_name, mentions
 
 Found = Iterator[tuple[ast.AST, Construct]]
 
@@ -50,6 +50,18 @@ _TAKEN: dict[str, tuple[set[str], str]] = {
     "update_forward_refs": (set(), "`model_rebuild(_types_namespace=...)`"),
 }
 
+_CALLED = (
+    *(
+        b"regex",
+        b"const",
+        b"_items",
+        b"curtail_length",
+        b"strip_whitespace",
+        b"to_lower",
+        b"to_upper",
+    ),
+    *(b"validator", b".build("),
+)
 _CALLS = re.compile(
     rb"\b(?:regex|const|unique_items|min_items|max_items|curtail_length|strip_whitespace|to_lower"
     rb"|to_upper)\s*=|\b(?:root_)?validator\b|\.build\("
@@ -87,7 +99,7 @@ class Refused(Fact):
         for module in source.mentioning("pydantic"):
             if mentions_removed(module.data):
                 yield module, removed_names(self.models, module)
-            if _CALLS.search(module.data):
+            if mentions(module.data, _CALLED) and _CALLS.search(module.data):
                 yield module, _calls(self.models, module)
         for module in source.mentioning(*(f".{method}(" for method in _TAKEN)):
             if _METHODS.search(module.data):

@@ -24,7 +24,8 @@ def mentions_removed(data: bytes) -> bool:
         words = set(re.findall(rb"\w+", names))
         if words & _GONE.get(home, set()) or (home == b"pydantic" and words & _HOMES):
             return True
-    return any(name in _GONE.get(b"pydantic" + home, ()) for home, name in _USE.findall(data))
+    uses = _USE.findall(data) if b"pydantic." in data else ()
+    return any(name in _GONE.get(b"pydantic" + home, ()) for home, name in uses)
 
 
 def removed_names(models: PydanticModels, module: Module) -> Iterator[tuple[ast.AST, Construct]]:

@@ -1,4 +1,4 @@
-"""What still uses the attribute `metadata` of a model that has it under another name by now.
+"""What uses the attribute `metadata` of a model that has it under another name.
 
 It fails in silence: every declarative class has a `metadata` of SQLAlchemy's own.
 """
@@ -21,25 +21,23 @@ from saas_doctor.facts.source import Module, dotted_name
 from saas_doctor.facts.tables import COLUMNS, Class, Tables
 from saas_doctor.model import Place
 
+# What one does with the MetaData of a class: that is meant.
+_OF_METADATA = (
+    *("bind", "clear", "create_all", "drop_all", "info", "is_bound", "naming_convention"),
+    *("reflect", "remove", "schema", "sorted_tables", "tables"),
+)
 _COLUMN = re.compile(
     rb"\b(?:Column|mapped_column)\(\s*(?:name\s*=\s*)?[\"']metadata[\"']|\bname\s*=\s*[\"']metadata[\"']"
+    rb"|^[ \t]+(?!metadata\b)\w*meta_?data\w*[ \t]*[:=][^\n]*(?:Column\(|mapped_column\(|Mapped\[)",
+    re.M,
 )
-# What one does with the MetaData of a class: that is meant.
-_OF_METADATA = {
-    "bind",
-    "clear",
-    "create_all",
-    "drop_all",
-    "info",
-    "is_bound",
-    "naming_convention",
-} | {
-    "reflect",
-    "remove",
-    "schema",
-    "sorted_tables",
-    "tables",
-}
+_NAME = re.compile(r"meta_?data", re.I)
+_USE = re.compile(
+    rb"\bmetadata[ \t]*=(?!=)|\.metadata\b(?!\.(?:%s)\b)|\*\*[\w.]+\.(?:dict|model_dump)\(\)"
+    % b"|".join(name.encode() for name in _OF_METADATA)
+)
+_FIELD = re.compile(rb"^[ \t]+metadata[ \t]*:", re.M)
+_HEAD = re.compile(rb"\n?class[ \t]+(\w+)")
 _QUERIES = {"filter", "where", "having", "order_by", "group_by", "select", "with_only_columns"}
 _ROUTES = {"get", "post", "put", "patch", "delete", "api_route", "head", "options"}
 
@@ -73,13 +71,13 @@ class Residues(Fact):
         """One entry for each model that has such uses."""
         renamed = list(self._renamed())
         classes: dict[int, int] = {}
-        names: set[str] = set()
+        owners: dict[str, set[Module]] = {}
         for index, (module, node, _) in enumerate(renamed):
-            for _, heir in self.tables.source.heirs(module, node):
+            for where, heir in self.tables.source.heirs(module, node):
                 classes.setdefault(id(heir), index)
-                names.add(heir.name)
+                owners.setdefault(heir.name, set()).add(where)
         uses: dict[int, list[tuple[Place, str]]] = {}
-        for module in self.tables.source.mentioning("metadata", *names) if renamed else ():
+        for module in self._likely(owners) if renamed else ():
             for scope in self.objects.scopes(module):
                 for index, place, effect in self._in(scope, classes):
                     uses.setdefault(index, []).append((place, effect))
@@ -88,15 +86,27 @@ class Residues(Fact):
             for index, places in sorted(uses.items())
         )
 
+    def _likely(self, owners: dict[str, set[Module]]) -> Iterator[Module]:
+        """The modules that name such a model, and `metadata` or a schema with a field of that name."""
+        source = self.tables.source
+        schemas = {
+            name for module in source.mentioning("metadata") for name in _with_field(module.data)
+        }
+        for module in source.mentioning(*owners):
+            uses = _USE.search(module.data) or any(schema in module.data for schema in schemas)
+            named = (source.may_use(module, o, name) for name, of in owners.items() for o in of)
+            if uses and any(named):
+                yield module
+
     @staticmethod
     def _named(renamed: tuple[Module, ast.ClassDef, str]) -> tuple[Module, str, str]:
         module, node, attribute = renamed
         return module, node.name, attribute
 
     def _renamed(self) -> Iterator[tuple[Module, ast.ClassDef, str]]:
-        """The models with a column `metadata` under another attribute name."""
-        for module in self.tables.source.mentioning('"metadata"', "'metadata'"):
-            if not _COLUMN.search(module.data):
+        """The models with a column `metadata`, or of such a name, under another attribute name."""
+        for module in self.tables.source.mentioning("sqlalchemy", "sqlmodel", "Column", "Mapped"):
+            if b"meta" not in module.data or not _COLUMN.search(module.data):
                 continue
             for node in module.nodes:
                 if isinstance(node, ast.ClassDef):
@@ -105,18 +115,23 @@ class Residues(Fact):
                         yield module, node, attribute
 
     def _attribute_of(self, module: Module, node: ast.ClassDef) -> str:
-        attribute = ""
+        """The attribute that is meant: of a column called `metadata`, else one of a like name."""
+        named, alike = "", ""
         for part in node.body:
-            if isinstance(part, ast.Assign | ast.AnnAssign) and part.value is not None:
-                targets = part.targets if isinstance(part, ast.Assign) else [part.target]
-                names = [t.id for t in targets if isinstance(t, ast.Name)]
-                if "metadata" in names:
-                    return ""
-                if names and any(self._is_column(module, n) for n in ast.walk(part.value)):
-                    attribute = names[0]
-            elif isinstance(part, Function) and part.name == "metadata":
+            if isinstance(part, Function) and part.name == "metadata":
                 return ""
-        return attribute
+            if not isinstance(part, ast.Assign | ast.AnnAssign):
+                continue
+            targets = part.targets if isinstance(part, ast.Assign) else [part.target]
+            names = [t.id for t in targets if isinstance(t, ast.Name)]
+            if "metadata" in names:
+                return ""
+            value = part.value or ast.Constant(None)
+            if names and any(self._is_column(module, n) for n in ast.walk(value)):
+                named = names[0]
+            elif names and _NAME.search(names[0]) and self.tables.is_mapped(module, part):
+                alike = alike or names[0]
+        return named or alike
 
     def _is_column(self, module: Module, node: ast.AST) -> bool:
         """Whether a node is `Column("metadata", ...)`."""
@@ -261,6 +276,14 @@ class Residues(Fact):
                     quoted = "alias" in ast.unparse(part.annotation)
                     return None if aliased or quoted else (module, part)
         return None
+
+
+def _with_field(data: bytes) -> Iterator[bytes]:
+    """The classes whose text, up to the next class, has an annotation of `metadata`."""
+    for field in _FIELD.finditer(data):
+        head = _HEAD.match(data, max(0, data.rfind(b"\nclass ", 0, field.start())))
+        if head:
+            yield head.group(1)
 
 
 def _in_query(outer: ast.AST | None, node: ast.Attribute) -> bool:

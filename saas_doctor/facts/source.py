@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import io
 import os
+import re
 import stat
 import tokenize
 from collections.abc import Iterable, Iterator, Mapping
@@ -24,6 +25,7 @@ MAXIMUM = 2_000_000
 """Bytes: a larger file is no source that somebody wrote."""
 
 
+_FROM = re.compile(rb"^[ \t]*from[ \t]+(\.*)([\w.]*)[ \t]+import[ \t]*(\([^)]*|[^\n]*)", re.M)
 _OPTIONAL = {"ImportError", "ModuleNotFoundError", "Exception", "BaseException"}
 
 
@@ -122,6 +124,30 @@ class Module:
                     found[alias.asname or alias.name] = f"{origin}.{alias.name}"
         return found
 
+    # What stands in the text, before it is parsed.
+
+    @cached_property
+    def froms(self) -> list[tuple[int, str, set[str]]]:
+        """The `from ... import` lines: the dots, the module's name, and the words after it."""
+        return [
+            (
+                len(dots),
+                origin.decode(),
+                set(re.findall(r"\w+|\*", names.decode("utf-8", "replace"))),
+            )
+            for dots, origin, names in _FROM.findall(self.data)
+        ]
+
+    @cached_property
+    def class_words(self) -> set[bytes]:
+        """The names that follow the word `class`."""
+        return set(re.findall(rb"\bclass[ \t]+(\w+)", self.data))
+
+    @cached_property
+    def words_after_dots(self) -> set[bytes]:
+        """The words that follow a dot: attributes, and modules of dotted names."""
+        return set(re.findall(rb"\.(\w+)", self.data))
+
     @cached_property
     def ambiguous(self) -> set[str]:
         """The names that are imported from more than one place (`pydantic.v1`, else `pydantic`)."""
@@ -157,11 +183,15 @@ class Module:
 
     def origin(self, node: ast.ImportFrom) -> str:
         """The full name of the module that a `from ... import` names."""
-        if not node.level:
-            return node.module or ""
+        return self.absolute(node.module or "", node.level)
+
+    def absolute(self, name: str, level: int) -> str:
+        """The full name of a module that is named with so many dots before it."""
+        if not level:
+            return name
         parts = self.dotted.split(".")
-        kept = parts[: len(parts) - node.level + (1 if self.is_package else 0)]
-        return ".".join([*kept, *([node.module] if node.module else [])])
+        kept = parts[: len(parts) - level + (1 if self.is_package else 0)]
+        return ".".join([*kept, *([name] if name else [])])
 
     @cached_property
     def classes(self) -> dict[str, ast.ClassDef]:
@@ -191,6 +221,11 @@ def _takes_import_errors(handler: ast.ExceptHandler) -> bool:
     if handler.type is None:
         return True
     return any(isinstance(n, ast.Name) and n.id in _OPTIONAL for n in ast.walk(handler.type))
+
+
+def mentions(data: bytes, words: Iterable[bytes]) -> bool:
+    """Whether any of the words stands in the data: ten times as quick as one expression for them all."""
+    return any(word in data for word in words)
 
 
 def dotted_name(node: ast.expr) -> str:
@@ -311,6 +346,18 @@ class Source(Fact):
                 found.append(module)
         return found
 
+    def may_use(self, module: Module, owner: Module, name: str) -> bool:
+        """Whether, by its text alone, a module may use what another defines: before it is parsed."""
+        if module is owner or name.encode() in module.words_after_dots:
+            return True
+        for level, origin, names in module.froms:
+            if name in names or "*" in names:
+                target = self.local(module, module.absolute(origin, level))
+                # Not where the module that it comes from has another of that name.
+                if target and (target is owner or name.encode() not in target.class_words):
+                    return True
+        return False
+
     def _resolved(self, module: Module, name: str, depth: int = 0) -> tuple[Module, str] | None:
         """The local module that a dotted name leads to, and the name defined in it."""
         if depth > 12:  # a circle of re-exports
@@ -396,18 +443,32 @@ class Source(Fact):
             queue += [parent for parent in parents if parent and parent[1] is not cls]
         return found
 
+    @cached_property
+    def _heirs(self) -> dict[int, list[tuple[Module, ast.ClassDef]]]:
+        return {}
+
     def heirs(self, module: Module, node: ast.ClassDef) -> list[tuple[Module, ast.ClassDef]]:
         """The class and all classes of the platform that derive from it."""
+        if id(node) in self._heirs:
+            return self._heirs[id(node)]
         found = [(module, node)]
-        for _, parent in found:  # grows meanwhile
+        for home, parent in found:  # grows meanwhile
+            # As a base, or by another name for it.
+            name = re.escape(parent.name)
+            text = re.compile(
+                rf"\bclass\s+\w+\s*\([^:]*?\b{name}\b|\b{name}\s+as\s|=[ \t]*[\w.]*\b{name}[ \t]*$".encode(),
+                re.M,
+            )
             for where in self.mentioning(parent.name):
-                for cls in where.nodes:
+                likely = self.may_use(where, home, parent.name) and text.search(where.data)
+                for cls in where.nodes if likely else ():
                     if isinstance(cls, ast.ClassDef) and not any(
                         cls is known for _, known in found
                     ):
                         bases = (self.class_of(where, dotted_name(base)) for base in cls.bases)
                         if any(base and base[1] is parent for base in bases):
                             found.append((where, cls))
+        self._heirs[id(node)] = found
         return found
 
 

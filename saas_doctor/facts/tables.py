@@ -126,10 +126,15 @@ class Tables(Fact):
     # A reserved name.
 
     def _bound(self, name: str) -> Iterator[Reserved]:
-        # What a class's own binding looks like; it spares the parsing of most files.
-        text = re.compile(rf"(?:^[ \t]+|[;:][ \t]*|\bdef[ \t]+){name}\b[ \t]*[:=(]".encode(), re.M)
-        for module in self.source.mentioning(name):
-            if text.search(module.data):
+        # What a class's own binding looks like, and an argument on a line of its own does not; it
+        # spares the parsing of most files.
+        text = re.compile(
+            rf"^[ \t]+{name}(?:[ \t]*:|[ \t]+=|=(?![^\n]*,[ \t]*$))|[;:][ \t]*{name}[ \t]*=(?!=)"
+            rf"|\bdef[ \t]+{name}\b".encode(),
+            re.M,
+        )
+        for module in self.source.mentioning("sqlalchemy", "sqlmodel", "Column", "Mapped"):
+            if name.encode() in module.data and text.search(module.data):
                 for node in module.nodes:
                     if isinstance(node, ast.ClassDef):
                         bindings = _bindings(module, node, name)
@@ -139,38 +144,38 @@ class Tables(Fact):
     def _judged(
         self, module: Module, node: ast.ClassDef, binding: Binding, *, certain: bool
     ) -> Reserved | None:
-        name = _bound_name(binding)
-        mapped = self._is_mapped(module, binding)
-        hidden = ""
         if self.is_sqlmodel(module, node):
             field = (
                 isinstance(binding, ast.AnnAssign) and last_name(binding.annotation) != "ClassVar"
             )
             if not field or not self._tables(module, node):
                 return None
-        elif not mapped:
-            # SQLAlchemy asks it for its schema where it makes the table, and only there.
-            tables = [t for t in self._tables(module, node) if self._makes_table(*t)]
-            if (
-                name != "metadata"
-                or not _is_plain(binding)
-                or not any(self._gets_it(*t, node) for t in tables)
-            ):
-                return None
-        elif not any(self._gets_it(*table, node) for table in self._tables(module, node)):
-            hidden = next((cls.name for _, cls in self._tables(module, node)), "")
-            if not hidden or name != "metadata":
-                return None
-        elif _is_mere_annotation(binding) and not self.is_declarative(module, node):
+            return self._reserved(module, node, binding, certain=certain)
+        mapped = self.is_mapped(module, binding)
+        declarative = self.is_declarative(module, node)
+        is_metadata = _bound_name(binding) == "metadata"
+        # Looking for what derives from a class takes time: only where it may be a mixin.
+        likely = declarative or b"sqlalchemy" in module.data
+        if not likely or not (mapped or (is_metadata and _is_plain(binding))):
+            return None
+        if mapped and not declarative and _is_mere_annotation(binding):
             return None  # of a mixin it is passed over
-        return self._reserved(module, node, binding, certain=certain, hidden=hidden)
+        tables = self._tables(module, node)
+        if not mapped:
+            # SQLAlchemy asks it for its schema where it makes the table, and only there.
+            tables = [table for table in tables if self._makes_table(*table)]
+        if any(self._gets_it(*table, node) for table in tables):
+            return self._reserved(module, node, binding, certain=certain)
+        if not mapped or not is_metadata or not tables:
+            return None
+        return self._reserved(module, node, binding, certain=certain, hidden=tables[0][1].name)
 
     def _tables(self, module: Module, node: ast.ClassDef) -> list[Class]:
         """The mapped class itself, or those mapped that derive from an abstract one or a mixin."""
         own = [(module, node)] if self.is_table(module, node) else []
         return own or [heir for heir in self.source.heirs(module, node) if self.is_table(*heir)]
 
-    def _is_mapped(self, module: Module, binding: Binding) -> bool:
+    def is_mapped(self, module: Module, binding: Binding) -> bool:
         """Whether it binds what SQLAlchemy maps: a column, a relationship, a declared attribute."""
         if isinstance(binding, Function):
             returned = (n.value for n in ast.walk(binding) if isinstance(n, ast.Return))
@@ -220,7 +225,13 @@ class Tables(Fact):
         return bool(_DECLARATIVE.fullmatch(f"{mark}{made}{called}"))
 
     def _reserved(
-        self, module: Module, node: ast.ClassDef, binding: Binding, *, certain: bool, hidden: str
+        self,
+        module: Module,
+        node: ast.ClassDef,
+        binding: Binding,
+        *,
+        certain: bool,
+        hidden: str = "",
     ) -> Reserved:
         name = _bound_name(binding)
         new = f"{snake(node.name)}_{name}"
@@ -235,7 +246,7 @@ class Tables(Fact):
         if free and target and isinstance(call, ast.Call):
             is_column = self.kind(module, call.func) in COLUMNS
             edits = renaming(module, node, target, call, new) if is_column else []
-        mixin = not self._is_mapped(module, binding) and not self.is_declarative(module, node)
+        mixin = not self.is_mapped(module, binding) and not self.is_declarative(module, node)
         return Reserved(
             module, node.name, new, text, place, tuple(edits), uses, certain, hidden, mixin
         )

@@ -413,6 +413,15 @@ ENTRIES = [
     ),
     Healthy(
         "SRC210",
+        "a module that asks which methods there are",
+        legacy(
+            "class M(BaseModel):\n    a: int = 1\n\n\ndef run(m: M) -> str:\n"
+            "    if hasattr(m, 'model_dump_json'):\n        return m.model_dump_json(indent=2)\n"
+            "    return m.json(indent=2)\n"
+        ),
+    ),
+    Healthy(
+        "SRC210",
         "a Field of one's own",
         write(
             LEGACY,
@@ -514,6 +523,29 @@ ENTRIES = [
         ),
         fixed=False,
         target=f"{CONFIG}:Settings.REDIS_URL",
+    ),
+    Fault(
+        "SRC212",
+        "a number for a text",
+        write(
+            LEGACY,
+            "from pydantic import BaseModel, validator\n\n\nclass M(BaseModel):\n    a: str\n\n"
+            "    @validator('a')\n    def f(cls, v):\n        return v\n\n\n"
+            "def run() -> M:\n    return M(a=1)\n",
+        ),
+        also=("SRC211",),
+        works=runs_legacy,
+        fixed=False,
+        target=f"{LEGACY}:M.a",
+    ),
+    Healthy(
+        "SRC212",
+        "a text that a function makes",
+        append(
+            "backend/shared/utils/security.py",
+            "\n\ndef _token(make: object) -> object:\n    from shared.schemas import Token\n\n"
+            "    return Token(access_token=make(1))\n",
+        ),
     ),
     Healthy(
         "SRC212",

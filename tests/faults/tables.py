@@ -230,6 +230,9 @@ ENTRIES = [
             "    @property\n    def metadata(self) -> int:\n        return 1\n"
         ),
     ),
+    Healthy(
+        "SRC204", "an underscore behind it", extra(note("metadata_ = Column('metadata', JSON)"))
+    ),
     Healthy("SRC204", "a registry before 2.1", extra(note("registry = Column(JSON)"))),
     Healthy("SRC204", "a column called query", extra(note("query = Column(JSON)"))),
     Healthy(
