@@ -86,7 +86,7 @@ def import_string(source: Source, module: Module, call: ast.Call, node: ast.expr
     if not isinstance(node, ast.Name | ast.Attribute) or not _runs_once(module, call):
         return None
     head = name.partition(".")[0]
-    if not head or _is_prepared(module, call, head):
+    if not head or _is_prepared(module, call, node):
         return None
     if head in module.defined:
         started = _name_when_started(source, module)
@@ -125,24 +125,25 @@ def _runs_once(module: Module, call: ast.Call) -> bool:
     return all(i or _is_guarded(module, n) for i, n in zip(inside, calls, strict=True))
 
 
-def _is_prepared(module: Module, call: ast.Call, name: str) -> bool:
+def _is_prepared(module: Module, call: ast.Call, node: ast.expr) -> bool:
     """Whether the code around the call makes or changes the object, or sets global names.
 
     A process that imports it would have it without that.
     """
+    name = dotted_name(node)
+    started = dotted_name(call.func)
     scopes = [n for n in module.around(call) if isinstance(n, Function | ast.Lambda | ast.If)]
-    for scope in scopes:
-        if given(scope, name):
+    if any(given(scope, name.partition(".")[0]) for scope in scopes):
+        return True
+    parts = {part for scope in scopes for part in ast.walk(scope)}
+    runs = {n for n in parts if isinstance(n, ast.Call) and dotted_name(n.func) == started}
+    own = {part for run in runs for part in ast.walk(run)}
+    for part in parts - own:
+        if isinstance(part, ast.Global):
             return True
-        for node in ast.walk(scope):
-            if isinstance(node, ast.Global):
-                return True
-            if isinstance(node, ast.Attribute) and dotted_name(node).startswith(f"{name}."):
-                parent = next(module.around(node))
-                if parent is not call and not (
-                    isinstance(parent, ast.keyword) and parent.arg == "app"
-                ):
-                    return True
+        named = dotted_name(part) if isinstance(part, ast.Name | ast.Attribute) else ""
+        if named == name or named.startswith(f"{name}."):
+            return True
     return False
 
 
@@ -165,7 +166,10 @@ def _name_when_started(source: Source, module: Module) -> str | None:
         by_folder = by_folder or (first in beside and (module.root, first) not in source.by_name)
     if by_root != by_folder:
         return module.dotted if by_root else module.path.stem
-    return None
+    relative = any(isinstance(n, ast.ImportFrom) and n.level for n in module.nodes)
+    # It needs nothing of the platform, and its folder is no package: a script.
+    alone = not (by_root or relative or (folder / "__init__.py").exists())
+    return module.path.stem if alone else None
 
 
 def _absolute_imports(module: Module) -> Iterator[str]:
