@@ -230,6 +230,7 @@ def value(tree: MakeTree, expression: str, **files: str | bytes) -> object:
         ("from shared.settings import settings\nsettings.debug or settings.size > 4", True),
         ("class C:\n    SIZE = 3\nC.SIZE", 3),
         ("class C:\n    def __init__(self):\n        self.size = 3\nC().size", 3),
+        ("class C:\n    SIZE = 3\n    if input():\n        SIZE = 4\nC.SIZE", ...),
         ("from shared.settings import settings\nsettings.url", ...),
         ("from shared.settings import Settings\nSettings(size=1).size", ...),
         ("SIZE = 1\nif input():\n    SIZE = 2\nSIZE", ...),
@@ -316,7 +317,7 @@ def test_servers_are_found_in_commands(command: str | list[str], found: list[str
 def test_commands_are_found_in_each_kind_of_file(tree: MakeTree) -> None:
     platform = tree(
         {
-            "Dockerfile": "FROM a AS dev\nCMD uvicorn a:dev\nFROM b\nENTRYPOINT [\"uvicorn\"]\nCMD [\"a:app\"]\n",
+            "Dockerfile": "FROM a AS dev\nCMD uvicorn \\\n# why\n  a:dev\nFROM b\nENTRYPOINT [\"uvicorn\"]\nCMD [\"a:app\"]\n",
             "/Procfile": "web: uvicorn a:proc\n",
             "/Makefile": "run:\n\t@uvicorn a:make \\\n\t\t--workers 2\n# uvicorn a:no\n",
             "/package.json": '{"name": "x", "scripts": {\n "dev": "uvicorn a:package"}}',
@@ -331,7 +332,7 @@ def test_commands_are_found_in_each_kind_of_file(tree: MakeTree) -> None:
     }
     assert found == {
         ("backend/Dockerfile:2", "a:dev", 2),
-        ("backend/Dockerfile:5", "a:app", 2),
+        ("backend/Dockerfile:7", "a:app", 2),
         ("Procfile:1", "a:proc", 1),
         ("Makefile:2", "a:make", 1),
         ("package.json:2", "a:package", 1),

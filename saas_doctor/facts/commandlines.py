@@ -108,8 +108,8 @@ def _lines(data: bytes) -> Iterator[Command]:
     """The lines of a shell script, joined over trailing backslashes, comments left out."""
     held, first = "", 0
     for number, line in enumerate(data.decode("utf-8", "replace").splitlines(), 1):
-        if not held and line.lstrip().startswith("#"):
-            continue
+        if line.lstrip().startswith("#"):
+            continue  # in a Dockerfile also between joined lines
         first = first or number
         if line.endswith("\\"):
             held += line[:-1] + " "
