@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -73,7 +74,8 @@ def exported(module: Module) -> set[str] | None:
     """The names that a module has once it is imported; None where its text does not tell."""
     found = None if module.stars else bound_names(module)
     if found is not None and module.is_package:
-        found |= {path.stem for path in module.path.parent.iterdir()}
+        with contextlib.suppress(OSError):
+            found |= {path.stem for path in module.path.parent.iterdir()}
     return found
 
 
@@ -159,7 +161,10 @@ def _name_when_started(source: Source, module: Module) -> str | None:
     if "." not in module.dotted:
         return module.dotted
     top, folder = module.dotted.partition(".")[0], module.path.parent
-    beside = {p.stem for p in folder.iterdir() if p.suffix == ".py" or (p / "__init__.py").exists()}
+    beside = {m.path.stem for m in source.modules if m.path.parent == folder}
+    beside |= {
+        m.path.parent.name for m in source.modules if m.is_package and m.path.parents[1] == folder
+    }
     by_root = by_folder = False
     for first in _absolute_imports(module):
         by_root = by_root or (first == top and first not in beside)
@@ -168,7 +173,7 @@ def _name_when_started(source: Source, module: Module) -> str | None:
         return module.dotted if by_root else module.path.stem
     relative = any(isinstance(n, ast.ImportFrom) and n.level for n in module.nodes)
     # It needs nothing of the platform, and its folder is no package: a script.
-    alone = not (by_root or relative or (folder / "__init__.py").exists())
+    alone = not (by_root or relative or "__init__" in beside)
     return module.path.stem if alone else None
 
 
