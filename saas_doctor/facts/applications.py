@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -73,7 +74,8 @@ def exported(module: Module) -> set[str] | None:
     """The names that a module has once it is imported; None where its text does not tell."""
     found = None if module.stars else bound_names(module)
     if found is not None and module.is_package:
-        found |= {path.stem for path in module.path.parent.iterdir()}
+        with contextlib.suppress(OSError):
+            found |= {path.stem for path in module.path.parent.iterdir()}
     return found
 
 
@@ -86,7 +88,7 @@ def import_string(source: Source, module: Module, call: ast.Call, node: ast.expr
     if not isinstance(node, ast.Name | ast.Attribute) or not _runs_once(module, call):
         return None
     head = name.partition(".")[0]
-    if not head or _is_prepared(module, call, head):
+    if not head or _is_prepared(module, call, node):
         return None
     if head in module.defined:
         started = _name_when_started(source, module)
@@ -125,24 +127,25 @@ def _runs_once(module: Module, call: ast.Call) -> bool:
     return all(i or _is_guarded(module, n) for i, n in zip(inside, calls, strict=True))
 
 
-def _is_prepared(module: Module, call: ast.Call, name: str) -> bool:
+def _is_prepared(module: Module, call: ast.Call, node: ast.expr) -> bool:
     """Whether the code around the call makes or changes the object, or sets global names.
 
     A process that imports it would have it without that.
     """
+    name = dotted_name(node)
+    started = dotted_name(call.func)
     scopes = [n for n in module.around(call) if isinstance(n, Function | ast.Lambda | ast.If)]
-    for scope in scopes:
-        if given(scope, name):
+    if any(given(scope, name.partition(".")[0]) for scope in scopes):
+        return True
+    parts = {part for scope in scopes for part in ast.walk(scope)}
+    runs = {n for n in parts if isinstance(n, ast.Call) and dotted_name(n.func) == started}
+    own = {part for run in runs for part in ast.walk(run)}
+    for part in parts - own:
+        if isinstance(part, ast.Global):
             return True
-        for node in ast.walk(scope):
-            if isinstance(node, ast.Global):
-                return True
-            if isinstance(node, ast.Attribute) and dotted_name(node).startswith(f"{name}."):
-                parent = next(module.around(node))
-                if parent is not call and not (
-                    isinstance(parent, ast.keyword) and parent.arg == "app"
-                ):
-                    return True
+        named = dotted_name(part) if isinstance(part, ast.Name | ast.Attribute) else ""
+        if named == name or named.startswith(f"{name}."):
+            return True
     return False
 
 
@@ -158,14 +161,20 @@ def _name_when_started(source: Source, module: Module) -> str | None:
     if "." not in module.dotted:
         return module.dotted
     top, folder = module.dotted.partition(".")[0], module.path.parent
-    beside = {p.stem for p in folder.iterdir() if p.suffix == ".py" or (p / "__init__.py").exists()}
+    beside = {m.path.stem for m in source.modules if m.path.parent == folder}
+    beside |= {
+        m.path.parent.name for m in source.modules if m.is_package and m.path.parents[1] == folder
+    }
     by_root = by_folder = False
     for first in _absolute_imports(module):
         by_root = by_root or (first == top and first not in beside)
         by_folder = by_folder or (first in beside and (module.root, first) not in source.by_name)
     if by_root != by_folder:
         return module.dotted if by_root else module.path.stem
-    return None
+    relative = any(isinstance(n, ast.ImportFrom) and n.level for n in module.nodes)
+    # It needs nothing of the platform, and its folder is no package: a script.
+    alone = not (by_root or relative or "__init__" in beside)
+    return module.path.stem if alone else None
 
 
 def _absolute_imports(module: Module) -> Iterator[str]:

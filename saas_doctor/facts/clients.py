@@ -232,13 +232,16 @@ def _without(module: Module, keyword: ast.keyword) -> Iterator[Edit]:
     """The edit that takes an argument out with its comma; none where its surroundings are unusual."""
     data = module.data
     start = module.offset(keyword.lineno, keyword.col_offset)
+    value = module.offset(keyword.value.lineno, keyword.value.col_offset)
     end = module.offset(keyword.value.end_lineno or 0, keyword.value.end_col_offset or 0)
+    if not re.fullmatch(rb"proxies[ \t]*=[ \t]*", data[start:value]):
+        return  # a bracket of its own
     after = re.compile(rb"[ \t]*(,?)[ \t]*").match(data, end)
     assert after
     if after.group(1):
         end = after.end()
     elif data[after.end() : after.end() + 1] not in (b")", b"\r", b"\n"):
-        return  # a bracket of its own, or a comment before the comma
+        return  # a comment before the comma
     else:
         end = after.end() if data[after.end() : after.end() + 1] == b")" else end
     line = data.rfind(b"\n", 0, start) + 1

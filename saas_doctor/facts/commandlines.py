@@ -107,9 +107,10 @@ def _read(path: Path) -> bytes:
 def _lines(data: bytes) -> Iterator[Command]:
     """The lines of a shell script, joined over trailing backslashes, comments left out."""
     held, first = "", 0
-    for number, line in enumerate(data.decode("utf-8", "replace").splitlines(), 1):
-        if not held and line.lstrip().startswith("#"):
-            continue
+    for number, raw in enumerate(data.splitlines(), 1):
+        line = raw.decode("utf-8", "replace")
+        if line.lstrip().startswith("#"):
+            continue  # in a Dockerfile also between joined lines
         first = first or number
         if line.endswith("\\"):
             held += line[:-1] + " "
@@ -142,7 +143,7 @@ def _package(data: bytes) -> Iterator[Command]:
     for name, script in pairs:
         at = data.find(json.dumps(name).encode(), max(0, data.find(b'"scripts"')))
         if isinstance(script, str):
-            yield data.count(b"\n", 0, max(0, at)) + 1, script
+            yield len(data[: max(0, at) + 1].splitlines()), script
 
 
 def _dockerfile(data: bytes) -> Iterator[Command]:

@@ -207,10 +207,10 @@ class Pools(Fact):
             path = self.compose.folder / source
             if source.endswith(".conf") and path.is_file():
                 try:
-                    text = path.read_bytes()[:1_000_000].decode("utf-8", "replace")
+                    raw = path.read_bytes()[:1_000_000].splitlines()
                 except OSError:
                     return None
-                lines = [line.partition("#")[0] for line in text.splitlines()]
+                lines = [line.decode("utf-8", "replace").partition("#")[0] for line in raw]
                 at = next((n for n, s in enumerate(lines, 1) if "max_connections" in s), None)
                 return "\n".join(lines), Place(self.platform.relative(path), at)
         return None

@@ -159,7 +159,8 @@ def _runs(source: Source, values: Values) -> Iterator[Start]:
             continue
         for node in module.nodes:
             name = dotted_name(node.func) if isinstance(node, ast.Call) else ""
-            if name.endswith("run") and source.made_by(module, name) == "uvicorn.run":
+            known = name.partition(".")[0] in {*module.imports, *module.values}
+            if known and name.endswith("run") and source.made_by(module, name) == "uvicorn.run":
                 assert isinstance(node, ast.Call)
                 yield _run(source, values, module, node)
 
