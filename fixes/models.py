@@ -9,7 +9,7 @@ from saas_doctor.actions.packages import InstallPackages
 from saas_doctor.facts.constructs import Construct
 from saas_doctor.facts.interpreter import Interpreter
 from saas_doctor.facts.model_config import OldKey
-from saas_doctor.facts.packages import Requirements
+from saas_doctor.facts.requirements import Requirements
 from saas_doctor.facts.versions import Versions
 from saas_doctor.model import Finding, Risk
 from saas_doctor.platform import Platform

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from saas_doctor.actions import Action
 from saas_doctor.actions.packages import InstallPackages
 from saas_doctor.facts.interpreter import Interpreter
-from saas_doctor.facts.packages import Requirements
+from saas_doctor.facts.requirements import Requirements
 from saas_doctor.facts.tables import Reserved
 from saas_doctor.facts.versions import Versions
 from saas_doctor.model import Finding, Risk
