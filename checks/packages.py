@@ -12,7 +12,7 @@ from packaging.version import Version
 
 from saas_doctor.facts.models import PydanticModels
 from saas_doctor.facts.packages import Installed, Package
-from saas_doctor.facts.requirements import Requirements
+from saas_doctor.facts.requirements import RequirementLine, Requirements
 from saas_doctor.facts.source import Source
 from saas_doctor.facts.versions import reaches
 from saas_doctor.model import Finding, Place, Severity
@@ -262,6 +262,8 @@ def email_validator_missing(
     # Required and not installed: PKG301 says so.
     if (line and (fits or not package)) or (fits and (requirements.bad or not requirements.lines)):
         return
+    if package is None and any(_may_bring_it(line, installed) for line in requirements.lines):
+        return  # PKG301 says that it is not there
     place = models.email_field
     if place is None or (fits and _asked_by_another(installed, requirements)):
         return
@@ -276,6 +278,13 @@ def email_validator_missing(
         place=line.place if line else place,
         severity=Severity.WARNING if fits else None,
         next_step="saas-doctor fix --select PKG306 requires and installs it",
+    )
+
+
+def _may_bring_it(line: RequirementLine, installed: Installed) -> bool:
+    """Whether a requirement is not installed whose extras may bring email-validator."""
+    return not installed.get(line.name) and bool(
+        line.requirement.extras & {"all", "email", "standard"}
     )
 
 

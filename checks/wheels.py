@@ -21,13 +21,17 @@ from saas_doctor.rules import check
 # does and can't be imported. Others may compile.
 NEW = Version("3.13")
 NEVER_BUILD = ("asyncpg", "greenlet", "psycopg2-binary", "pydantic", "pydantic-core")
-# Versions (from, to below) that install on 3.13, and whose import ends in an error.
+# Versions (from, to below) that install on 3.13, and which import ends in which error.
 DIE = {
-    "sqlalchemy": ("2.0", "2.0.31", "AssertionError: ... directly inherits TypingOnly"),
+    "sqlalchemy": (
+        "2.0",
+        "2.0.31",
+        "`import sqlalchemy` ends in `AssertionError: ... directly inherits TypingOnly`",
+    ),
     "pydantic": (
         "1.8",
         "1.10.16",
-        "TypeError: ForwardRef._evaluate() missing 1 required keyword-only argument",
+        "`import fastapi` ends in a TypeError (`ForwardRef._evaluate()`) or a ValueError",
     ),
 }
 
@@ -45,9 +49,18 @@ class _Asked:
 
     @property
     def newest(self) -> Version:
-        """The newest version that is named."""
+        """The newest version that is named and allowed."""
         named = [Version(part.version.removesuffix(".*")) for part in self.versions]
-        return max((v for v in named if v <= self.known.last), default=self.known.last)
+        return max((v for v in named if self.versions.contains(v)), default=self.known.last)
+
+    @property
+    def older_python(self) -> Version | None:
+        """The newest Python below this one for which a version has a wheel."""
+        minors = range(self.python.minor - 1, 7, -1)
+        if self.deadly and self.deadly.contains(self.newest):
+            minors = range(NEW.minor - 1, 7, -1)
+        found = (Version(f"3.{minor}") for minor in minors)
+        return next((p for p in found if self.allows_python(p) and self.has_wheel(p)), None)
 
     @property
     def deadly(self) -> SpecifierSet | None:
@@ -61,9 +74,9 @@ class _Asked:
         free = (SpecifierSet(f"<{low}"), SpecifierSet(f">={high}"))
         return all(disjoint(self.versions, versions) for versions in free)
 
-    def allows_python(self) -> bool:
-        """Whether a version is published for this Python."""
-        return not all(disjoint(self.versions, v) for v in self.known.for_python(self.python))
+    def allows_python(self, python: Version) -> bool:
+        """Whether a version is published for that Python."""
+        return not all(disjoint(self.versions, v) for v in self.known.for_python(python))
 
     def has_wheel(self, python: Version) -> bool:
         """Whether a version has a wheel, or may have one."""
@@ -113,6 +126,8 @@ def _known(
     assert interpreter.version
     for name, versions, place in _asked(requirements, installed):
         known = published(name)
+        if any(part.prereleases for part in versions):
+            continue  # the table has none
         if known and versions and not disjoint(versions, known.everything):
             yield _Asked(name, versions, place, known, interpreter.version, this_machine())
 
@@ -120,7 +135,7 @@ def _known(
 @check(
     "PKG310",
     severity=Severity.WARNING,
-    needs=("PY103",),
+    needs=("PY101",),
     symptoms=(
         r"pg_config executable not found",
         r"metadata-generation-failed",
@@ -128,6 +143,7 @@ def _known(
         r"newer than PyO3's maximum supported version",
         r"directly inherits TypingOnly but has additional attributes",
         r"ForwardRef\._evaluate\(\) missing 1 required keyword-only argument",
+        r"'not' is not a valid parameter name",
         r"undefined symbol: _PyInterpreterState_Get",
     ),
 )
@@ -148,7 +164,7 @@ def no_wheel_for_this_python(
     `undo` brings back the former bytes and packages. Else the choice is yours: a newer major
     version, or an older Python.
     **Silent** when such a version is installed already and works, and about ranges that reach a
-    version with a wheel.
+    version with a wheel. Where the Python is not one that the platform wants, PY101 comes first.
     """
     for asked in _known(requirements, installed, interpreter):
         name, package = asked.name, installed.get(asked.name)
@@ -160,10 +176,10 @@ def no_wheel_for_this_python(
                 what = (
                     f"{name} {package.version}" if dies and package else f"{name}{asked.versions}"
                 )
-                message = f"{what} can't be imported on {python}: {DIE[name][2]}"
-                yield _finding(message, asked, Severity.ERROR)
+                message = f"{what} does not work on {python}: {DIE[name][2]}"
+                yield _finding(message, asked, Severity.ERROR, requirements)
                 continue
-        if there or not asked.allows_python() or asked.has_wheel(asked.python):
+        if there or not asked.allows_python(asked.python) or asked.has_wheel(asked.python):
             continue  # of what is not for this Python at all, PKG311 tells
         fails = name in NEVER_BUILD and asked.python >= NEW and not asked.has_wheel(NEW)
         never = not any(asked.known.table[asked.machine].values())
@@ -172,17 +188,20 @@ def no_wheel_for_this_python(
             f"built from source{', which fails' if fails else ''}",
             asked,
             Severity.ERROR if fails else Severity.INFO if never else None,
+            requirements,
         )
 
 
-def _finding(message: str, asked: _Asked, severity: Severity | None) -> Finding:
+def _finding(
+    message: str, asked: _Asked, severity: Severity | None, requirements: Requirements
+) -> Finding:
     """The finding, with the versions to ask for instead, or the Python to take."""
     name, better = asked.name, asked.better
-    older = asked.known.newest_python(asked.newest, asked.machine)
-    if asked.deadly and asked.deadly.contains(asked.newest):
-        older = Version("3.12")
-    steps = [f"saas-doctor fix --select PKG310 asks for {name}{better}"] if better else []
-    if older and older < asked.python:
+    ask = requirements.ask_for(f"{name}{better}") if requirements.lock else ""
+    older, steps = asked.older_python, list[str]()
+    if better:
+        steps = [ask or f"saas-doctor fix --select PKG310 asks for {name}{better}"]
+    if older:
         steps.append(
             f"make the environment with Python {older} "
             f'(`python = "{older}"` in saas-doctor.toml, then saas-doctor fix --select PY101)'
@@ -198,13 +217,13 @@ def _finding(message: str, asked: _Asked, severity: Severity | None) -> Finding:
         place=asked.place,
         severity=severity,
         next_step="; or ".join(steps) or f"ask for a version of {name} that has a wheel",
-        data={"name": name, "versions": better, "no_fix": not better},
+        data={"name": name, "versions": better, "no_fix": not better or ask},
     )
 
 
 @check(
     "PKG311",
-    needs=("PY103",),
+    needs=("PY101",),
     symptoms=(
         r"Ignored the following versions that require a different python version",
         r"requires a different Python: \S+ not in",
@@ -248,7 +267,7 @@ def python_not_allowed_by_a_pin(
     for asked in _known(requirements, installed, interpreter):
         package = installed.get(asked.name)
         there = package and asked.versions.contains(package.version, prereleases=True)
-        if not there and not asked.allows_python():
+        if not there and not asked.allows_python(asked.python):
             wanted = asked.known.requires_python(asked.newest)
             fitting = asked.known.for_python(python)
             yield Finding(

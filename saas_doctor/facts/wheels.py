@@ -34,9 +34,6 @@ class Published:
     pythons: tuple[tuple[Version, str], ...]
     table: Mapping[str, Mapping[str, list[str]]]
 
-    def knows(self, version: Version) -> bool:
-        return self.first <= version <= self.last and not version.is_prerelease
-
     def requires_python(self, version: Version) -> SpecifierSet:
         text = next((text for v, text in reversed(self.pythons) if v <= version), "")
         return SpecifierSet(text)
@@ -68,21 +65,10 @@ class Published:
     def everything(self) -> SpecifierSet:
         return SpecifierSet(f">={self.first},<={self.last}")
 
-    def has_wheel(self, version: Version, python: Version, machine: str) -> bool:
-        """Whether there is one; True where the table says nothing."""
-        runs = self._runs(python, machine)
-        return runs is None or sum(bound <= version for bound in runs) % 2 == 1
-
     def next_with_wheel(self, version: Version, python: Version, machine: str) -> Version | None:
         """The first version above this one that has a wheel."""
         runs = self._runs(python, machine) or []
         return next((b for b in runs[::2] if b > version), None)
-
-    def newest_python(self, version: Version, machine: str) -> Version | None:
-        """The newest Python (below the one that lacks it) for which this version has a wheel."""
-        found = [Version(f"3.{m}") for m in self.table.get(machine, {})]
-        fitting = [p for p in found if self.has_wheel(version, p, machine)]
-        return max(fitting, default=None)
 
     def _runs(self, python: Version, machine: str) -> list[Version] | None:
         table = self.table.get(machine)
