@@ -179,6 +179,8 @@ def _located(data: bytes, found: list[_Found]) -> Iterator[Declared]:
 
 def insertion(data: bytes, table: tuple[str, ...], text: str) -> tuple[Edit, ...]:
     """The edits that add a requirement after the last one, in its form; none where that is unclear."""
+    if read(data).error:
+        return ()
     plain = len(table) + (table == POETRY)
     found = [s for s in spots(data) if s.keys[: len(table)] == table and len(s.keys) == plain]
     if not found:

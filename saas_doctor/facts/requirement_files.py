@@ -78,8 +78,8 @@ def read(data: bytes, environ: Mapping[str, str]) -> Iterator[Asked | Include | 
         if path is not None:
             yield from [Include("e", path, number)] if path else ()
             continue
-        begin = start + len(blank) - len(blank.lstrip())
-        as_written = head.encode() in blank
+        at = blank.find(head.encode())
+        begin = start + max(at, 0)
         try:
             yield Asked(
                 parse_requirement(head),
@@ -87,7 +87,7 @@ def read(data: bytes, environ: Mapping[str, str]) -> Iterator[Asked | Include | 
                 begin,
                 begin + len(head.encode()),
                 "--hash" in text,
-                fixed or ("" if as_written else "it is made of variables"),
+                fixed or ("" if at >= 0 else "it is made of variables"),
             )
         except InvalidRequirement as error:
             yield Wrong(number, str(error).splitlines()[0])

@@ -28,8 +28,7 @@ class Spot:
 
 
 def spots(data: bytes) -> Iterator[Spot]:
-    """The string values of a TOML document, in their order. Nonsense yields nonsense: the caller
-    compares with what a parser reads."""
+    """The string values of a TOML document that a parser takes, in their order."""
     table: tuple[str, ...] = ()
     names: list[str] = []  # of the header or key that is being read
     value: list[tuple[str, ...]] = []  # the keys of the open value, one entry a bracket
@@ -52,7 +51,7 @@ def spots(data: bytes) -> Iterator[Spot]:
             elif text == b"=" and state == "key":
                 state, value = "value", [(*table, *names)]
                 names = []
-        else:
+        elif state == "value":
             yield from _in_value(token, value, names)
             if not value:
                 state = "done"
