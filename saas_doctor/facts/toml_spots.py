@@ -29,59 +29,61 @@ class Spot:
 
 def spots(data: bytes) -> Iterator[Spot]:
     """The string values of a TOML document that a parser takes, in their order."""
-    table: tuple[str, ...] = ()
-    names: list[str] = []  # of the header or key that is being read
-    value: list[tuple[str, ...]] = []  # the keys of the open value, one entry a bracket
-    state = "line"
+    scanner = _Scanner()
     for token in _TOKEN.finditer(data):
         kind, text = token.lastgroup, token.group()
-        if kind == "skip":
-            continue
-        if kind == "newline":
-            if not value or state == "header":
-                state, names, value = "line", [], []
-        elif state in ("line", "header", "key"):
-            if text == b"[" and state == "line":
-                state = "header"
-            elif kind in ("bare", "string"):
-                state = "key" if state == "line" else state
-                names += _names(text)
-            elif text == b"]" and state == "header":
-                table = tuple(names)
-            elif text == b"=" and state == "key":
-                state, value = "value", [(*table, *names)]
-                names = []
-        elif state == "value":
-            yield from _in_value(token, value, names)
-            if not value:
-                state = "done"
-            elif len(value) == 1 and kind != "sign":
-                value = []  # a plain value is over; a comment may follow
-                state = "done"
+        if kind == "newline" and not scanner.value:
+            scanner.begin_line()
+        elif kind in ("string", "bare", "sign"):
+            if scanner.value:
+                yield from scanner.in_value(token)
+            elif not scanner.over:
+                scanner.in_key(kind, text)
 
 
-def _in_value(
-    token: re.Match[bytes], value: list[tuple[str, ...]], names: list[str]
-) -> Iterator[Spot]:
-    """One token of a value; the stack and the inline table's key are kept up to date."""
-    kind, text = token.lastgroup, token.group()
-    if kind in ("string", "bare"):
-        names[:] = [*names, *_names(text)]
-        if kind == "string":
-            quotes = 3 if text[:3] in (b'"""', b"'''") else 1
-            yield Spot(value[-1], token.start() + quotes, token.end() - quotes)
-    elif text in (b"[", b"{"):
-        value.append(value[-1])
-        names.clear()
-    elif text in (b"]", b"}"):
-        value.pop()
-        if len(value) == 1:
-            value.clear()
-    elif text == b"=" and len(value) > 1:
-        value[-1] = (*value[-2], *names)
-        names.clear()
-    elif text == b",":
-        names.clear()
+class _Scanner:
+    """How far a document was read: the table, the key, and the brackets of an open value."""
+
+    def __init__(self) -> None:
+        self.table: tuple[str, ...] = ()
+        self.names: list[str] = []  # of the header or key that is being read
+        self.value: list[tuple[str, ...]] = []  # the keys of the open value, one entry a bracket
+        self.header = self.over = False
+
+    def begin_line(self) -> None:
+        self.names, self.header, self.over = [], False, False
+
+    def in_key(self, kind: str, text: bytes) -> None:
+        """One token before the value: a part of a header or of a key."""
+        if kind != "sign":
+            self.names += _names(text)
+        elif text == b"[" and not self.names:
+            self.header = True
+        elif text == b"]" and self.header:
+            self.table, self.over = tuple(self.names), True
+        elif text == b"=":
+            self.value, self.names = [(*self.table, *self.names)], []
+
+    def in_value(self, token: re.Match[bytes]) -> Iterator[Spot]:
+        """One token of a value; the last of it closes it."""
+        kind, text = token.lastgroup, token.group()
+        if kind != "sign":
+            self.names += _names(text)
+            if kind == "string":
+                quotes = 3 if text[:3] in (b'"""', b"'''") else 1
+                yield Spot(self.value[-1], token.start() + quotes, token.end() - quotes)
+        elif text in (b"[", b"{"):
+            self.value.append(self.value[-1])
+            self.names = []
+        elif text in (b"]", b"}"):
+            self.value.pop()
+        elif text == b"=":  # of an inline table's key
+            self.value[-1] = (*self.value[-2], *self.names)
+            self.names = []
+        elif text == b",":
+            self.names = []
+        if len(self.value) == 1 and (kind != "sign" or text in (b"]", b"}")):
+            self.value, self.over = [], True
 
 
 def _names(text: bytes) -> list[str]:
