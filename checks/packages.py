@@ -344,7 +344,7 @@ def installed_packages_conflict(
         if installed.applies(line.requirement) and not installed.meets(line.requirement)
     }
     culprits: dict[str, list[tuple[Package, Requirement]]] = {}
-    for package in installed.packages.values():
+    for _, package in sorted(installed.packages.items()):
         for needed in package.always:
             name = canonicalize_name(needed.name)
             if installed.meets(needed) or not installed.applies(needed):

@@ -109,7 +109,7 @@ def resolve(command: Sequence[str], cwd: Path, environ: Mapping[str, str]) -> st
 
 
 def _sentence(said: str) -> str:
-    """The resolver's own reason, on one line."""
+    """The resolver's own reason, on one line; of a long chain, the beginning and the conclusion."""
     text = re.sub(r"[\s\u2570\u2500\u25b6\u2502\u251c]+", " ", said)
     for start in (
         r"Because ",
@@ -118,8 +118,10 @@ def _sentence(said: str) -> str:
     ):
         found = re.search(rf"{start}.*", text)
         if found:
-            return found.group().removeprefix("ERROR: ").strip()[:400]
-    return text[-400:].strip()
+            text = found.group()
+            break
+    text = text.removeprefix("ERROR: ").strip()
+    return text if len(text) <= 400 else f"{text[:120]} ... {text[-270:]}"
 
 
 def resolved_by_uv(
