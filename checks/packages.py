@@ -103,9 +103,12 @@ def _not_as_locked(
     }
     if other:
         first, (there, locked) = min(other.items())
-        more = f" and {len(other) - 1} more" if len(other) > 1 else ""
+        one = f"{first} {there} is installed"
+        message = f"{one}, {lock.name} says {locked}"
+        if len(other) > 1:
+            message = f"{len(other)} packages are not as {lock.name} says: {one}, not {locked}, ..."
         yield Finding(
-            f"{first} {there}{more} is installed, {lock.name} says {locked}",
+            message,
             looked_at=f"{lock.name} and {installed.name}",
             found=", ".join(f"{n} {v}" for n, (v, _) in sorted(other.items())),
             wanted=", ".join(f"{n} {w}" for n, (_, w) in sorted(other.items())),

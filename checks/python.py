@@ -220,7 +220,7 @@ def scripts_start_another_python(
             continue
         own = f"{interpreter.folder}/bin/{'python' if name != 'uvicorn' else name}"
         yield Finding(
-            f"`{call.text}` in {call.place.path} starts {where}, not {interpreter.name}",
+            f"`{call.text}` in {call.place.path} finds {where}, not {interpreter.name}",
             looked_at=f"{call.place} and $PATH",
             found=f"{where}, without fastapi and uvicorn" if python else where,
             wanted=own,

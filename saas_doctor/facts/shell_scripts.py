@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from saas_doctor.model import Place, Unreadable
 from saas_doctor.platform import Platform
 
 _NAMES = ("Makefile", "makefile", "GNUmakefile", "justfile", "Justfile", "*.sh")
+_DOCKER = ("*Dockerfile*", "*compose*.y*ml")
 _MAXIMUM = 200_000
 # What makes an environment, or runs things in one that it finds by itself.
 _OWN_WAY = re.compile(
@@ -44,7 +46,8 @@ class Call:
 class ShellScripts(Fact):
     """The shell scripts and Makefiles at the root, in the back end and in `scripts`.
 
-    Those that make an environment, or call by a tool that has its own, are left out.
+    Those that make an environment, or call by a tool that has its own, are left out, and those that
+    run in a container: a Dockerfile or a compose file names them.
     """
 
     texts: tuple[tuple[str, bytes], ...]
@@ -58,10 +61,17 @@ class ShellScripts(Fact):
             for path in sorted(path for name in _NAMES for path in folder.glob(name)):
                 try:
                     if path.is_file() and path.stat().st_size <= _MAXIMUM:
-                        found[platform.relative(path)] = _without_comments(path.read_bytes())
+                        found[platform.relative(path)] = _commands(path.read_bytes())
                 except OSError:
                     continue  # nothing is concluded from a script that isn't read
-        return cls(tuple((n, d) for n, d in found.items() if not _OWN_WAY.search(d)))
+        containers = b"".join(_containers(platform))
+        return cls(
+            tuple(
+                (name, data)
+                for name, data in found.items()
+                if not _OWN_WAY.search(data) and name.rpartition("/")[2].encode() not in containers
+            )
+        )
 
     def calls_of_pip(self, environment: str) -> Iterator[Call]:
         """The calls of an environment's own pip: by its path, or after `activate`."""
@@ -77,6 +87,16 @@ class ShellScripts(Fact):
         yield from _calls(_START, [(n, d) for n, d in self.texts if not _ACTIVATES.search(d)])
 
 
+def _containers(platform: Platform) -> Iterator[bytes]:
+    """The texts of Dockerfiles and compose files in the usual places."""
+    backend = platform.path(platform.config.backend)
+    folders = dict.fromkeys((platform.root, backend, platform.root / "docker"))
+    for path in (path for folder in folders for name in _DOCKER for path in folder.glob(name)):
+        with suppress(OSError):
+            if path.is_file() and path.stat().st_size <= _MAXIMUM:
+                yield path.read_bytes()
+
+
 def _calls(pattern: re.Pattern[bytes], texts: Iterable[tuple[str, bytes]]) -> Iterator[Call]:
     for name, data in texts:
         for found in pattern.finditer(data):
@@ -84,8 +104,17 @@ def _calls(pattern: re.Pattern[bytes], texts: Iterable[tuple[str, bytes]]) -> It
             yield Call(found["call"].decode("utf-8", "replace"), Place(name, line))
 
 
-def _without_comments(data: bytes) -> bytes:
-    return re.sub(rb"(?m)(?:^|(?<=\s))#[^\n]*", b"", data)
+_TEXTS = re.compile(
+    rb"(?:^|(?<=\s))#[^\n]*"  # comments
+    rb"|^[ \t]*[@-]*(?:echo|printf)\b[^\n]*"
+    rb"|<<-?[ \t]*['\"]?(?P<end>\w+)['\"]?[^\n]*\n(?:[^\n]*\n)*?[ \t]*(?P=end)[ \t]*$",
+    re.M,
+)
+
+
+def _commands(data: bytes) -> bytes:
+    """The lines of a script without what is only told: comments, what is printed, texts."""
+    return _TEXTS.sub(lambda found: b"\n" * found.group().count(b"\n"), data)
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,18 @@ from pathlib import Path
 
 from saas_doctor import platform as platforms
 from saas_doctor.facts.interpreter import Pythons
-from tests.faults import Copy, Fault, Healthy, Inject, both, remove, setenv, uninstall, write
+from tests.faults import (
+    Copy,
+    Fault,
+    Healthy,
+    Inject,
+    append,
+    both,
+    remove,
+    setenv,
+    uninstall,
+    write,
+)
 from tests.testbed.platforms import UV
 
 PYTHON = "backend/.venv/bin/python"
@@ -237,6 +248,23 @@ ENTRIES = [
         "PY106",
         "a script that activates",
         write("start.sh", ". backend/.venv/bin/activate\ncd backend/core\npython run.py\n"),
+    ),
+    Healthy(
+        "PY106",
+        "a start that is only told of",
+        write(
+            "help.sh",
+            'echo "Run: cd backend && uvicorn core.main:app"\n'
+            "cat <<'END'\npython run.py\nEND\n# uvicorn core.main:app\n",
+        ),
+    ),
+    Healthy(
+        "PY106",
+        "a script that runs in a container",
+        both(
+            write("start.sh", "uvicorn core.main:app\n"),
+            append("docker/Dockerfile.backend", "# CMD ./start.sh\n"),
+        ),
     ),
     Healthy(
         "PY106",
