@@ -142,7 +142,7 @@ def pydantic_does_not_fit(installed: Installed, requirements: Requirements) -> I
     """
     for name in PYDANTIC_USERS:
         package = installed.get(name)
-        for needed in package.requires if package else ():
+        for needed in package.always if package else ():
             other = canonicalize_name(needed.name)
             if other not in ("pydantic", "pydantic-core") or not installed.applies(needed):
                 continue
