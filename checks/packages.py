@@ -15,7 +15,7 @@ from saas_doctor.facts.packages import Installed, Package
 from saas_doctor.facts.requirements import RequirementLine, Requirements
 from saas_doctor.facts.source import Source
 from saas_doctor.facts.versions import reaches
-from saas_doctor.model import Finding, Place, Severity
+from saas_doctor.model import Finding, Place, Severity, Undecided
 from saas_doctor.rules import check
 
 PYDANTIC_USERS = ("fastapi", "pydantic-settings", "pydantic")
@@ -29,7 +29,7 @@ _IMPORT = re.compile(rb"^[ \t]*(?:from|import)[ \t]+(\w+)", re.M)
 )
 def requirement_not_installed(
     requirements: Requirements, installed: Installed
-) -> Iterator[Finding]:
+) -> Iterator[Finding | Undecided]:
     """A requirement is not installed in the platform's environment.
 
     **Detected** from the metadata in the environment that runs the services, whatever `pip list`
@@ -37,6 +37,8 @@ def requirement_not_installed(
     **Fixed** by installing the requirement files there; `undo` brings back the former packages.
     **Silent** for requirements whose marker does not hold for that Python.
     """
+    for place, why in requirements.bad:
+        yield Undecided(f"{place}: not a requirement ({why})")
     for line in requirements.lines:
         if installed.applies(line.requirement) and not installed.get(line.name):
             yield Finding(
