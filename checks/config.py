@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from saas_doctor.facts.dotenv import EnvExample, EnvFile, Setting
 from saas_doctor.facts.git import Tracked
-from saas_doctor.facts.packages import Requirements
+from saas_doctor.facts.requirements import Requirements
 from saas_doctor.model import Finding, Severity
 from saas_doctor.platform import Platform
 from saas_doctor.rules import check

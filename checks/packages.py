@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Iterator
 
-from packaging.specifiers import SpecifierSet
+from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
-from packaging.version import InvalidVersion, Version
+from packaging.version import Version
 
 from saas_doctor.facts.models import PydanticModels
-from saas_doctor.facts.packages import Installed, RequirementLine, Requirements
+from saas_doctor.facts.packages import Installed, Package
+from saas_doctor.facts.requirements import RequirementLine, Requirements
+from saas_doctor.facts.source import Source
 from saas_doctor.facts.versions import reaches
-from saas_doctor.model import Finding, Severity
+from saas_doctor.model import Finding, Place, Severity, Undecided
 from saas_doctor.rules import check
+
+PYDANTIC_USERS = ("fastapi", "pydantic-settings", "pydantic")
+_IMPORT = re.compile(rb"^[ \t]*(?:from|import)[ \t]+(\w+)", re.M)
 
 
 @check(
@@ -23,7 +29,7 @@ from saas_doctor.rules import check
 )
 def requirement_not_installed(
     requirements: Requirements, installed: Installed
-) -> Iterator[Finding]:
+) -> Iterator[Finding | Undecided]:
     """A requirement is not installed in the platform's environment.
 
     **Detected** from the metadata in the environment that runs the services, whatever `pip list`
@@ -31,6 +37,8 @@ def requirement_not_installed(
     **Fixed** by installing the requirement files there; `undo` brings back the former packages.
     **Silent** for requirements whose marker does not hold for that Python.
     """
+    for place, why in requirements.bad:
+        yield Undecided(f"{place}: not a requirement ({why})")
     for line in requirements.lines:
         if installed.applies(line.requirement) and not installed.get(line.name):
             yield Finding(
@@ -40,7 +48,8 @@ def requirement_not_installed(
                 wanted=str(line.requirement),
                 target=line.name,
                 place=line.place,
-                next_step="saas-doctor fix --select PKG301 installs the requirements",
+                next_step=requirements.sync
+                or "saas-doctor fix --select PKG301 installs the requirements",
             )
 
 
@@ -50,27 +59,67 @@ def requirement_at_wrong_version(
 ) -> Iterator[Finding]:
     """An installed package is not at a version that the requirements allow.
 
+    A lock file (uv.lock, poetry.lock, pdm.lock) names every version exactly: where the environment
+    has others, it was not brought up to date since (a warning).
+
     **Detected** from the metadata in the environment that runs the services.
-    **Fixed** by installing the requirement files, all together so that they fit each other;
-    `undo` brings back the former versions.
-    **Silent** for pre-releases that the range covers, and for requirements whose marker does not
-    hold.
+    **Fixed** by installing the requirement files, or the locked versions, all together so that they
+    fit each other; `undo` brings back the former versions.
+    **Silent** for pre-releases that the range covers, for requirements whose marker does not hold,
+    and for a package that is locked at several versions.
     """
+    wrong = set()
     for line in requirements.lines:
         package = installed.get(line.name)
         if not package or not installed.applies(line.requirement):
             continue
-        if not line.requirement.specifier.contains(package.version, prereleases=True):
+        allowed = requirements.allowed(line)
+        if not allowed.contains(package.version, prereleases=True):
+            wrong.add(package.name)
             yield Finding(
                 f"{package.name} {package.version} is installed, the requirements ask for "
-                f"{line.requirement.specifier}",
+                f"{allowed}",
                 looked_at=installed.where(package),
                 found=str(package.version),
                 wanted=str(line.requirement),
                 target=line.name,
                 place=line.place,
-                next_step="saas-doctor fix --select PKG302 installs the requirements",
+                next_step=requirements.sync
+                or "saas-doctor fix --select PKG302 installs the requirements",
             )
+    yield from _not_as_locked(requirements, installed, wrong)
+
+
+def _not_as_locked(
+    requirements: Requirements, installed: Installed, told: set[str]
+) -> Iterator[Finding]:
+    lock = requirements.lock
+    if lock is None:
+        return
+    other = {
+        package.name: (package.version, locked)
+        for package in installed.packages.values()
+        if package.name not in told
+        and (locked := lock.version(package.name)) is not None
+        and package.version.public != locked.public
+    }
+    if other:
+        first, (there, locked) = min(other.items())
+        one = f"{first} {there} is installed"
+        message = f"{one}, {lock.name} says {locked}"
+        if len(other) > 1:
+            message = f"{len(other)} packages are not as {lock.name} says: {one}, not {locked}, ..."
+        yield Finding(
+            message,
+            looked_at=f"{lock.name} and {installed.name}",
+            found=", ".join(f"{n} {v}" for n, (v, _) in sorted(other.items())),
+            wanted=", ".join(f"{n} {w}" for n, (_, w) in sorted(other.items())),
+            target=lock.name,
+            place=Place(lock.name, lock.lines[first]),
+            severity=Severity.WARNING,
+            next_step=requirements.sync,
+            data={"install": [f"{n}=={w}" for n, (_, w) in sorted(other.items())]},
+        )
 
 
 @check(
@@ -93,9 +142,9 @@ def pydantic_does_not_fit(installed: Installed, requirements: Requirements) -> I
     requirements where they exclude it; `undo` brings back the former packages and bytes.
     **Silent** when the installed versions fit each other, whichever they are.
     """
-    for name in ("fastapi", "pydantic-settings", "pydantic"):
+    for name in PYDANTIC_USERS:
         package = installed.get(name)
-        for needed in package.requires if package else ():
+        for needed in package.always if package else ():
             other = canonicalize_name(needed.name)
             if other not in ("pydantic", "pydantic-core") or not installed.applies(needed):
                 continue
@@ -133,7 +182,8 @@ def bcrypt_breaks_passlib(installed: Installed, requirements: Requirements) -> I
 
     **Detected** from the environment's metadata; nothing is imported.
     **Fixed** by bcrypt below 5, in the requirements and in the environment; hashes stay valid.
-    **Silent** when `libpass` provides `passlib`, or passlib is not installed.
+    **Silent** when `libpass` provides `passlib` (where both are installed, by whose files are
+    there), for bcrypt 4.1 to 4.3, or when passlib is not installed.
     """
     passlib, bcrypt = installed.provider("passlib"), installed.get("bcrypt")
     if passlib and passlib.name == "passlib" and bcrypt and bcrypt.version >= Version("5"):
@@ -215,8 +265,10 @@ def email_validator_missing(
     package, line = installed.get("email-validator"), requirements.find("email-validator")
     fits = package is not None and package.version >= Version("2")
     # Required and not installed: PKG301 says so.
-    if (line and (fits or not package)) or (fits and not requirements.lines):
+    if (line and (fits or not package)) or (fits and (requirements.bad or not requirements.lines)):
         return
+    if package is None and any(_may_bring_it(line, installed) for line in requirements.lines):
+        return  # PKG301 says that it is not there
     place = models.email_field
     if place is None or (fits and _asked_by_another(installed, requirements)):
         return
@@ -231,6 +283,13 @@ def email_validator_missing(
         place=line.place if line else place,
         severity=Severity.WARNING if fits else None,
         next_step="saas-doctor fix --select PKG306 requires and installs it",
+    )
+
+
+def _may_bring_it(line: RequirementLine, installed: Installed) -> bool:
+    """Whether a requirement is not installed whose extras may bring email-validator."""
+    return not installed.get(line.name) and bool(
+        line.requirement.extras & {"all", "email", "standard"}
     )
 
 
@@ -259,85 +318,82 @@ def _asked_by_another(installed: Installed, requirements: Requirements) -> bool:
     return False
 
 
-@check("PKG307", severity=Severity.WARNING, needs=("PY103",))
-def installed_packages_conflict(
-    installed: Installed, requirements: Requirements
-) -> Iterator[Finding]:
-    """An installed package requires another that is not there, or not at a version that fits.
-
-    It is what `pip check` says; pip itself goes on after it, and uv says nothing.
-
-    **Detected** from the metadata of every package in the environment.
-    **To mend**, install the requirements together; where they ask for the conflict, relax the pin.
-    **Silent** about extras that nobody asked for, requirements whose marker does not hold,
-    pre-releases that the range covers, and about Pydantic beside FastAPI (PKG303).
-    """
-    for package in installed.packages.values():
-        for needed in package.requires:
-            name = canonicalize_name(needed.name)
-            if name in ("pydantic", "pydantic-core") or not installed.applies(needed):
-                continue
-            there = installed.get(name)
-            if there and needed.specifier.contains(there.version, prereleases=True):
-                continue
-            found = f"{name} {there.version}" if there else f"no {name}"
-            yield Finding(
-                f"{package.name} {package.version} wants {needed.name}{needed.specifier}, "
-                f"and there is {found}",
-                looked_at=f"{installed.where(package)}/METADATA",
-                found=found,
-                wanted=f"{name}{needed.specifier}",
-                target=f"{package.name}:{name}",
-                place=requirements.place(name) or requirements.place(package.name),
-                next_step=f"install both together: {package.name} and '{name}{needed.specifier}'",
-            )
-
-
 @check(
-    "PKG308",
+    "PKG307",
+    severity=Severity.WARNING,
+    needs=("PY103",),
     symptoms=(
-        r"Cannot install .* because these package versions have conflicting dependencies",
-        r"ResolutionImpossible",
-        r"you require \S+ and \S+, we can conclude that your requirements are unsatisfiable",
+        r"^(?P<package>\S+) \S+ has requirement .*, but you have",
+        r"^(?P<package>\S+) \S+ requires \S+, which is not installed",
+        r"pip's dependency resolver does not currently take into account",
     ),
 )
-def requirements_contradict(requirements: Requirements) -> Iterator[Finding]:
-    """The same package is required twice, at versions that exclude each other.
+def installed_packages_conflict(
+    installed: Installed, requirements: Requirements, source: Source
+) -> Iterator[Finding]:
+    """Installed packages do not fit each other: what `pip check` says.
 
-    Neither pip nor uv can install such requirements.
+    One was installed after the other without regard to it. What is missing altogether, to a package
+    that the platform uses, is an error: its import fails. A version outside the range may do, or
+    fail at any moment; that is a warning.
 
-    **Detected** between lines without a marker, where each names one exact version or a bound that
-    the other leaves out.
-    **To mend**, keep one of the lines.
-    **Silent** where some version fits both, and where a marker decides which line counts.
+    **Detected** by reading what every installed package requires, without pip and in milliseconds.
+    **Fixed** by installing the requirements and the packages that disagree, together; `undo` brings
+    back the former versions.
+    **Silent** about extras that nobody asked for, about Pydantic and what depends on it (PKG303),
+    and where a requirement of the platform is itself not met (PKG301, PKG302).
     """
-    first: dict[str, RequirementLine] = {}
-    for line in requirements.lines:
-        if line.requirement.marker is not None or line.requirement.url:
-            continue
-        other = first.setdefault(line.name, line)
-        if other is line or _meet(other.requirement.specifier, line.requirement.specifier):
-            continue
+    unmet = {
+        line.name
+        for line in requirements.lines
+        if installed.applies(line.requirement) and not installed.meets(line.requirement)
+    }
+    culprits: dict[str, list[tuple[Package, Requirement]]] = {}
+    for _, package in sorted(installed.packages.items()):
+        for needed in package.always:
+            name = canonicalize_name(needed.name)
+            if installed.meets(needed) or not installed.applies(needed):
+                continue
+            if not ({name, package.name} & unmet or _is_pydantic(package.name, name)):
+                culprits.setdefault(name, []).append((package, needed))
+    used = _used(installed, source) if culprits else set()
+    for culprit, conflicts in culprits.items():
+        there = installed.get(culprit)
+        fails = there is None and any(package.name in used for package, _ in conflicts)
+        said = "; ".join(
+            f"{p.name} {p.version} requires {n.name}{n.specifier}" for p, n in conflicts
+        )
+        first = conflicts[0][0]
         yield Finding(
-            f"{line.requirement.name} is required as {other.requirement.specifier} "
-            f"and as {line.requirement.specifier}",
-            looked_at=f"{other.place}; {line.place}",
-            found=f"{other.requirement}; {line.requirement}",
-            wanted="one of them",
-            target=line.name,
-            place=line.place,
-            next_step=f"keep one of {other.place} and {line.place}",
+            f"{said}, and {f'{culprit} {there.version}' if there else 'it'} is "
+            f"{'' if there else 'not '}installed",
+            looked_at=f"{installed.where(first)}/METADATA",
+            found=f"{culprit} {there.version}" if there else f"no {culprit}",
+            wanted=", ".join(dict.fromkeys(f"{n.name}{n.specifier}" for _, n in conflicts)),
+            target=culprit,
+            place=requirements.place(first.name) or requirements.place(culprit),
+            severity=Severity.ERROR if fails else None,
+            next_step="saas-doctor fix --select PKG307 installs versions that fit together",
+            data={"install": [culprit, *(p.name for p, _ in conflicts)]},
         )
 
 
-def _meet(one: SpecifierSet, other: SpecifierSet) -> bool:
-    """Whether some version is in both: a bound of either, or one just above or below it."""
-    bounds = [s.version.removesuffix(".*") for s in (*one, *other)]
-    try:
-        near = [Version(b + end) for b in bounds for end in ("", ".1", ".dev0")]
-    except InvalidVersion:
-        return True
-    return not bounds or any(
-        one.contains(v, prereleases=True) and other.contains(v, prereleases=True)
-        for v in [*near, Version("0"), Version("9999")]
-    )
+def _is_pydantic(package: str, needed: str) -> bool:
+    return package in PYDANTIC_USERS and needed in ("pydantic", "pydantic-core")
+
+
+def _used(installed: Installed, source: Source) -> set[str]:
+    """The packages that the platform's code imports, and what these require in their turn."""
+    modules = {name.decode() for m in source.modules for name in _IMPORT.findall(m.data)}
+    found = {
+        p.name for name in modules - sys.stdlib_module_names if (p := installed.provider(name))
+    }
+    queue = [*found]
+    while queue:
+        package = installed.get(queue.pop())
+        for needed in package.always if package else ():
+            name = canonicalize_name(needed.name)
+            if name not in found and installed.applies(needed):
+                found.add(name)
+                queue.append(name)
+    return found

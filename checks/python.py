@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 from saas_doctor.facts.interpreter import Interpreter, WantedPython
+from saas_doctor.facts.packages import Installed
+from saas_doctor.facts.shell_scripts import ShellPython, ShellScripts, lacks, lies_in
 from saas_doctor.model import Finding, Severity
+from saas_doctor.platform import Platform
 from saas_doctor.rules import check
 
 
@@ -79,11 +85,14 @@ def environment_missing(interpreter: Interpreter, wanted: WantedPython) -> Itera
 def environment_broken(interpreter: Interpreter, wanted: WantedPython) -> Iterator[Finding]:
     """The platform's virtual environment does not work.
 
-    Its Python was removed or upgraded away, or a part of it is missing.
+    Its Python was removed or upgraded away, or a part of it is missing. Where the link leads to
+    another minor version by now (3.12 in place of 3.11), that Python looks for its packages in
+    another folder and finds none.
 
     **Detected** by starting its interpreter, isolated and without site packages, and by reading
-    `pyvenv.cfg`.
-    **Fixed** by making it anew; the old one is kept aside and `undo` puts it back.
+    `pyvenv.cfg` and the folders in `lib`.
+    **Fixed** by making it anew, with a Python of the former minor version where there is a fitting
+    one; the old one is kept aside and `undo` puts it back.
     **Silent** when the interpreter answers, from wherever it was made. An environment without pip
     (as `uv venv` makes it) is whole.
     """
@@ -92,6 +101,11 @@ def environment_broken(interpreter: Interpreter, wanted: WantedPython) -> Iterat
     found = interpreter.failure
     if not found and not interpreter.has_config:
         found = f"{interpreter.name}/pyvenv.cfg is not there, so packages go to another Python"
+    if not found and interpreter.packages_of_another:
+        found = (
+            f"its interpreter is Python {interpreter.version} by now, and its packages are in "
+            f"lib/{interpreter.packages_of_another}, where that does not look"
+        )
     if found:
         yield Finding(
             f"the virtual environment {interpreter.name} is broken",
@@ -101,3 +115,145 @@ def environment_broken(interpreter: Interpreter, wanted: WantedPython) -> Iterat
             target=interpreter.name,
             next_step="saas-doctor fix --select PY103 makes it anew",
         )
+
+
+@check("PY104", severity=Severity.WARNING, needs=("PY103",), symptoms=(r"No module named pip\b",))
+def scripts_call_a_pip_that_is_not_there(
+    scripts: ShellScripts, installed: Installed, interpreter: Interpreter
+) -> Iterator[Finding]:
+    """A script calls the environment's pip, and the environment has none.
+
+    `uv venv` makes environments without pip. `.venv/bin/pip` then is not there, and after
+    `activate` a plain `pip` is another Python's: it installs there, and says that all went well.
+
+    **Detected** in Makefiles and shell scripts at the root, in the back end and in `scripts`, where
+    they call pip by the environment's path or after activating it.
+    **Fixed** by installing pip into the environment; `undo` takes it out again.
+    **Silent** about an environment without pip that nothing calls (it is whole), and about scripts
+    that make an environment themselves or call uv, Poetry, PDM or Docker.
+    """
+    calls = [] if installed.get("pip") else list(scripts.calls_of_pip(interpreter.name))
+    for call in calls[:1]:
+        yield Finding(
+            f"{call.place.path} calls `{call.text}`, and {interpreter.name} has no pip",
+            looked_at=f"{call.place} and {installed.name}",
+            found=f"{len(calls)} call(s) of pip, no pip",
+            wanted="pip in the environment, or `uv pip install` in the script",
+            target=interpreter.name,
+            place=call.place,
+            next_step=f"saas-doctor fix --select PY104, or write "
+            f"`uv pip install --python {interpreter.name}` in {call.place.path}",
+        )
+
+
+@check(
+    "PY105",
+    severity=Severity.INFO,
+    symptoms=(
+        r"Failed to inspect Python interpreter from active virtual environment at `(?P<file>[^`]+)`",
+        r"`VIRTUAL_ENV=\S+` does not match the project environment path",
+    ),
+)
+def another_environment_is_active(
+    platform: Platform, interpreter: Interpreter
+) -> Iterator[Finding]:
+    """The shell's `$VIRTUAL_ENV` is not the platform's environment.
+
+    `uv pip install`, and pip after `activate`, install into the one that is active. Where its
+    folder is gone (a warning), uv ends in `Failed to inspect Python interpreter`, though the
+    prompt looks as if all were well. Services that are started by the environment's path don't
+    mind.
+
+    **Detected** by comparing the folders.
+    **To mend** it, call `deactivate`, or activate the platform's: no program can do it for a shell.
+    **Silent** when no environment is active, or the doctor's own.
+    """
+    active = platform.environ.get("VIRTUAL_ENV")
+    if not active or Path(active).resolve() in (
+        Path(sys.prefix).resolve(),
+        interpreter.folder.resolve(),
+    ):
+        return
+    there = os.path.isdir(active)
+    folder = "Scripts/activate" if os.name == "nt" else "bin/activate"
+    yield Finding(
+        f"another environment is active in this shell: {active}"
+        + ("" if there else ", which is not there"),
+        looked_at="$VIRTUAL_ENV",
+        found=active + ("" if there else ": no such folder"),
+        wanted=f"{interpreter.folder}, or none",
+        target="VIRTUAL_ENV",
+        severity=None if there else Severity.WARNING,
+        next_step=f"source {interpreter.name}/{folder}"
+        if interpreter.exists
+        else "deactivate, or unset VIRTUAL_ENV",
+    )
+
+
+@check("PY106", severity=Severity.INFO)
+def scripts_start_another_python(
+    scripts: ShellScripts, shell: ShellPython, interpreter: Interpreter
+) -> Iterator[Finding]:
+    """A script starts a service with the shell's Python, which lacks the platform's packages.
+
+    It works in a shell where the environment is active, and ends in `No module named 'fastapi'` in
+    every other: another terminal, an editor, cron.
+
+    **Detected** where a Makefile or a shell script calls `python run.py`, `python -m uvicorn` or
+    `uvicorn` by name alone, and what the PATH of this shell finds there is another Python, which
+    has neither of FastAPI and uvicorn.
+    **To mend** it, call the environment's Python by its path in the script.
+    **Silent** about scripts that activate an environment, set PATH, or call uv, Poetry, PDM or
+    Docker, and in a shell where the environment is active.
+    """
+    for call in scripts.starts_by_shell():
+        name = call.text.split()[0]
+        python = shell.find(name)
+        where = str(python) if python else f"no {name} on PATH"
+        if name == "uvicorn":
+            if python is not None:
+                continue  # some environment's; which, its own first line tells
+        elif python and (
+            lies_in(python, interpreter.folder)
+            or lacks(python, "fastapi", "uvicorn") != ["fastapi", "uvicorn"]
+        ):
+            continue
+        own = f"{interpreter.folder}/bin/{'python' if name != 'uvicorn' else name}"
+        yield Finding(
+            f"`{call.text}` in {call.place.path} finds {where}, not {interpreter.name}",
+            looked_at=f"{call.place} and $PATH",
+            found=f"{where}, without fastapi and uvicorn" if python else where,
+            wanted=own,
+            target=f"{call.place.path}:{name}",
+            place=call.place,
+            next_step=f"write {own} in place of `{name}` in {call.place.path}",
+        )
+        return
+
+
+@check("PY107", severity=Severity.WARNING, needs=("PY103",))
+def environment_moved(interpreter: Interpreter) -> Iterator[Finding]:
+    """The platform's environment was moved or copied, and its commands lead to the old place.
+
+    `bin/python` still works. But `bin/uvicorn` and the other commands name the old place in their
+    first line (`cannot execute: required file not found`, or, where the old one is still there, its
+    Python and its packages), and `activate` puts a folder on the PATH that is another one, or none.
+
+    **Detected** by the folder that `bin/activate` names, and by the first lines of the commands.
+    **Fixed** by making the environment anew in its place; `undo` puts the moved one back.
+    **Silent** about a link to an environment elsewhere, and about relocatable ones.
+    """
+    if interpreter.python is None or not interpreter.moved:
+        return
+    commands = interpreter.foreign_commands()
+    named = f"{', '.join(commands[:4])}{', ...' if len(commands) > 4 else ''}"
+    yield Finding(
+        f"{interpreter.name} was made at {interpreter.made_at}, and its commands lead there",
+        looked_at=f"{interpreter.folder}/bin/activate and the first lines of its commands",
+        found=f"activate leads to {interpreter.made_at}; {len(commands)} command(s) too"
+        + (f": {named}" if commands else ""),
+        wanted=str(interpreter.folder),
+        target=interpreter.name,
+        next_step="saas-doctor fix --select PY107 makes it anew; until then, call "
+        f"{interpreter.name}/bin/python -m uvicorn",
+    )

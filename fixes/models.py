@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from saas_doctor.actions import Action
-from saas_doctor.actions.packages import InstallPackages
+from saas_doctor.actions.packages import install_requirements
 from saas_doctor.facts.constructs import Construct
 from saas_doctor.facts.interpreter import Interpreter
 from saas_doctor.facts.model_config import OldKey
-from saas_doctor.facts.packages import Requirements
+from saas_doctor.facts.requirements import Requirements
 from saas_doctor.facts.versions import Versions
 from saas_doctor.model import Finding, Risk
 from saas_doctor.platform import Platform
@@ -42,7 +42,4 @@ def write_for_pydantic_2(
     if requirements.find("pydantic-settings") is None:
         yield requirements.pin("pydantic-settings", SETTINGS)
     if interpreter.exists and versions.installed("pydantic-settings") is None:
-        files = tuple(f for f in map(platform.path, platform.config.requirements) if f.is_file())
-        yield InstallPackages(
-            interpreter.folder, interpreter.name, files, (f"pydantic-settings{SETTINGS}",)
-        )
+        yield install_requirements(platform, interpreter, f"pydantic-settings{SETTINGS}")

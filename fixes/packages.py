@@ -5,69 +5,53 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from packaging.specifiers import SpecifierSet
-from packaging.version import Version
 
 from saas_doctor.actions import Action
 from saas_doctor.actions.files import EditFile
-from saas_doctor.actions.packages import InstallPackages
+from saas_doctor.actions.packages import install_requirements
 from saas_doctor.facts.interpreter import Interpreter
-from saas_doctor.facts.packages import Requirements
+from saas_doctor.facts.requirements import Requirements
+from saas_doctor.facts.versions import disjoint
 from saas_doctor.model import Finding, Risk
 from saas_doctor.platform import Platform
+from saas_doctor.policy import POLICY
 from saas_doctor.rules import fix
-
-
-def _install(platform: Platform, interpreter: Interpreter, *requirements: str) -> InstallPackages:
-    """Install the requirement files and these, together; the files as they are by then."""
-    files = tuple(
-        path for path in map(platform.path, platform.config.requirements) if path.is_file()
-    )
-    return InstallPackages(interpreter.folder, interpreter.name, files, requirements)
 
 
 @fix("PKG301", risk=Risk.CHANGES)
 def install_missing(_: Finding, platform: Platform, interpreter: Interpreter) -> Iterator[Action]:
     """Install the requirements."""
-    yield _install(platform, interpreter)
+    yield install_requirements(platform, interpreter)
 
 
 @fix("PKG302", risk=Risk.CHANGES)
 def install_wanted_version(
-    _: Finding, platform: Platform, interpreter: Interpreter
+    finding: Finding, platform: Platform, interpreter: Interpreter
 ) -> Iterator[Action]:
     """Install the requirements at the versions asked for."""
-    yield _install(platform, interpreter)
+    yield install_requirements(platform, interpreter, *finding.data.get("install", ()))
 
 
-BCRYPT = ">=4.0.1,<5"
-PYDANTIC = ">=2.9,<3"
-EMAIL_VALIDATOR = ">=2.1,<3"
+BCRYPT = POLICY["bcrypt"]
+PYDANTIC = POLICY["pydantic"]
+EMAIL_VALIDATOR = POLICY["email-validator"]
 
 
 def _require(requirements: Requirements, name: str, versions: str) -> Iterator[EditFile]:
     """Ask for these versions in the requirements, where they exclude them or do not name it."""
     line = requirements.find(name)
-    if line is None or not _allows(line.requirement.specifier, SpecifierSet(versions)):
+    if line is None or disjoint(line.requirement.specifier, SpecifierSet(versions)):
         yield requirements.pin(name, versions)
-
-
-def _allows(asked: SpecifierSet, wanted: SpecifierSet) -> bool:
-    """Whether some version of the wanted range is allowed: one of the bounds that are named."""
-    bounds = [Version(s.version.removesuffix(".*")) for s in (*asked, *wanted)]
-    return any(
-        asked.contains(bound, prereleases=True) and wanted.contains(bound, prereleases=True)
-        for bound in bounds
-    )
 
 
 def _pydantic_2(
     platform: Platform, interpreter: Interpreter, requirements: Requirements
 ) -> Iterator[Action]:
-    if requirements.files:  # they may stand in a pyproject.toml, which is not edited
+    if requirements.files:
         line = requirements.find("pydantic")
         # Not named means: it comes with FastAPI, whichever version that chooses.
         yield from _require(requirements, "pydantic", PYDANTIC) if line else ()
-    yield _install(platform, interpreter, f"pydantic{PYDANTIC}")
+    yield install_requirements(platform, interpreter, f"pydantic{PYDANTIC}")
 
 
 @fix("PKG303", risk=Risk.CHANGES)
@@ -92,7 +76,7 @@ def email_validator(
 ) -> Iterator[Action]:
     """Require and install email-validator."""
     yield from _require(requirements, "email-validator", EMAIL_VALIDATOR)
-    yield _install(platform, interpreter, f"email-validator{EMAIL_VALIDATOR}")
+    yield install_requirements(platform, interpreter, f"email-validator{EMAIL_VALIDATOR}")
 
 
 @fix("PKG304", risk=Risk.CHANGES)
@@ -103,4 +87,12 @@ def pin_bcrypt(
     line = requirements.find("bcrypt")
     if line is None or line.requirement.specifier.contains("5.0.0"):
         yield requirements.pin("bcrypt", BCRYPT)
-    yield _install(platform, interpreter, f"bcrypt{BCRYPT}")
+    yield install_requirements(platform, interpreter, f"bcrypt{BCRYPT}")
+
+
+@fix("PKG307", risk=Risk.CHANGES)
+def fitting_packages(
+    finding: Finding, platform: Platform, interpreter: Interpreter
+) -> Iterator[Action]:
+    """Install versions that fit together."""
+    yield install_requirements(platform, interpreter, *finding.data["install"])

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from saas_doctor.actions import Action
-from saas_doctor.actions.packages import InstallPackages
+from saas_doctor.actions.packages import install_requirements
 from saas_doctor.facts.interpreter import Interpreter
-from saas_doctor.facts.packages import Requirements
+from saas_doctor.facts.requirements import Requirements
 from saas_doctor.facts.tables import Reserved
 from saas_doctor.facts.versions import Versions
 from saas_doctor.model import Finding, Risk
@@ -36,5 +36,4 @@ def require_greenlet(
     """Require and install greenlet."""
     yield requirements.pin("greenlet", GREENLET)
     if interpreter.exists and versions.installed("greenlet") is None:
-        files = tuple(f for f in map(platform.path, platform.config.requirements) if f.is_file())
-        yield InstallPackages(interpreter.folder, interpreter.name, files, (f"greenlet{GREENLET}",))
+        yield install_requirements(platform, interpreter, f"greenlet{GREENLET}")

@@ -64,6 +64,9 @@ _HTTPS = re.compile(rb"\bhttps\b(?!\s*:\s*false)")
 _ELSEWHERE = re.compile(rb"\bserver\b|export\s+default\s+[a-z]\w*\s*;?\s*\Z")
 _SCRIPT_PORT = re.compile(rb'"dev"\s*:\s*"[^"]*\bvite\b[^"]*--port[ =](\d+)')
 APP = re.compile(rb"(?m)^[ \t]*\w+(?:[ \t]*:[ \t]*[\w.]+)?[ \t]*=[ \t]*(?:\w+\.)?FastAPI\(")
+_DEPENDENCIES = re.compile(
+    rb"(?m)^(?:project\.)?dependencies\s*=|^\[tool\.(?:poetry\.dependencies|setuptools\.dynamic)"
+)
 _PORT_ARGUMENT = re.compile(rb"(?:port\s*=\s*|--port[\"',\s=]+(?:default\s*=\s*)?)(\d{2,5})\b")
 
 
@@ -87,7 +90,7 @@ def discover(root: Path, table: dict[str, Any], home: Path | None = None) -> dic
     if home and not (root / environment).exists():
         environment = _kept_elsewhere(root / backend, home) or environment
     found["environment"] = environment
-    found["requirements"] = [nearest(*_REQUIREMENTS)]
+    found["requirements"] = [_requirements(root, inside) or nearest(*_REQUIREMENTS)]
     found["env-example"] = nearest(*_ENV_EXAMPLES)
     # One that is to come lies beside its example.
     beside = os.path.dirname(found["env-example"])
@@ -113,6 +116,14 @@ def discover(root: Path, table: dict[str, Any], home: Path | None = None) -> dic
     if frontend:
         found["frontend"] = {"directory": frontend, "origins": _origins(root / frontend)}
     return {key: value for key, value in found.items() if key not in table}
+
+
+def _requirements(root: Path, inside: list[str]) -> str | None:
+    """The project file that lists the platform's packages, where no file of pip's does."""
+    if _first(root, *(prefix + name for prefix in inside for name in _REQUIREMENTS)):
+        return None
+    projects = (f"{prefix}pyproject.toml" for prefix in inside)
+    return next((p for p in projects if _DEPENDENCIES.search(_read(root / p))), None)
 
 
 def _frontend(root: Path) -> str | None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from saas_doctor import rules
 from saas_doctor.actions import Action, Conflict
+from saas_doctor.actions.files import EditFile
 from saas_doctor.facts import Facts
 from saas_doctor.model import Absent, Finding, Risk, Unreadable
 
@@ -76,6 +77,22 @@ def make(findings: Iterable[Finding], facts: Facts, *, allow: Risk = Risk.CHANGE
         except Conflict as conflict:
             plan.waiting.append((finding, f"later: {conflict}"))
     plan.steps.sort(key=lambda step: step.action.order)
+    return plan
+
+
+def rehearse(plan: Plan, facts: Facts) -> Plan:
+    """The plan with what its actions can tell beforehand; what can't succeed waits.
+
+    Asks installers, which takes its time: for plans that somebody is to see.
+    """
+    edits = [step.action for step in plan.steps if isinstance(step.action, EditFile)]
+    edited = {action.path: action.result for action in edits}
+    for step in plan.steps:
+        try:
+            step.action = step.action.rehearsed(facts, edited)
+        except Conflict as conflict:
+            # Less its edits, what is left may do: it is rehearsed as it then is.
+            return rehearse(plan.without([step], str(conflict)), facts)
     return plan
 
 

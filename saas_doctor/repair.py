@@ -138,7 +138,7 @@ class _Repair:
         try:
             for _ in range(ROUNDS):
                 fresh = [f for f in report.findings if f.key not in self.tried]
-                plan = plans.make(fresh, facts, allow=self.allow)
+                plan = plans.rehearse(plans.make(fresh, facts, allow=self.allow), facts)
                 waiting = plan.waiting
                 if not plan.steps:
                     break

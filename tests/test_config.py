@@ -154,7 +154,7 @@ LAYOUTS: dict[str, tuple[dict[str, str], dict[str, object]]] = {
         {
             "backend": "server",
             "source_roots": ("server",),
-            "requirements": ("server/requirements.txt",),
+            "requirements": ("server/pyproject.toml",),
         },
     ),
     "several services, each a project": (

@@ -130,7 +130,7 @@ COMBINABLE = [fault for fault in FAULTS if fault.fixed]
 
 
 def compatible(one: Fault, other: Fault) -> bool:
-    if one.code in other.against or other.code in one.against:
+    if other.code.startswith(one.against) or one.code.startswith(other.against):
         return False
     return not (one.group and one.group == other.group)
 

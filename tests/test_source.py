@@ -25,8 +25,8 @@ from saas_doctor.facts.layout import Layout
 from saas_doctor.facts.model_config import ModelConfigs
 from saas_doctor.facts.models import PydanticModels
 from saas_doctor.facts.objects import Objects
-from saas_doctor.facts.packages import Requirements
 from saas_doctor.facts.refused import Refused
+from saas_doctor.facts.requirements import Requirements
 from saas_doctor.facts.residues import Residues
 from saas_doctor.facts.source import MAXIMUM, Module, Source
 from saas_doctor.facts.syntax import Broken, Syntax

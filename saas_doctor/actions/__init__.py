@@ -86,6 +86,13 @@ class Action(ABC):
             return self
         raise Conflict(f"{other.title} and {self.title} can't be done in one go")
 
+    def rehearsed(self, facts: Facts, edited: Mapping[Path, bytes]) -> Action:  # noqa: ARG002
+        """The action with what could be told beforehand; Conflict where it can't succeed.
+
+        Asked once, before the plan is shown; `edited` are the files as the plan will leave them.
+        """
+        return self
+
     @abstractmethod
     def before(self, bench: Bench) -> Record:
         """What undo will need; raises NotApplied when the world is not as planned."""

@@ -7,13 +7,26 @@ import os
 import shutil
 import sys
 from collections.abc import Hashable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from saas_doctor import snapshot
 from saas_doctor.actions import Action, Bench, Failed, NotApplied, Record, Refused, command
-from saas_doctor.facts.interpreter import python_in
-from saas_doctor.model import Risk
+from saas_doctor.actions.resolving import (
+    NotResolved,
+    arguments,
+    changes,
+    clean_environment,
+    resolved_by_pip,
+    resolved_by_uv,
+)
+from saas_doctor.facts import Facts
+from saas_doctor.facts.interpreter import Interpreter, python_in
+from saas_doctor.facts.packages import Installed
+from saas_doctor.facts.requirements import Requirements
+from saas_doctor.model import Risk, Unreadable
+from saas_doctor.platform import Platform
 from saas_doctor.syntax import parse_requirement
 
 
@@ -38,13 +51,6 @@ def installer(python: Path, environ: Mapping[str, str]) -> list[str]:
     return [str(python), "-m", "pip", "install"]
 
 
-def clean_environment(environ: Mapping[str, str]) -> dict[str, str]:
-    """The environment for an installer: none of another virtual environment's variables."""
-    return {
-        k: v for k, v in environ.items() if k not in ("VIRTUAL_ENV", "PYTHONPATH", "PYTHONHOME")
-    }
-
-
 @dataclass(frozen=True)
 class InstallPackages(Action):
     """Install the requirement files, and further requirements, into the platform's environment.
@@ -56,6 +62,8 @@ class InstallPackages(Action):
     name: str
     files: tuple[Path, ...]
     requirements: tuple[str, ...] = ()
+    note: str = ""
+    """What the installer would do, by its own word."""
 
     order = 30
     risk = Risk.CHANGES
@@ -71,7 +79,8 @@ class InstallPackages(Action):
 
     def preview(self) -> str:
         words = [f"-r {file}" for file in self.files] + [f"'{r}'" for r in self.requirements]
-        return f"{Path(self.name) / 'bin' / 'python'} -m pip install {' '.join(words)}  (by uv where there is one)"
+        line = f"{Path(self.name) / 'bin' / 'python'} -m pip install {' '.join(words)}"
+        return f"{line}  (by uv where there is one)" + (f"\n{self.note}" if self.note else "")
 
     def merge(self, other: InstallPackages) -> InstallPackages:
         return replace(
@@ -79,6 +88,20 @@ class InstallPackages(Action):
             files=tuple(dict.fromkeys(self.files + other.files)),
             requirements=tuple(dict.fromkeys(self.requirements + other.requirements)),
         )
+
+    def rehearsed(self, facts: Facts, edited: Mapping[Path, bytes]) -> InstallPackages:
+        platform, python = facts.get(Platform), python_in(self.environment)
+        uv = shutil.which("uv", path=platform.environ.get("PATH"))
+        try:
+            now = {p.name: p.version for p in facts.get(Installed).packages.values()}
+            with _words(facts, self.files, self.requirements, edited) as words:
+                if uv:
+                    chosen = resolved_by_uv(uv, python, words, now, platform)
+                else:
+                    chosen = resolved_by_pip(installer(python, platform.environ), words, platform)
+        except (NotResolved, Unreadable, OSError) as reason:
+            return replace(self, note=f"not resolved beforehand: {reason}")
+        return replace(self, note=f"changes: {changes(chosen, now)}")
 
     def before(self, bench: Bench) -> Record:
         if not self.environment.is_dir():
@@ -119,6 +142,16 @@ class InstallPackages(Action):
         return None
 
 
+def install_requirements(
+    platform: Platform, interpreter: Interpreter, *requirements: str
+) -> InstallPackages:
+    """Installs the requirement files and these, together; the files as they are by then."""
+    files = tuple(
+        path for path in map(platform.path, platform.config.requirements) if path.is_file()
+    )
+    return InstallPackages(interpreter.folder, interpreter.name, files, requirements)
+
+
 @dataclass(frozen=True)
 class RecreateEnvironment(Action):
     """Make the platform's environment anew with another interpreter; the old one is kept aside."""
@@ -128,6 +161,7 @@ class RecreateEnvironment(Action):
     python: Path
     version: str
     files: tuple[Path, ...]
+    note: str = ""
 
     order = 20
     risk = Risk.CHANGES
@@ -145,7 +179,19 @@ class RecreateEnvironment(Action):
         lines += [f"{self.name}/bin/python -m pip install -r {file}" for file in self.files]
         if os.path.lexists(self.environment):
             lines.insert(0, f"the old {self.name} is kept aside for undo")
-        return "\n".join(lines)
+        return "\n".join(lines + ([self.note] if self.note else []))
+
+    def rehearsed(self, facts: Facts, edited: Mapping[Path, bytes]) -> RecreateEnvironment:
+        platform = facts.get(Platform)
+        uv = shutil.which("uv", path=platform.environ.get("PATH"))
+        try:
+            if not uv:
+                raise NotResolved("there is no uv")
+            with _words(facts, self.files, (), edited) as words:
+                resolved_by_uv(uv, self.python, words, {}, platform)
+        except (NotResolved, Unreadable, OSError) as reason:
+            return replace(self, note=f"not resolved beforehand: {reason}")
+        return self
 
     def before(self, bench: Bench) -> Record:
         there = os.path.lexists(self.environment)
@@ -204,10 +250,21 @@ def install(
     """Install by the platform's interpreter, and by no other; raises Failed with the last lines."""
     python = python_in(environment)
     environ = clean_environment(bench.platform.environ)
-    words: list[str | Path] = [*installer(python, environ)]
-    for file in files:
-        words += ["-r", file]
-    command([*words, *requirements], cwd=bench.platform.root, environ=environ)
+    with arguments(files, requirements, root=bench.platform.root) as words:
+        command([*installer(python, environ), *words], cwd=bench.platform.root, environ=environ)
+
+
+def _words(
+    facts: Facts,
+    files: tuple[Path, ...],
+    requirements: tuple[str, ...],
+    edited: Mapping[Path, bytes],
+) -> AbstractContextManager[list[str]]:
+    """What an installer will be told, with the requirement files as the plan will leave them."""
+    there = facts.get(Requirements).files if files and edited else {}
+    changed = {path: edited.get(path, data) for path, data in there.items()}
+    root = facts.get(Platform).root
+    return arguments(files, requirements, changed if there.keys() & edited else {}, root)
 
 
 def _remember(environment: Path, bench: Bench) -> str:

@@ -95,7 +95,7 @@ def _show_only(
 
     facts = Facts(platform)
     report = runner.run(platform, chosen, facts=facts, timeout=timeout)
-    made = plan.make(report.findings, facts, allow=allow)
+    made = plan.rehearse(plan.make(report.findings, facts, allow=allow), facts)
     if diff:
         for step in made.steps:
             print(step.action.preview())

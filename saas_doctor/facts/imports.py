@@ -20,7 +20,7 @@ from saas_doctor.facts import Fact
 from saas_doctor.facts.interpreter import Interpreter
 from saas_doctor.facts.layout import NEVER_DUE, Layout
 from saas_doctor.facts.names import bound_names
-from saas_doctor.facts.packages import Requirements
+from saas_doctor.facts.requirements import Requirements
 from saas_doctor.facts.source import Module, Source
 from saas_doctor.model import Place
 from saas_doctor.platform import Platform

@@ -7,14 +7,15 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.version import Version
 
-from saas_doctor.facts import Fact
+from saas_doctor.facts import Fact, pyproject
 from saas_doctor.model import DoctorError, Place, Unreadable
 from saas_doctor.platform import Platform
 
@@ -41,6 +42,8 @@ class Interpreter(Fact):
     has_config: bool = True
     sees_system: bool = False
     """Whether the system's packages count too (`include-system-site-packages`)."""
+    made_with: Version | None = None
+    """The version of the Python that it was made with, by its own word."""
 
     @classmethod
     def read(cls, platform: Platform) -> Interpreter:
@@ -61,12 +64,19 @@ class Interpreter(Fact):
         if not os.path.lexists(python):
             failure = f"{platform.relative(python)} is not there"
             return cls(
-                folder, name, failure=failure, home=config.get("home", ""), has_config=bool(config)
+                folder,
+                name,
+                failure=failure,
+                home=config.get("home", ""),
+                has_config=bool(config),
+                made_with=_version(config),
             )
         version, failure = ask_version(python)
         sees = config.get("include-system-site-packages", "").lower() == "true"
         home = config.get("home", "")
-        return cls(folder, name, True, python, version, failure, home, bool(config), sees)
+        return cls(
+            folder, name, True, python, version, failure, home, bool(config), sees, _version(config)
+        )
 
     @property
     def site_packages(self) -> Path:
@@ -77,6 +87,58 @@ class Interpreter(Fact):
             return self.folder / "Lib" / "site-packages"
         minor = f"python{self.version.major}.{self.version.minor}"
         return self.folder / "lib" / minor / "site-packages"
+
+    @cached_property
+    def packages_of_another(self) -> str:
+        """The folder of another minor version's packages (`python3.11`), where its own has none."""
+        if self.version is None or os.name == "nt" or self.site_packages.is_dir():
+            return ""
+        found = self.folder.glob("lib/python3*/site-packages/*.dist-info")
+        return next((path.parent.parent.name for path in found), "")
+
+    @cached_property
+    def made_at(self) -> Path | None:
+        """The folder that its `activate` leads to; None where it finds out its own place."""
+        try:
+            text = (self.folder / "bin" / "activate").read_text(encoding="utf-8", errors="replace")
+        except OSError:
+            return None
+        found = re.search(r"^\s*(?:export )?VIRTUAL_ENV=([\"']?)(/[^\"'$\n]+)\1\s*$", text, re.M)
+        return Path(found.group(2)) if found else None
+
+    @property
+    def moved(self) -> bool:
+        """Whether it was made in another place than it stands in."""
+        return self.made_at is not None and not _same(self.made_at, self.folder)
+
+    def foreign_commands(self) -> list[str]:
+        """The console scripts that start with a Python outside of this environment."""
+        found = []
+        for script in sorted((self.folder / "bin").iterdir()):
+            if script.is_file():
+                with script.open("rb") as file:
+                    said = _SHEBANG.match(file.read(512))
+                home = Path(os.fsdecode(said.group(1))).parent.parent if said else self.folder
+                if not _same(home, self.folder):
+                    found.append(script.name)
+        return found
+
+
+# Of a long path, pip and uv make a call by the shell.
+_SHEBANG = re.compile(rb"#!(?:/bin/sh\n'{3}exec' \"?)?(/[^\n\"]*?/bin/python[\d.]*)")
+
+
+def _same(one: Path, other: Path) -> bool:
+    try:
+        return one.samefile(other)
+    except OSError:
+        return False
+
+
+def _version(config: Mapping[str, str]) -> Version | None:
+    text = config.get("version_info") or config.get("version") or ""
+    found = re.match(r"\d+\.\d+(\.\d+)?", text)
+    return Version(found.group()) if found else None
 
 
 def python_in(folder: Path) -> Path:
@@ -148,6 +210,10 @@ class WantedPython(Fact):
                     name = platform.relative(folder / file)
                     word = key.split("\\", 1)[0]
                     return cls(_specifier(text, name), f"{word} in {name}", Place(name, line))
+            text = _poetry_python(folder / "pyproject.toml")
+            if text:
+                name = platform.relative(folder / "pyproject.toml")
+                return cls(_specifier(text, name), f"Poetry's python in {name}", Place(name))
         default = SpecifierSet(DEFAULT_PYTHON)
         return cls(default, "the doctor's default for this kind of platform", declared=False)
 
@@ -174,6 +240,15 @@ def _declared(file: Path, key: str) -> tuple[str, int] | None:
         return None
     found = re.search(rf"^[^#\n]*?\b{key}", text, re.M)
     return (found.group(1).strip(), text.count("\n", 0, found.start(1)) + 1) if found else None
+
+
+def _poetry_python(file: Path) -> str:
+    """The range of Pythons in a Poetry project's dependencies."""
+    try:
+        data = file.read_bytes()
+    except OSError:
+        return ""
+    return (pyproject.python_of(data) or "") if b"tool.poetry.dependencies" in data else ""
 
 
 # Wheels for this platform's usual pins exist for these; 3.12 has them for the oldest pins too.
@@ -203,13 +278,18 @@ class Pythons(Fact):
                 found[real] = (path, version)
         return cls(tuple(found.values()))
 
-    def best(self, wanted: SpecifierSet) -> tuple[Path, Version] | None:
-        """The one to build an environment with: fitting, and with wheels for the usual pins."""
+    def best(
+        self, wanted: SpecifierSet, like: Version | None = None
+    ) -> tuple[Path, Version] | None:
+        """The one to build an environment with: fitting, and with wheels for the usual pins.
 
-        def rank(item: tuple[Path, Version]) -> tuple[int, Version]:
+        One of the same minor version as `like` comes first: what was installed fits it.
+        """
+
+        def rank(item: tuple[Path, Version]) -> tuple[bool, int, Version]:
             minor = item[1].release[:2]
             known = _PREFERRED.index(minor) if minor in _PREFERRED else len(_PREFERRED)
-            return -known, item[1]
+            return bool(like and minor == like.release[:2]), -known, item[1]
 
         fitting = [item for item in self.found if wanted.contains(item[1], prereleases=True)]
         return max(fitting, key=rank, default=None)

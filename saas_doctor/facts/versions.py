@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
 from saas_doctor.facts import Fact
 from saas_doctor.facts.interpreter import Interpreter
-from saas_doctor.facts.packages import RequirementLine, Requirements
+from saas_doctor.facts.requirements import RequirementLine, Requirements
 from saas_doctor.platform import Platform
 
 
@@ -81,6 +82,31 @@ def reaches(line: RequirementLine, bound: str) -> bool:
         if exact and version < limit and not _series_of(part.version, limit):
             return False
     return True
+
+
+def disjoint(one: SpecifierSet, other: SpecifierSet) -> bool:
+    """Whether no version at all is allowed by both.
+
+    If one is, then also the lowest of some bound, or the next above it, or the first of all.
+    """
+    both = one & other
+    if any(part.operator == "===" for part in both):
+        return False  # compared as text
+    candidates = {Version("0.dev0"), Version("0")}
+    for part in both:
+        bound = Version(part.version.removesuffix(".*"))
+        release = ".".join(map(str, bound.release))
+        above = Version(f"{bound.epoch}!{release}.0.0.0.1")
+        candidates |= {bound, above, Version(f"{bound.epoch}!{release}"), _next_release(bound)}
+        if part.operator == "~=":
+            candidates.add(_next(bound))
+    return not any(both.contains(version, prereleases=True) for version in candidates)
+
+
+def _next_release(version: Version) -> Version:
+    """The first version after a whole series: 1.4 for `1.3.*`."""
+    *head, last = version.release
+    return Version(f"{version.epoch}!" + ".".join(map(str, [*head, last + 1])))
 
 
 def _series_of(text: str, limit: Version) -> bool:

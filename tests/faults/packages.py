@@ -2,7 +2,20 @@
 
 from __future__ import annotations
 
-from tests.faults import Copy, Fault, Healthy, append, both, install, replace, uninstall
+from collections.abc import Callable
+
+from tests.faults import (
+    Copy,
+    Fault,
+    Healthy,
+    Inject,
+    append,
+    both,
+    install,
+    replace,
+    uninstall,
+    write,
+)
 
 REQUIREMENTS = "backend/requirements.txt"
 HASH = "from shared.utils.security import hash_password; hash_password('secret')"
@@ -14,6 +27,63 @@ def hashes(copy: Copy) -> bool:
 
 def imports_core(copy: Copy) -> bool:
     return copy.imports("import core.main")
+
+
+def agrees(copy: Copy) -> bool:
+    """What `pip check` says, asked of uv."""
+    return copy.run("uv", "pip", "check", "-p", str(copy.python)).returncode == 0
+
+
+def metadata(package: str, change: Callable[[str], str]) -> Inject:
+    """Change the headers that an installed package brings."""
+
+    def inject(copy: Copy) -> None:
+        (file,) = copy.path("backend/.venv/lib").glob(
+            f"python*/site-packages/{package}-*.dist-info/METADATA"
+        )
+        file.write_text(change(file.read_text()))
+
+    return inject
+
+
+def another_package(name: str, *headers: str) -> Inject:
+    """An installed package of which there is nothing but its metadata."""
+
+    def inject(copy: Copy) -> None:
+        (site,) = copy.path("backend/.venv/lib").glob("python*/site-packages")
+        text = "\n".join(
+            ["Metadata-Version: 2.1", f"Name: {name}", "Version: 1.0", *headers, "", ""]
+        )
+        (site / f"{name}-1.0.dist-info").mkdir()
+        (site / f"{name}-1.0.dist-info/METADATA").write_text(text)
+
+    return inject
+
+
+def as_project(copy: Copy) -> None:
+    """The requirements stand in a pyproject.toml."""
+    text = copy.path(REQUIREMENTS).read_text()
+    lines = [line.partition("#")[0].strip() for line in text.splitlines()]
+    listed = "".join(f'    "{line}",\n' for line in lines if line)
+    copy.path("backend/pyproject.toml").write_text(
+        f'[project]\nname = "platform"\nversion = "1"\ndependencies = [\n{listed}]\n'
+    )
+    copy.path("saas-doctor.toml").write_text('requirements = ["backend/pyproject.toml"]\n')
+
+
+def locked(name: str = "", version: str = "") -> Inject:
+    """A pyproject.toml with a lock of what is installed, of one package at another version."""
+
+    def inject(copy: Copy) -> None:
+        as_project(copy)
+        text = "version = 1\nrevision = 3\n"
+        for folder in copy.path("backend/.venv/lib").glob("python*/site-packages/*.dist-info"):
+            package, _, there = folder.name.removesuffix(".dist-info").partition("-")
+            there = version if package == name else there
+            text += f'\n[[package]]\nname = "{package}"\nversion = "{there}"\n'
+        copy.path("backend/uv.lock").write_text(text)
+
+    return inject
 
 
 ENTRIES = [
@@ -38,7 +108,6 @@ ENTRIES = [
         "PKG302",
         "httpx too old",
         install("httpx==0.24.1"),
-        also=("PKG307",),
         target="httpx",
     ),
     Healthy(
@@ -161,42 +230,80 @@ ENTRIES = [
         replace(REQUIREMENTS, "email-validator>=2.1,<3", "pydantic[email]>=2.9"),
     ),
     Fault(
-        "PKG307",
-        "a package that another wants is gone",
-        uninstall("ecdsa"),
-        fixed=False,
-        target="python-jose:ecdsa",
+        "PKG301",
+        "python-jose of a pyproject.toml not installed",
+        both(as_project, uninstall("python-jose")),
+        works=hashes,
+        target="python-jose",
+        group="project",
     ),
-    Fault(
-        "PKG307",
-        "a package too old for another",
-        install("h11==0.12.0"),
-        fixed=False,
-    ),
-    Healthy("PKG307", "an extra that nobody asked for", install("bcrypt==4.0.1")),
-    Fault(
-        "PKG308",
-        "two pins that differ",
-        append(REQUIREMENTS, "httpx==0.26.0\nhttpx==0.27.0\n"),
-        fixed=False,
-        also=("PKG302",),
-        target="httpx",
-    ),
-    Fault(
-        "PKG308",
-        "a pin outside of a range",
-        append(REQUIREMENTS, "SQLAlchemy>=2.1\n"),
-        fixed=False,
-        also=("PKG302",),
-        target="sqlalchemy",
-    ),
-    Healthy("PKG308", "the same twice", append(REQUIREMENTS, "httpx>=0.27\n")),
+    Healthy("PKG301", "the requirements in a pyproject.toml", as_project),
     Healthy(
-        "PKG308",
-        "two lines for two Pythons",
-        append(
-            REQUIREMENTS,
-            'numpy<2; python_version < "3.0"\nnumpy>=2; python_version < "3.0"\n',
+        "PKG301",
+        "a development group that nobody installed",
+        both(
+            as_project,
+            append("backend/pyproject.toml", '[dependency-groups]\ndev = ["no-such-tool>=1"]\n'),
+        ),
+    ),
+    Healthy(
+        "PKG301",
+        "a constraint on what is not asked for",
+        both(write("backend/limits.txt", "celery<5\n"), append(REQUIREMENTS, "-c limits.txt\n")),
+    ),
+    Fault(
+        "PKG302",
+        "a constraint that excludes what is installed",
+        both(write("backend/limits.txt", "redis<5.1\n"), append(REQUIREMENTS, "-c limits.txt\n")),
+        target="redis",
+    ),
+    Fault(
+        "PKG302",
+        "another version than the lock's",
+        locked("annotated_types", "0.6.0"),
+        target="backend/uv.lock",
+        group="project",
+    ),
+    Healthy("PKG302", "all as the lock says", locked()),
+    Healthy(
+        "PKG304",
+        "libpass over passlib",
+        both(
+            install("libpass==1.9.4", "bcrypt==5.0.0"),
+            replace(REQUIREMENTS, "bcrypt>=4.0.1,<5", "bcrypt>=4.0.1"),
+        ),
+    ),
+    Fault(
+        "PKG307",
+        "a package's own requirement taken out",
+        uninstall("anyio"),
+        works=imports_core,
+        target="anyio",
+    ),
+    Fault(
+        "PKG307",
+        "a version that two others exclude",
+        install("h11==0.13.0"),
+        works=agrees,
+        target="h11",
+    ),
+    Healthy(
+        "PKG307",
+        "requirements of another system and of extras",
+        another_package(
+            "somepackage",
+            'Requires-Dist: pywin32>=300; sys_platform == "win32"',
+            "Provides-Extra: test",
+            'Requires-Dist: no-such-package>=2; extra == "test"',
+            "Requires-Dist: Typing.Extensions>=4",
+        ),
+    ),
+    Healthy(
+        "PKG307",
+        "a pre-release that is installed",
+        metadata(
+            "uvicorn",
+            lambda text: text.replace("Requires-Dist: h11>=0.8", "Requires-Dist: h11>=0.8.0rc1"),
         ),
     ),
 ]

@@ -35,11 +35,13 @@ def template_environment() -> Path:
     text = requirements.read_bytes() + (PLATFORM / "backend/requirements.txt").read_bytes()
     python = _platform_python()
     key = hashlib.sha256(text + python.encode() + sys.version.encode()).hexdigest()[:12]
-    environment = CACHE / f"platform-{key}"
     CACHE.mkdir(parents=True, exist_ok=True)
-    with FileLock(CACHE / "lock"):
+    # Its own place stands in its scripts; another checkout may lead to the same cache by a link.
+    cache = CACHE.resolve()
+    environment = cache / f"platform-{key}"
+    with FileLock(cache / "lock"):
         if not environment.exists():
-            partial = CACHE / f"partial-{key}"
+            partial = cache / f"partial-{key}"
             shutil.rmtree(partial, ignore_errors=True)
             _run(UV, "venv", "-q", "--seed", "-p", python, str(partial))
             inside = str(partial / "bin/python")

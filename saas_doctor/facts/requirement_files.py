@@ -1,0 +1,147 @@
+"""Requirement files as pip reads them: logical lines, comments, options, includes, variables."""
+
+from __future__ import annotations
+
+import codecs
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from packaging.requirements import InvalidRequirement, Requirement
+
+from saas_doctor.syntax import parse_requirement
+
+_BOMS = (
+    (codecs.BOM_UTF8, "utf-8"),
+    (codecs.BOM_UTF32_LE, "utf-32-le"),  # begins as UTF-16's does
+    (codecs.BOM_UTF32_BE, "utf-32-be"),
+    (codecs.BOM_UTF16_LE, "utf-16-le"),
+    (codecs.BOM_UTF16_BE, "utf-16-be"),
+)
+_COMMENT = re.compile(rb"(?:^|(?<=\s))#.*", re.S)  # to the end of the joined line
+_VARIABLE = re.compile(r"\$\{([A-Z0-9_]+)\}")
+_OPTION = re.compile(r"(?:^|\s)(?=-{1,2}[A-Za-z])")
+_INCLUDE = re.compile(
+    r"(?:(?P<r>-r|--requirement)|(?P<c>-c|--constraint)|(?P<e>-e|--editable))(?:\s*=\s*|\s*)(?P<what>.+)"
+)
+_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
+_ARCHIVE = re.compile(r"\.(?:whl|zip|tar|tgz|tbz|txz|tar\.\w+)(?:\[[^\]]*\])?$", re.I)
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A requirement, and the bytes of the file at which it stands."""
+
+    requirement: Requirement
+    line: int
+    start: int
+    end: int
+    hashed: bool = False
+    fixed: str = ""
+    """Why its text can't be edited in its place."""
+
+
+@dataclass(frozen=True)
+class Include:
+    """Another file: of requirements, of constraints, or a project's own folder (with its extras)."""
+
+    kind: str
+    what: str
+    line: int
+
+
+@dataclass(frozen=True)
+class Wrong:
+    """A line that pip refuses."""
+
+    line: int
+    why: str
+
+
+def read(data: bytes, environ: Mapping[str, str]) -> Iterator[Asked | Include | Wrong]:
+    """What the lines of one file say."""
+    utf8, fixed = as_utf8(data)
+    for number, start, raw in _logical_lines(utf8):
+        # Of the same length as the file's bytes, so that places in it are places in the file.
+        blank = _COMMENT.sub(lambda found: b" " * len(found.group()), raw)
+        blank = re.sub(rb"\\\r?\n|\xef\xbb\xbf", lambda end: b" " * len(end.group()), blank)
+        text = _VARIABLE.sub(
+            lambda found: environ.get(found[1]) or found[0], blank.decode("utf-8", "replace")
+        ).strip()
+        if not text:
+            continue
+        head = _OPTION.split(text, 1)[0].strip()
+        if not head:
+            yield from _option(text, number)
+            continue
+        path = _local(head)
+        if path is not None:
+            yield from [Include("e", path, number)] if path else ()
+            continue
+        at = blank.find(head.encode())
+        begin = start + max(at, 0)
+        try:
+            yield Asked(
+                parse_requirement(head),
+                number,
+                begin,
+                begin + len(head.encode()),
+                "--hash" in text,
+                fixed or ("" if at >= 0 else "it is made of variables"),
+            )
+        except InvalidRequirement as error:
+            yield Wrong(number, str(error).splitlines()[0])
+
+
+def as_utf8(data: bytes) -> tuple[bytes, str]:
+    """The text in UTF-8, and why it can't be edited, where the file is written in another encoding."""
+    for mark, encoding in _BOMS[1:]:
+        if data.startswith(mark):
+            text = data[len(mark) :].decode(encoding, "replace")
+            return text.encode("utf-8", "replace"), f"the file is {encoding.upper()}, not UTF-8"
+    return data, ""
+
+
+def _option(text: str, line: int) -> Iterator[Include | Wrong]:
+    """An option's line; those that name no requirements are pip's own business."""
+    found = _INCLUDE.match(text)
+    if found is None:
+        return
+    kind = next(kind for kind in "rce" if found[kind])
+    what = found["what"].strip().strip("\"'")
+    if kind != "e":
+        yield Include(kind, what, line)
+    elif path := _local(what):
+        yield Include("e", path, line)
+
+
+def _local(head: str) -> str | None:
+    """The folder that a line installs; empty for an address or an archive, None for a requirement."""
+    if " @ " in head or re.match(r"[\w.-]+(\[[^\]]*\])?@", head):
+        return None
+    if head.startswith("file:"):
+        return ""
+    if _ADDRESS.match(head) or _ARCHIVE.search(head.partition(";")[0].strip()):
+        return ""
+    if head.startswith(".") or "/" in head.partition(";")[0] or "\\" in head:
+        return head.partition(";")[0].strip()
+    return None
+
+
+def _logical_lines(data: bytes) -> Iterator[tuple[int, int, bytes]]:
+    """Lines joined over trailing backslashes, as pip joins them: number, byte offset, text."""
+    start = number = 0
+    held: tuple[int, int, bytes] | None = None
+    for raw in data.splitlines(keepends=True):
+        number += 1
+        first, at, text = held or (number, start, b"")
+        start += len(raw)
+        text += raw
+        comment = raw.lstrip().startswith(b"#")  # ends what it stands in
+        if raw.rstrip(b"\r\n").endswith(b"\\") and not comment:
+            held = (first, at, text)
+            continue
+        held = None
+        yield first, at, text
+    if held:
+        yield held

@@ -1,0 +1,147 @@
+"""Faults of what the requirements ask for."""
+
+from __future__ import annotations
+
+from tests.faults import Copy, Fault, Healthy, append, both, install, replace, uninstall, write
+
+REQUIREMENTS = "backend/requirements.txt"
+DEV = "backend/requirements-dev.txt"
+
+
+def resolves(copy: Copy) -> bool:
+    """Whether uv finds versions for the requirements."""
+    return (
+        copy.run(
+            "uv", "pip", "compile", "-q", "-p", str(copy.python), "requirements.txt"
+        ).returncode
+        == 0
+    )
+
+
+def uv_runs(copy: Copy) -> bool:
+    return copy.run("uv", "pip", "list", "-p", str(copy.python), cwd=".").returncode == 0
+
+
+JOSE = "python-jose[cryptography]>=3.5"
+
+ENTRIES = [
+    Fault(
+        "PKG308",
+        "two versions of one package",
+        append(REQUIREMENTS, "HTTPX>=0.29\n"),
+        also=("PKG302",),
+        works=resolves,
+        fixed=False,
+        target="httpx",
+    ),
+    Fault(
+        "PKG308",
+        "a constraint that excludes the requirement",
+        both(write("backend/limits.txt", "redis<5\n"), append(REQUIREMENTS, "-c limits.txt\n")),
+        also=("PKG302",),
+        works=resolves,
+        fixed=False,
+        target="redis",
+    ),
+    Fault(
+        "PKG308",
+        "the same package twice",
+        append(REQUIREMENTS, "redis>=5\n"),
+        fixed=False,
+        target="redis",
+    ),
+    Healthy(
+        "PKG308",
+        "two versions for two Pythons",
+        append(REQUIREMENTS, 'redis<5; python_version < "3.9"\n'),
+    ),
+    Healthy(
+        "PKG308",
+        "two versions for a Python that is not here",
+        append(
+            REQUIREMENTS,
+            'numpy<2; python_version < "3.0"\nnumpy>=2; python_version < "3.0"\n',
+        ),
+    ),
+    Healthy("PKG308", "asked for again by the developers' file", append(DEV, "httpx>=0.27\n")),
+    Healthy(
+        "PKG308",
+        "a constraint that agrees",
+        both(write("backend/limits.txt", "redis<99\n"), append(REQUIREMENTS, "-c limits.txt\n")),
+    ),
+    Fault(
+        "PKG309",
+        "what the extra brings was taken out",
+        uninstall("cryptography"),
+        target="python-jose",
+    ),
+    Fault(
+        "PKG309",
+        "an extra asked for later",
+        replace(REQUIREMENTS, "uvicorn>=0.30", "uvicorn[standard]>=0.30"),
+        target="uvicorn",
+    ),
+    Fault(
+        "PKG309",
+        "an extra that does not exist",
+        replace(REQUIREMENTS, JOSE, "python-jose[cryptografy]>=3.5"),
+        fixed=False,
+        target="python-jose[cryptografy]",
+    ),
+    Healthy(
+        "PKG309",
+        "another spelling",
+        replace(REQUIREMENTS, JOSE, "Python_Jose[Cryptography]>=3.5"),
+    ),
+    Healthy(
+        "PKG309",
+        "an extra of which everything is there",
+        replace(REQUIREMENTS, "email-validator>=2.1,<3", "pydantic[email]"),
+    ),
+    Healthy(
+        "PKG309",
+        "an extra that brings nothing here",
+        replace(
+            REQUIREMENTS, "pydantic>=2.9,<3", 'pydantic[timezone]>=2.9,<3; sys_platform != "win32"'
+        ),
+    ),
+    Fault("PKG312", "a pip without a resolver", install("pip==20.2.4"), target="pip"),
+    Fault(
+        "PKG312",
+        "a uv that the project excludes",
+        write("pyproject.toml", '[tool.uv]\nrequired-version = "<0.1"\n'),
+        works=uv_runs,
+        fixed=False,
+        target="uv",
+    ),
+    Healthy("PKG312", "an older pip that does", install("pip==22.3")),
+    Healthy(
+        "PKG312",
+        "a uv that the project demands",
+        write("pyproject.toml", '[tool.uv]\nrequired-version = ">=0.1"\n'),
+    ),
+    Fault(
+        "PKG313",
+        "a blank in a name",
+        append(REQUIREMENTS, "fast api>=0.1\n"),
+        works=resolves,
+        fixed=False,
+        target=f"{REQUIREMENTS}:18",
+    ),
+    Fault(
+        "PKG313",
+        "a file that is not there",
+        append(REQUIREMENTS, "-r more.txt\n"),
+        works=resolves,
+        fixed=False,
+    ),
+    Healthy(
+        "PKG313",
+        "everything else that pip takes",
+        append(
+            REQUIREMENTS,
+            "--no-binary :none:\n--extra-index-url=https://x.invalid/simple\n# -r none.txt\n"
+            'pywin32==300 ; \\\n    sys_platform == "win32" \\\n    --hash=sha256:00\n\n',
+        ),
+    ),
+]
