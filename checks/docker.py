@@ -173,8 +173,9 @@ def named_file_is_missing(
     alone; `undo` removes it. Look through its values.
     **Silent** about git addresses and other contexts that lie elsewhere, paths with a variable that
     has no value, `required: false`, a Dockerfile for another front end than Docker's own
-    (`# syntax=`), and the settings file that CFG901 tells of. A service that only a profile starts
-    is a warning.
+    (`# syntax=`), and the settings file that CFG901 tells of. An env file that everybody makes for
+    himself (a `.env`, or what git is told to ignore) is a warning, as is a service that only a
+    profile starts.
     """
     example = platform.path(platform.config.env_example)
     own = platform.path(platform.config.env_file)
@@ -195,7 +196,7 @@ def named_file_is_missing(
             next_step="saas-doctor fix --select DOCK604 makes it from its example"
             if unused.example
             else f"make {unused.name}, or set `required: false` for it",
-            severity=None if unused.service.active else Severity.WARNING,
+            severity=Severity.WARNING if unused.private or not unused.service.active else None,
             data={"no_fix": not unused.example, "example": unused.example, "unused": unused},
         )
     for build in builds.builds:

@@ -45,15 +45,18 @@ class Loaded:
 
 
 def load(
-    paths: Sequence[Path], environ: Mapping[str, str], name: Callable[[Path], str] = str
+    paths: Sequence[Path],
+    environ: Mapping[str, str],
+    name: Callable[[Path], str] = str,
+    folder: Path | None = None,
 ) -> Loaded:
-    """Load a project from its files, the first of which decides where it lies.
+    """Load a project from its files; `folder` is where it lies, if not where the first of them does.
 
     `name` gives a path as reports show it. Raises OSError for a file of these that can't be read,
     and Broken for one, or one that they include, that is not YAML.
     """
     loader = _Loader(environ, name)
-    folder = paths[0].parent
+    folder = folder or paths[0].parent
     variables = {**loader.env_file(folder / ".env"), **environ}
     root = loader.model(paths, folder, variables, ())
     return Loaded(

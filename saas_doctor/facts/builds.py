@@ -13,7 +13,7 @@ from pathlib import Path
 
 from saas_doctor.compose.model import Service
 from saas_doctor.compose.values import Build
-from saas_doctor.facts import Fact, dockerignore
+from saas_doctor.facts import Fact, dockerignore, gitignore
 from saas_doctor.facts import dockerfile as dockerfiles
 from saas_doctor.facts.compose import Compose
 from saas_doctor.facts.dockerfile import Dockerfile, Source
@@ -87,7 +87,7 @@ class ServiceBuild:
         if source.path.startswith("../"):
             lies = Path(os.path.normpath(context / source.path))
             outside = os.path.relpath(lies, context) if lies.exists() else ""
-        kept_back = not outside and _kept_back(self.root, context / path)
+        kept_back = not outside and gitignore.names(self.root, context / path)
         return Lost(source, path, near, None, outside, kept_back)
 
 
@@ -115,24 +115,6 @@ def _in(folder: Path, path: str) -> tuple[bool, str]:
 def _ignores_case(path: Path) -> bool:
     other = path.name.swapcase()
     return other != path.name and path.with_name(other).exists()
-
-
-def _kept_back(root: Path, path: Path) -> bool:
-    """Whether a `.gitignore` between the platform's root and the path names it."""
-    for folder in path.parents:
-        try:
-            lines = (folder / ".gitignore").read_text(errors="replace").splitlines()
-        except OSError:
-            lines = []
-        # A name without a slash counts at any depth, which Docker has to be told.
-        names = (line.strip().rstrip("/") for line in lines)
-        patterns = (n if "/" in n or n.startswith("#") else f"**/{n}" for n in names if n)
-        ignored = dockerignore.parse(".gitignore", "\n".join(patterns).encode())
-        if ignored.by(path.relative_to(folder).as_posix()):
-            return True
-        if folder == root:
-            return False
-    return False
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,7 +14,7 @@ from saas_doctor.compose.model import Project, Service
 from saas_doctor.compose.nodes import Broken, Problem
 from saas_doctor.compose.values import EnvFile
 from saas_doctor.compose.variables import NotValid, read_env
-from saas_doctor.facts import Fact
+from saas_doctor.facts import Fact, gitignore
 from saas_doctor.model import Absent, Blocked, Unreadable
 from saas_doctor.platform import Platform
 
@@ -24,6 +25,7 @@ class Compose(Fact):
 
     name: str
     """Empty where there is no Compose file."""
+    root: Path
     loaded: Project | None = None
     broken: Problem | None = None
     """Why it, or a file that belongs to it, is not YAML."""
@@ -35,17 +37,22 @@ class Compose(Fact):
     def read(cls, platform: Platform) -> Compose:
         name = platform.config.compose_file
         if name is None:
-            return cls("")
+            return cls("", platform.root)
         path = platform.path(name)
         try:
-            loaded = load(chosen(path, platform.environ), platform.environ, platform.relative)
+            paths = chosen(path, platform.environ)
+            loaded = load(paths, platform.environ, platform.relative)
+            if _lies_in(platform.root, Project(loaded)):
+                loaded = load(paths, platform.environ, platform.relative, platform.root)
         except Broken as error:
-            return cls(name, broken=error.problem)
+            return cls(name, platform.root, broken=error.problem)
         except OSError as error:
             what = platform.relative(Path(error.filename)) if error.filename else name
-            return cls(name, unreadable=f"{what}: can't be read ({error.strerror or error})")
+            return cls(
+                name, platform.root, unreadable=f"{what}: can't be read ({error.strerror or error})"
+            )
         used = [file.path for file in loaded.files]
-        return cls(name, Project(loaded), alike=tuple(_alike(path, platform, used)))
+        return cls(name, platform.root, Project(loaded), alike=tuple(_alike(path, platform, used)))
 
     @property
     def project(self) -> Project:
@@ -76,7 +83,7 @@ class Compose(Fact):
     def unused_env_files(self) -> tuple[UnusedEnvFile, ...]:
         """The env files that are not there, or that Compose can't read."""
         name = self.project.loaded.name
-        return tuple(u for s in self.services.values() for u in _unused(s, name))
+        return tuple(u for s in self.services.values() for u in _unused(s, name, self.root))
 
     @cached_property
     def problems(self) -> tuple[tuple[Problem, bool], ...]:
@@ -91,6 +98,18 @@ class Compose(Fact):
         return tuple(found)
 
 
+def _lies_in(root: Path, project: Project) -> bool:
+    """Whether its paths begin at the root, and not where its file lies (`--project-directory .`)."""
+    folder = project.folder
+    if folder == root:
+        return False
+    named = [s.build.context for s in project.services.values() if s.build and s.build.context]
+    named += [file.path for service in project.services.values() for file in service.env_files]
+    from_root = [root / os.path.relpath(path, folder) for path in named]
+    missing = [there for path, there in zip(named, from_root, strict=True) if not path.exists()]
+    return bool(missing) and all(path.exists() for path in missing)
+
+
 @dataclass(frozen=True)
 class UnusedEnvFile:
     """An `env_file` that Compose can't use, and why; `example` is the file that it is made from."""
@@ -100,12 +119,14 @@ class UnusedEnvFile:
     name: str
     reason: str = ""
     example: Path | None = None
+    private: bool = False
+    """Whether everybody has one of his own: git is told to ignore it, or it is a `.env`."""
 
 
 _EXAMPLES = (".example", ".sample", ".template", ".dist", ".tmpl", "-example", ".default")
 
 
-def _unused(service: Service, name: Callable[[Path], str]) -> Iterator[UnusedEnvFile]:
+def _unused(service: Service, name: Callable[[Path], str], root: Path) -> Iterator[UnusedEnvFile]:
     for file in service.env_files:
         try:
             text = file.path.read_bytes().decode("utf-8-sig")
@@ -116,7 +137,8 @@ def _unused(service: Service, name: Callable[[Path], str]) -> Iterator[UnusedEnv
                 beside.append(file.path.with_name("example" + file.path.name))
                 beside.append(file.path.with_name(file.path.name.lstrip(".") + ".example"))
                 example = next((path for path in beside if path.is_file()), None)
-                yield UnusedEnvFile(service, file, name(file.path), "", example)
+                private = file.path.name.startswith(".env") or gitignore.names(root, file.path)
+                yield UnusedEnvFile(service, file, name(file.path), "", example, private)
         except (OSError, UnicodeDecodeError) as error:
             reason = getattr(error, "strerror", "") or "it is not UTF-8 text"
             yield UnusedEnvFile(service, file, name(file.path), reason)
