@@ -25,12 +25,14 @@ ENTRIES = [
         "the database of all",
         replace(COMPOSE, DATABASE, "@localhost:5432/"),
         target="registry.DATABASE_URL",
+        group="addresses",
     ),
     Fault(
         "DOCK609",
         "a cache in a list",
         worker("environment:", "  - 'CELERY_BROKER=redis://127.0.0.1:6379/1' # the queue"),
         target="worker.CELERY_BROKER",
+        group="addresses",
     ),
     Fault(
         "DOCK609",
@@ -40,18 +42,21 @@ ENTRIES = [
             worker("environment: {DATABASE_URL: 'postgresql+asyncpg://a:b@localhost:15432/c'}"),
         ),
         target="worker.DATABASE_URL",
+        group="addresses",
     ),
     Fault(
         "DOCK609",
         "a host and a port",
         worker("environment: {POSTGRES_HOST: localhost, POSTGRES_PORT: 5432}"),
         target="worker.POSTGRES_HOST",
+        group="addresses",
     ),
     Fault(
         "DOCK609",
         "a service that the variable names",
         worker("environment: [REGISTRY_URL=http://localhost:8001]"),
         target="worker.REGISTRY_URL",
+        group="addresses",
     ),
     Fault(
         "DOCK609",
@@ -136,6 +141,7 @@ ENTRIES = [
             replace(COMPOSE, REGISTRY, "REGISTRY_URL: http://registry:18001"),
         ),
         target="gateway.REGISTRY_URL",
+        group="addresses",
     ),
     Fault(
         "DOCK610",
@@ -145,6 +151,7 @@ ENTRIES = [
             replace(COMPOSE, DATABASE, "@postgres:15432/"),
         ),
         target="registry.DATABASE_URL",
+        group="addresses",
     ),
     Fault(
         "DOCK610",
@@ -154,6 +161,7 @@ ENTRIES = [
             worker("environment:", "  DB_HOST: postgres", "  DB_PORT: 15432"),
         ),
         target="worker.DB_PORT",
+        group="addresses",
     ),
     Fault(
         "DOCK610",
@@ -167,6 +175,7 @@ ENTRIES = [
             worker("environment: ['DATABASE_URL=postgresql://a:b@db:15432/c']"),
         ),
         target="worker.DATABASE_URL",
+        group="addresses",
     ),
     Healthy(
         "DOCK610",

@@ -283,8 +283,14 @@ ENTRIES = [
         "DOCK612",
         "22:22",
         replace(COMPOSE, REDIS_PORTS, "    ports:\n      - 22:22 # for the tunnel\n"),
+        group="redis ports",
     ),
-    Fault("DOCK612", "in a row", replace(COMPOSE, REDIS_PORTS, "    ports: [6379:25,'7000:8']\n")),
+    Fault(
+        "DOCK612",
+        "in a row",
+        replace(COMPOSE, REDIS_PORTS, "    ports: [6379:25,'7000:8']\n"),
+        group="redis ports",
+    ),
     Healthy("DOCK612", "in quotes", replace(COMPOSE, REDIS_PORTS, '    ports:\n      - "22:22"\n')),
     Healthy("DOCK612", "60 and more", replace(COMPOSE, REDIS_PORTS, "    ports: [6379:6379]\n")),
     Healthy(
