@@ -1,17 +1,17 @@
-"""The platform's compose file and the Dockerfiles that it names, as far as files tell."""
+"""The platform's Compose file: what it says, and the images that it has built."""
 
 from __future__ import annotations
 
-import difflib
-import re
-from collections.abc import Iterator, Sequence
-from pathlib import Path
-from urllib.parse import urlsplit
+from collections.abc import Iterator
 
-from saas_doctor.compose.nodes import Node
-from saas_doctor.facts.compose import Compose, ComposeText, Port, Service
-from saas_doctor.facts.images import Images
-from saas_doctor.model import Finding, Place, Severity
+from saas_doctor.actions.files import EditFile
+from saas_doctor.compose.edit import replaced
+from saas_doctor.compose.files import NAMES
+from saas_doctor.compose.nodes import Problem
+from saas_doctor.facts.builds import Builds, Lost, ServiceBuild
+from saas_doctor.facts.compose import Compose
+from saas_doctor.model import Finding, Place, Severity, Undecided
+from saas_doctor.platform import Platform
 from saas_doctor.rules import check
 
 
@@ -19,430 +19,334 @@ from saas_doctor.rules import check
     "DOCK601",
     symptoms=(
         r"yaml: (line (?P<line>\d+): )?.*(did not find expected|mapping values are not allowed)",
+        r"go-yaml load error in (parser|scanner) ",
         r"ERROR: yaml\.(parser|scanner)\.\w+Error",
     ),
 )
-def compose_file_is_not_yaml(compose: ComposeText) -> Iterator[Finding]:
-    """The compose file can't be parsed.
+def compose_file_is_not_yaml(compose: Compose) -> Iterator[Finding]:
+    """The Compose file can't be parsed.
 
     Nothing that Compose does works, and what the doctor would find in it (ports, services) is not
     known.
 
-    **Detected** by a YAML parser; what the file says is not judged.
-    **Silent** about Compose's own tags, anchors and merges, and where there is no compose file.
+    **Detected** by a YAML parser, in the file and in those that it includes or that lie over it.
+    **Silent** about Compose's own tags, anchors and merges, and where there is no Compose file.
     """
-    if compose.error:
-        yield Finding(
-            f"{compose.name} can't be parsed: {compose.error}",
-            looked_at=compose.name,
-            found=compose.error,
-            wanted="YAML",
-            target=compose.name,
-            place=compose.place,
-            next_step=f"correct {compose.place}",
-        )
-
-
-TOP_KEYS = {
-    "configs", "include", "models", "name", "networks", "secrets", "services", "version", "volumes",
-}  # fmt: skip
-SERVICE_KEYS = {
-    "annotations", "attach", "blkio_config", "build", "cap_add", "cap_drop", "cgroup",
-    "cgroup_parent", "command", "configs", "container_name", "cpu_count", "cpu_percent",
-    "cpu_period", "cpu_quota", "cpu_rt_period", "cpu_rt_runtime", "cpu_shares", "cpus", "cpuset",
-    "credential_spec", "depends_on", "deploy", "develop", "device_cgroup_rules", "devices", "dns",
-    "dns_opt", "dns_search", "domainname", "driver_opts", "entrypoint", "env_file", "environment",
-    "expose", "extends", "external_links", "extra_hosts", "gpus", "group_add", "healthcheck",
-    "hostname", "image", "init", "ipc", "isolation", "label_file", "labels", "links", "logging",
-    "mac_address", "mem_limit", "mem_reservation", "mem_swappiness", "memswap_limit", "models",
-    "network_mode", "networks", "oom_kill_disable", "oom_score_adj", "pid", "pids_limit",
-    "platform", "ports", "post_start", "pre_stop", "privileged", "profiles", "provider",
-    "pull_policy", "read_only", "restart", "runtime", "scale", "secrets", "security_opt",
-    "shm_size", "stdin_open", "stop_grace_period", "stop_signal", "storage_opt", "sysctls",
-    "tmpfs", "tty", "ulimits", "use_api_socket", "user", "userns_mode", "uts", "volume_driver",
-    "volumes", "volumes_from", "working_dir",
-}  # fmt: skip
+    if compose.broken is None:
+        _ = compose.project  # skipped where there is none
+        return
+    place = compose.broken.place
+    yield Finding(
+        f"{place.path} can't be parsed: {compose.broken.message}",
+        looked_at=place.path,
+        found=compose.broken.message,
+        wanted="YAML",
+        target=place.path,
+        place=place,
+        next_step=f"correct {place}",
+    )
 
 
 @check(
     "DOCK602",
     needs=("DOCK601",),
     symptoms=(
-        r"Additional property (?P<key>\w+) is not allowed",
-        r"Unsupported config option for services\.(?P<service>\w+): '(?P<key>\w+)'",
-        r"depends on undefined service",
-        r"has neither an image nor a build context specified",
+        r"additional propert(?:y|ies) '(?P<key>[^']+)' not allowed",
+        r"validating (?P<file>\S+): \S+ (?:must be a|false schema|missing property|value must be)",
+        r"mapping key \"(?P<key>[^\"]+)\" already defined",
+        r"service \"(?P<service>[^\"]+)\" (?:has neither an image nor a build|refers to undefined|depends on undefined)",
+        r"dependency cycle detected: (?P<ring>.+)",
+        r"Circular reference:",
+        r"unknown anchor '(?P<anchor>[^']+)' referenced",
+        r"invalid interpolation format for (?P<key>\S+)",
+        r"invalid (?:hostPort|containerPort|proto|spec): ",
+        r"Unsupported config option for services\.(?P<service>\S+): '(?P<key>[^']+)'",
+        r"service '(?P<service>[^']+)' depends on service '(?P<other>[^']+)' which is undefined",
     ),
 )
-def compose_file_not_valid(compose: Compose) -> Iterator[Finding]:
-    """The compose file is YAML, and Compose refuses it.
+def compose_file_is_not_valid(compose: Compose) -> Iterator[Finding]:
+    """Compose refuses the Compose file, though it is YAML.
 
-    **Detected**: a key that is nearly one of Compose's, a service with neither image nor build, one
-    that waits for a service that is not there, a key that stands there twice, an alias of nothing.
-    **To mend**, correct the line; the nearest right name is named.
-    **Silent** about `x-...` keys, the old `version`, and keys that are near to none; what other
-    files may add (`extends`, `include`, an override file) is not missed.
+    No command of Compose works then, also for services that have nothing to do with the mistake.
+
+    **Detected** by the Compose Specification's schema (as of Compose 5.6) and by Compose's rules:
+    keys and types, keys that stand twice, names of services, networks, volumes, secrets and configs
+    that lead nowhere, rings of `depends_on`, ports, mounts and durations that can't be read,
+    `${...}` that is not closed. `version: 3` without quotes is such a mistake, too.
+    **Fixed** where a key is nearly one that is allowed there, or a number stands for a text: it is
+    corrected, all else stays; `undo` brings the old one back. All other mistakes are yours to
+    decide.
+    **Silent** about `x-` keys, the obsolete `version`, Compose's own tags, variables that have no
+    value, and what a part that lies elsewhere (`oci://`, a git address) may hold. A mistake in a
+    service that only a profile starts is a warning.
     """
-    for problem in compose.problems:
-        message = f"{compose.name}: {problem.message}"
-        yield _invalid(message, problem.place, problem.key or "the line", "each key once")
-    yield from _near_misses(TOP_KEYS, compose, compose.root)
-    for service in compose.services.values():
-        yield from _near_misses(SERVICE_KEYS, compose, service.node)
-        if not compose.whole:
-            continue
-        if not any(service.node.get(key) for key in ("image", "build", "provider")):
-            message = f"service {service.name} has neither an image nor a build"
-            yield _invalid(message, service.node.place, service.name, "`image` or `build`")
-        for other, (_, node) in service.depends_on.items():
-            if other not in compose.services and not node.unset:
-                near = difflib.get_close_matches(other, compose.services, n=1)
-                message = f"service {service.name} depends on {other}, which is not there"
-                wanted = near[0] if near else "a service of the file"
-                yield _invalid(message, node.place, f"{service.name}:{other}", wanted)
+    for problem, starts in compose.problems:
+        edit = _correction(problem)
+        yield Finding(
+            f"Compose refuses {problem.file.name}: {problem.message}",
+            looked_at=str(problem.place),
+            found=problem.file.text[problem.start : problem.end].partition("\n")[0] or "nothing",
+            wanted=f"`{problem.near}`" if problem.near else "what the Compose Specification allows",
+            target=f"{problem.place}",
+            place=problem.place,
+            next_step="saas-doctor fix --select DOCK602"
+            if edit
+            else f"correct {problem.place}, then run `docker compose config -q`",
+            severity=None if starts else Severity.WARNING,
+            data={"no_fix": edit is None, "edit": edit},
+        )
 
 
-def _near_misses(known: set[str], compose: Compose, node: Node) -> Iterator[Finding]:
-    for key in node.entries:
-        near = difflib.get_close_matches(key, known, n=1, cutoff=0.75)
-        if key not in known and near and not key.startswith("x-"):
-            place = node.entries[key].key.place
-            yield _invalid(f"{compose.name}: `{key}` is no key of Compose", place, key, near[0])
+def _correction(problem: Problem) -> EditFile | None:
+    """The edit that puts the nearest right word in the place of the wrong one."""
+    near = problem.near
+    if not near:
+        return None
+    why = f"{near} for {problem.file.text[problem.start : problem.end]}"
+    return replaced(problem.file, problem.start, problem.end, near, why, wanted=near.strip('"'))
 
 
-def _invalid(message: str, place: Place, target: str, wanted: str) -> Finding:
-    return Finding(
-        message,
-        looked_at=str(place),
-        found=target,
-        wanted=wanted,
-        target=target,
-        place=place,
-        next_step=f"correct {place}: {wanted}",
+@check(
+    "DOCK603",
+    severity=Severity.WARNING,
+    needs=("DOCK601",),
+    symptoms=(r"Found multiple config files with supported names: (?P<files>.+)",),
+)
+def two_compose_files(compose: Compose) -> Iterator[Finding]:
+    """Two Compose files lie in one folder, and they differ: only one of them counts.
+
+    Compose takes the first of `compose.yaml`, `compose.yml`, `docker-compose.yml` and
+    `docker-compose.yaml`; the old `docker-compose` (version 1) took the last two first. Who changes
+    the other one wonders why nothing happens.
+
+    **Detected** where the bytes of the two differ.
+    **To mend** it, remove one, or give it another name and call it with `-f`.
+    **Silent** about override files (`compose.override.yaml`), about a file that the first includes
+    or extends, and where COMPOSE_FILE names the files.
+    """
+    folder = (
+        {Place(name).path for name in (compose.name, *compose.alike)} if compose.name else set()
     )
+    _ = compose.project
+    for name in compose.alike:
+        first = min(folder, key=lambda path: NAMES.index(path.rpartition("/")[2]))
+        second = name if name != first else compose.name
+        yield Finding(
+            f"{second} is not read: Compose takes {first}",
+            looked_at=", ".join(sorted(folder)),
+            found="two Compose files that differ",
+            wanted="one, or one that includes the other",
+            target=second,
+            place=Place(second),
+            next_step=f"keep what is wanted of {second} in {first}, and remove or rename {second}",
+        )
 
 
 @check(
     "DOCK604",
     needs=("DOCK601",),
     symptoms=(
-        r"Cannot locate specified Dockerfile",
-        r"unable to prepare context: (unable to evaluate symlinks in Dockerfile path|path)",
-        r"failed to read dockerfile: open (?P<file>\S+): no such file",
-        r"dockerfile parse error|unknown instruction: (?P<word>\w+)",
-        r"Couldn't find env file|env file \S+ not found",
+        r"failed to read dockerfile: open (?P<file>[^:]+): no such file or directory",
+        r"Cannot locate specified Dockerfile: (?P<file>\S+)",
+        r"unable to evaluate symlinks in Dockerfile path",
+        r"unable to prepare context: path \"(?P<folder>[^\"]+)\" not found",
+        r"(?:resolve|lstat) (?P<folder>\S+): (?:no such file or directory|The system cannot find)",
+        r"dockerfile parse error (?:on )?line (?P<line>\d+): (?P<what>.+)",
+        r"the Dockerfile \([^)]*\) cannot be empty|file with no instructions",
+        r"no build stage in current context",
+        r"env file (?P<file>.+?) not found|Couldn't find env file: (?P<old>\S+)",
     ),
 )
-def build_file_missing(compose: Compose, images: Images) -> Iterator[Finding]:
-    """A Dockerfile, a build context or an env file that the compose file names is not there.
+def named_file_is_missing(
+    compose: Compose, builds: Builds, platform: Platform
+) -> Iterator[Finding]:
+    """A Dockerfile, a build context or an env file that the Compose file names can't be used.
 
-    **Detected** where the path is written out; a Dockerfile also has to begin with `FROM` (or
-    `ARG`) and to hold instructions that exist.
-    **To mend**, correct the path in the compose file, or the line in the Dockerfile.
-    **Silent** about paths that hold variables without a value, contexts at an address, and env
-    files with `required: false`. An env file called `.env...` is a warning: it is to be made first
-    (the one of the settings is CFG901's).
+    Without the env file no command of Compose works; without the Dockerfile the service can't be
+    built.
+
+    **Detected** where the path, as Compose resolves it (`dockerfile` from the context, the context
+    and `env_file` from the file that names them), leads nowhere; where a Dockerfile is empty, has
+    no FROM, begins with something else, or holds an instruction that there is not; and where
+    Compose can't read an env file.
+    **Fixed** for an env file whose example lies beside it: it is made from that, readable by you
+    alone; `undo` removes it. Look through its values.
+    **Silent** about git addresses and other contexts that lie elsewhere, paths with a variable that
+    has no value, `required: false`, a Dockerfile for another front end than Docker's own
+    (`# syntax=`), and the settings file that CFG901 tells of. An env file that everybody makes for
+    himself (a `.env`, or what git is told to ignore) is a warning, as is a service that only a
+    profile starts.
     """
-    yield from _env_files(compose, images)
-    for service in compose.services.values():
-        build = service.build
-        if build is None:
+    example = platform.path(platform.config.env_example)
+    own = platform.path(platform.config.env_file)
+    done: set[str] = set()
+    for unused in compose.unused_env_files:
+        if (unused.file.path == own and unused.example == example) or unused.name in done:
             continue
-        if not build.context.is_dir():
-            what = images.relative(build.context)
-            message = f"the build context {what} of {service.name} is missing"
-            yield _missing(message, build.node.place, what)
-        elif not build.dockerfile.is_file():
-            what = images.relative(build.dockerfile)
-            message = f"the Dockerfile {what} of {service.name} is missing"
-            yield _missing(message, build.node.place, what)
-    for image in images.of(compose):
-        wrong = image.wrong
-        if wrong:
-            place = Place(image.name, wrong[0])
-            yield _missing(f"{image.name} can't be built: {wrong[1]}", place, image.name)
+        done.add(unused.name)
+        place = unused.file.node.place
+        yield Finding(
+            f"{unused.name}, an env file of {unused.service.name}, "
+            + (f"can't be read: {unused.reason}" if unused.reason else "is not there"),
+            looked_at=f"{place} ({unused.file.path})",
+            found=unused.reason or "nothing",
+            wanted="KEY=value lines",
+            target=unused.name,
+            place=place,
+            next_step="saas-doctor fix --select DOCK604 makes it from its example"
+            if unused.example
+            else f"make {unused.name}, or set `required: false` for it",
+            severity=Severity.WARNING if unused.private or not unused.service.active else None,
+            data={"no_fix": not unused.example, "example": unused.example, "unused": unused},
+        )
+    for build in builds.builds:
+        for finding in _flaws_of(build):
+            if finding.target not in done:
+                done.add(finding.target)
+                yield finding
 
 
-def _env_files(compose: Compose, images: Images) -> Iterator[Finding]:
-    """The env files that are not there, each once; a warning for those that git seldom keeps."""
-    users: dict[Path, list[tuple[str, Place]]] = {}
-    for service in compose.services.values():
-        for node, path, needed in service.env_files:
-            if needed and not path.exists() and path != images.settings_file:
-                users.setdefault(path, []).append((service.name, node.place))
-    for path, found in users.items():
-        what, names = images.relative(path), ", ".join(name for name, _ in found)
-        message = f"the env file {what} of {names} is missing"
-        severity = Severity.WARNING if path.name.startswith(".env") else None
-        yield _missing(message, found[0][1], what, severity)
-
-
-def _missing(message: str, place: Place, target: str, severity: Severity | None = None) -> Finding:
-    return Finding(
-        message,
-        looked_at=str(place),
-        found=f"no usable {target}",
-        wanted=target,
-        target=target,
-        place=place,
-        severity=severity,
-        next_step=f"correct {place}",
-    )
+def _flaws_of(build: ServiceBuild) -> Iterator[Finding]:
+    service, severity = build.service.name, None if build.service.active else Severity.WARNING
+    node = build.build.node
+    if build.missing:
+        what = "context" if build.missing == "context" else "Dockerfile"
+        named = node.get(build.missing) or node if node.kind == "map" else node
+        near = f"; {build.near} is there" if build.near else ""
+        yield Finding(
+            f"{build.name}, the {what} of {service}, is not there{near}",
+            looked_at=f"{named.place}",
+            found=build.near or "nothing",
+            wanted=f"the {what} at {build.name}",
+            target=build.name,
+            place=named.place,
+            next_step=f"correct the path in {named.place}, or make {build.name}",
+            severity=severity,
+            data={"no_fix": True},
+        )
+    for flaw in build.dockerfile.flaws if build.dockerfile else ():
+        inline = bool(build.build.inline)
+        place = node.place if inline else Place(build.name, flaw.line)
+        yield Finding(
+            f"{'The Dockerfile of ' + service if inline else build.name} can't be built: {flaw.message}",
+            looked_at=str(place),
+            found=flaw.message,
+            wanted="instructions that begin with FROM",
+            target=f"{build.name}:{flaw.line}",
+            place=place,
+            next_step=f"correct line {flaw.line} of {build.name}",
+            severity=severity,
+            data={"no_fix": True},
+        )
 
 
 @check(
     "DOCK605",
-    needs=("DOCK604",),
+    needs=("DOCK601",),
     symptoms=(
-        r"COPY failed: file not found in build context",
-        r"failed to (compute cache key|calculate checksum).*: \"?(?P<file>[^\s\":]+)\"?: not found",
-        r"forbidden path outside the build context",
+        r"failed to calculate checksum of ref .*\"/?(?P<path>[^\"]+)\": not found",
+        r"failed to compute cache key: .*\"/?(?P<path>[^\"]+)\"?:? not found",
+        r"COPY failed: file not found in build context or excluded by \.dockerignore: stat (?P<path>[^:]+)",
+        r"(?:COPY|ADD) failed: forbidden path outside the build context: (?P<path>\S+)",
+        r"(?:COPY|ADD) failed: stat .*: no such file or directory",
     ),
 )
-def copied_file_missing(compose: Compose, images: Images) -> Iterator[Finding]:
-    """A Dockerfile copies what is not in the build context.
+def copied_path_is_missing(builds: Builds) -> Iterator[Finding]:
+    """A Dockerfile copies what is not in its build context.
 
-    Paths of `COPY` begin at the context that the compose file names, not at the Dockerfile.
+    The builder gets the files below the context and no others, less what `.dockerignore` leaves
+    out. It tells upper and lower case apart, also where this machine does not.
 
-    **Detected** for sources that are written out: not there (in exactly these letters), left out by
-    `.dockerignore`, or outside of the context (`../x`).
-    **To mend**, correct the path, the context or `.dockerignore`.
-    **Silent** about `--from`, addresses, heredocs, variables, and patterns that match something.
+    **Detected** for `COPY`, `ADD` and `RUN --mount=type=bind` in the stages that the service's
+    target needs, with the arguments that the Compose file gives. `../x` means `x` inside of the
+    context.
+    **To mend** it, correct the path, the context, or the line of the ignore file.
+    **Silent** about paths with wildcards, addresses, heredocs, `--from`, variables that can't be
+    told, and symbolic links. What git is told to ignore is only a warning: another step makes it.
     """
-    for image in images.of(compose):
-        for copied, why in image.not_there:
-            place = Place(image.name, copied.line)
-            yield Finding(
-                f"{image.name} copies {copied.source}, which {why}",
-                looked_at=f"{place}; context {image.context_name}",
-                found=copied.source,
-                wanted=f"a path below {image.context_name}",
-                target=f"{image.name}:{copied.source}",
-                place=place,
-                next_step=f"correct {place}, or the build context in {compose.name}",
-            )
+    done: set[str] = set()
+    for build in builds.builds:
+        for lost in build.lost:
+            target = f"{build.name}:{lost.path}"
+            if target not in done:
+                done.add(target)
+                yield _lost(build, lost, target)
+
+
+def _lost(build: ServiceBuild, lost: Lost, target: str) -> Finding:
+    context = build.service.loaded.name(build.build.context) if build.build.context else ""
+    context = "the platform's folder" if context == "." else context
+    place = Place(build.name, lost.source.instruction.line)
+    if build.build.inline:
+        place = build.build.node.place
+    doing = f"{place} {'copies' if lost.source.instruction.name != 'RUN' else 'mounts'} {lost.path}"
+    step = f"correct {place}, or the context in {build.build.node.place}"
+    if lost.pattern and build.ignored:
+        where = f"{build.ignored.name}:{lost.pattern.line}"
+        why, found = f"which {where} leaves out of the build", f"`{lost.pattern.text}` in {where}"
+        step = f"add `!{lost.path}` to the end of {build.ignored.name}, or correct its line"
+    elif lost.outside:
+        why, found = f"and {lost.outside} lies outside of its context, {context}", lost.outside
+        step = (
+            f"let the context of {build.service.name} be a folder that holds it, or copy it there"
+        )
+    else:
+        why = f"which is not in its context, {context}"
+        why += f"; {lost.near} is" if lost.near else ""
+        found = lost.near or "nothing"
+    if lost.kept_back:
+        step = f"run what makes {lost.path} before the build"
+    mild = lost.kept_back or not build.service.active
+    return Finding(
+        f"{doing}, {why}",
+        looked_at=f"{place}, {build.build.node.place}",
+        found=found,
+        wanted=f"{lost.path} in {context}",
+        target=target,
+        place=place,
+        next_step=step,
+        severity=Severity.WARNING if mild else None,
+    )
 
 
 @check(
-    "DOCK607",
+    "DOCK606",
+    severity=Severity.WARNING,
     needs=("DOCK601",),
-    symptoms=(r"Bind for \S+ failed: port is already allocated", r"port is already allocated"),
+    symptoms=(
+        r"the --(?P<flag>\w+) option requires BuildKit",
+        r"failed to parse platform : \"\" is an invalid component",
+        r"BuildKit is enabled but the buildx component is missing or broken",
+    ),
 )
-def port_published_twice(compose: Compose) -> Iterator[Finding]:
-    """Two services of the compose file publish the same port of this machine.
+def classic_builder_can_not(builds: Builds) -> Iterator[Finding | Undecided]:
+    """A Dockerfile needs BuildKit, and the classic builder is asked for.
 
-    The second one does not start: `port is already allocated`.
+    The classic builder knows no `RUN --mount`, no `COPY --link` or `--chmod`, no heredocs (it reads
+    their lines as instructions) and no `$BUILDPLATFORM`. BuildKit has been the default of Docker
+    since 23 and of `docker compose` from its beginning.
 
-    **Detected** for written numbers and ranges, on the same or on all addresses.
-    **To mend**, give one of them another port (the left number).
-    **Silent** for different protocols, addresses that do not meet, and services that are started
-    by different profiles only.
+    **Detected** where `DOCKER_BUILDKIT=0` is set in this shell, in the `.env` beside the Compose
+    file, or in a Makefile or shell script of the platform.
+    **To mend** it, take that setting away.
+    **Silent** where nothing asks for the classic builder, which is nearly everywhere.
     """
-    seen: list[tuple[Service, Port]] = []
-    for service in compose.services.values():
-        for port in service.ports:
-            other = next((s for s in seen if _clash(s, (service, port))), None)
-            if port.published and other:
-                yield Finding(
-                    f"port {port.published} is published by {other[0].name} and {service.name}",
-                    looked_at=f"{other[1].node.place}; {port.node.place}",
-                    found=port.node.source,
-                    wanted="another port on the left",
-                    target=str(port.published),
-                    place=port.node.place,
-                    next_step=f"give {service.name} another port at {port.node.place}",
-                )
-            seen.append((service, port))
-
-
-def _clash(one: tuple[Service, Port], other: tuple[Service, Port]) -> bool:
-    (a, p), (b, q) = one, other
-    everywhere = {"", "0.0.0.0", "::"}
-    meet = p.address == q.address or bool({p.address, q.address} & everywhere)
-    apart = bool(a.profiles and b.profiles and not a.profiles & b.profiles)
-    same = p.published == q.published and p.protocol == q.protocol
-    return a is not b and same and p.published is not None and meet and not apart
-
-
-@check(
-    "DOCK608",
-    needs=("DOCK601",),
-    symptoms=(r"has no healthcheck configured",),
-)
-def waits_without_a_health_check(compose: Compose, images: Images) -> Iterator[Finding]:
-    """A service waits until another is healthy, which has no health check.
-
-    `docker compose up` ends with `has no healthcheck configured`.
-
-    **Detected** where neither the compose file nor the Dockerfile has one, and the image is built
-    here or is known to bring none (Postgres, Redis, ...).
-    **To mend**, add a `healthcheck`, or wait for `service_started`.
-    **Silent** where other files may add one, and about images that are not known.
-    """
-    if not compose.whole:
+    needing = [b for b in builds.builds if b.dockerfile and b.dockerfile.buildkit_only]
+    if not needing or not builds.classic:
         return
-    for service in compose.services.values():
-        for name, (condition, node) in service.depends_on.items():
-            other = compose.services.get(name)
-            if condition != "service_healthy" or other is None or images.may_be_healthy(other):
-                continue
-            yield Finding(
-                f"{service.name} waits until {name} is healthy, and {name} has no health check",
-                looked_at=f"{node.place}; {other.node.place}",
-                found="condition: service_healthy",
-                wanted=f"a healthcheck of {name}",
-                target=f"{service.name}:{name}",
-                place=node.place,
-                next_step=f"add a `healthcheck` to {name} in {compose.name}",
-            )
-
-
-# What the browser or a caller from outside uses is meant for this machine.
-_FOR_OUTSIDE = re.compile(
-    r"(?:^|_)(?:VITE|NEXT|REACT|NUXT|PUBLIC|ORIGINS?|CORS|FRONTEND|REDIRECT|CALLBACK|BROWSER"
-    r"|EXTERNAL|DOMAIN|HOSTS|WEB|SITE|BASE_URL|APP_URL|SERVER_URL|ROOT_URL)(?:_|$)",
-    re.I,
-)
-_LOCAL = {"localhost", "127.0.0.1", "::1"}
-
-
-@check(
-    "DOCK609",
-    severity=Severity.WARNING,
-    needs=("DOCK601",),
-    symptoms=(r"Connect call failed \('127\.0\.0\.1', (?P<port>\d+)\)",),
-)
-def localhost_between_containers(compose: Compose) -> Iterator[Finding]:
-    """A container is given an address of `localhost` for what another container serves.
-
-    In a container `localhost` is the container itself. The other one is reached by its name and the
-    port that it listens on inside, not the published one.
-
-    **Detected** in the `environment` of services, for addresses whose port another service of the
-    file publishes or listens on.
-    **To mend**, write the service's name and its own port.
-    **Silent** with `network_mode: host`, and for variables that a browser uses (`VITE_...`, origins,
-    callbacks).
-    """
-    for service in compose.services.values():
-        if service.node.get("network_mode"):
+    done: set[str] = set()
+    for build in needing:
+        instruction, what = build.dockerfile.buildkit_only[0] if build.dockerfile else (None, "")
+        if instruction is None or build.name in done:
             continue
-        for key, node in service.environment.items():
-            found = _address(service.value(key))
-            if found is None or found[0] not in _LOCAL or _FOR_OUTSIDE.search(key):
-                continue
-            other = _serving(compose, found[1])
-            if other is None or other[0].name == service.name:
-                continue
-            wanted = f"{other[0].name}:{other[1]}"
-            yield Finding(
-                f"{key} of {service.name} leads to the container itself, not to {other[0].name}",
-                looked_at=str(node.place),
-                found=f"{found[0]}:{found[1]}",
-                wanted=wanted,
-                target=f"{service.name}:{key}",
-                place=node.place,
-                next_step=f"write {wanted} at {node.place}",
-            )
-
-
-@check(
-    "DOCK610",
-    severity=Severity.WARNING,
-    needs=("DOCK601",),
-)
-def published_port_between_containers(compose: Compose) -> Iterator[Finding]:
-    """A container calls another by its name, at the port that is published on this machine.
-
-    Between containers the port is the one on the right of the mapping: `"18001:8001"` is reached
-    at `registry:8001`.
-
-    **Detected** in the `environment` of services, where the port is one that the other publishes
-    under and none that it maps to or exposes.
-    **To mend**, write the container's own port.
-    **Silent** where both numbers are the same.
-    """
-    for service in compose.services.values():
-        for key, node in service.environment.items():
-            found = _address(service.value(key))
-            other = compose.services.get(found[0]) if found else None
-            if found is None or other is None:
-                continue
-            inner = {p.target for p in other.ports} | {
-                int(i.text) for i in _items(other, "expose") if i.text.isdigit()
-            }
-            mapped = next((p for p in other.ports if p.published == found[1]), None)
-            if mapped is None or found[1] in inner:
-                continue
-            yield Finding(
-                f"{key} of {service.name} names the published port of {other.name}",
-                looked_at=f"{node.place}; {mapped.node.place}",
-                found=f"{found[0]}:{found[1]}",
-                wanted=f"{other.name}:{mapped.target}",
-                target=f"{service.name}:{key}",
-                place=node.place,
-                next_step=f"write {other.name}:{mapped.target} at {node.place}",
-            )
-
-
-def _items(service: Service, key: str) -> Sequence[Node]:
-    found = service.node.get(key)
-    return found.items if found else ()
-
-
-def _address(value: str) -> tuple[str, int] | None:
-    """Host and port of an address; None for anything else."""
-    if "://" not in value or any(c.isspace() for c in value):
-        return None
-    try:
-        url = urlsplit("x://" + value.partition("://")[2].rpartition("@")[2])
-        return (url.hostname, url.port) if url.hostname and url.port else None
-    except ValueError:
-        return None
-
-
-def _serving(compose: Compose, port: int) -> tuple[Service, int] | None:
-    """The one service that serves a port, by the published number or its own, and its own number."""
-    found = {
-        s.name: (s, p.target)
-        for s in compose.services.values()
-        for p in s.ports
-        if p.target and port in (p.published, p.target)
-    }
-    return next(iter(found.values())) if len(found) == 1 else None
-
-
-@check("DOCK612", severity=Severity.WARNING, needs=("DOCK601",))
-def port_read_as_a_number(compose: Compose) -> Iterator[Finding]:
-    """An unquoted port mapping is read by YAML as a number in base 60.
-
-    `22:22` means 1342 to every YAML 1.1 reader, docker-compose 1 among them.
-
-    **Detected** for unquoted mappings whose right number is below 60.
-    **Fixed** by quotes around it; `undo` restores the bytes.
-    **Silent** for larger numbers, which no reader takes so, and for quoted ones.
-    """
-    for service in compose.services.values():
-        for item in _items(service, "ports"):
-            if (
-                item.kind == "scalar"
-                and item.plain
-                and re.fullmatch(r"\d+(:[0-5]?\d)+", item.source)
-            ):
-                yield Finding(
-                    f"{item.source} is read as the number {_base_60(item.source)}",
-                    looked_at=str(item.place),
-                    found=item.source,
-                    wanted=f'"{item.source}"',
-                    target=f"{service.name}:{item.source}",
-                    place=item.place,
-                    next_step="saas-doctor fix --select DOCK612 quotes it",
-                    data={"node": item},
-                )
-
-
-def _base_60(text: str) -> int:
-    number = 0
-    for part in text.split(":"):
-        number = number * 60 + int(part)
-    return number
+        done.add(build.name)
+        place = Place(build.name, instruction.line)
+        yield Finding(
+            f"{build.name} needs BuildKit ({what}), and {builds.classic} asks for the classic builder",
+            looked_at=f"{place}, {builds.classic}",
+            found=f"DOCKER_BUILDKIT=0 in {builds.classic}",
+            wanted="DOCKER_BUILDKIT unset, or 1",
+            target=build.name,
+            place=place,
+            next_step=f"take DOCKER_BUILDKIT=0 out of {builds.classic}",
+        )

@@ -1,21 +1,23 @@
-"""Edits the compose file: in place, every other byte kept."""
+"""Repairs the Compose file, and makes the env files that it names."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 from saas_doctor.actions import Action
-from saas_doctor.actions.files import EditFile
-from saas_doctor.compose.nodes import Node
-from saas_doctor.model import Absent, Finding
+from saas_doctor.actions.files import CreateFile
+from saas_doctor.model import Finding
 from saas_doctor.rules import fix
 
 
-@fix("DOCK612")
-def quote_port(finding: Finding) -> Iterator[Action]:
-    """Quote the port mapping."""
-    node: Node = finding.data["node"]
-    edit = node.file.edit(node.start, node.end, f'"{node.source}"')
-    if edit is None:
-        raise Absent(f"{node.file.name} is UTF-16; quote it by hand")
-    yield EditFile(node.file.path, node.file.name, node.file.data, (edit,), ("quotes",))
+@fix("DOCK602")
+def allowed_word(finding: Finding) -> Iterator[Action]:
+    """Correct the key, or quote the number."""
+    yield finding.data["edit"]
+
+
+@fix("DOCK604")
+def env_file_from_example(finding: Finding) -> Iterator[Action]:
+    """Make the env file from its example."""
+    unused = finding.data["unused"]
+    yield CreateFile(unused.file.path, unused.name, unused.example.read_bytes(), mode=0o600)

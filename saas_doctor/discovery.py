@@ -12,12 +12,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-COMPOSE_FILES = (
-    "compose.yaml",
-    "compose.yml",
-    "docker-compose.yaml",
-    "docker-compose.yml",
-)  # in the order of Compose's own preference
+from saas_doctor.compose.files import NAMES
+
+COMPOSE_FILES = NAMES
 VITE_CONFIGS = tuple(f"vite.config.{end}" for end in ("js", "mjs", "ts", "cjs", "mts", "cts"))
 PLUGIN_FOLDERS = ("examples/plugins", "plugins")
 SERVICE_FOLDERS = ("services", "apps", "packages", "src", "backend/services", "backend/apps")
@@ -315,7 +312,7 @@ def _services(
         port = named.get(variable) or defaults.get(variable) or _port_in_code(folder)
         if port is None:
             if published is None:  # only now: it takes a YAML parser
-                published = _published(_read(root / compose)) if compose else {}
+                published = _published(root / compose) if compose else {}
             port = published.get(name) or KNOWN_PORTS.get(name)
         if port and port <= 65535:
             service = {"directory": folder.relative_to(root).as_posix(), "port": port}
@@ -349,21 +346,15 @@ def _port_in_code(folder: Path) -> int | None:
     return None
 
 
-def _published(compose: bytes) -> dict[str, int]:
-    """Each compose service's first published port, read from text: `"127.0.0.1:8001:8001"`."""
-    import yaml
+def _published(compose: Path) -> dict[str, int]:
+    """Each compose service's first port of this machine."""
+    from saas_doctor.compose.files import chosen, load
+    from saas_doctor.compose.model import Project
+    from saas_doctor.compose.nodes import Broken
 
     try:
-        model = yaml.load(compose, Loader=getattr(yaml, "CBaseLoader", yaml.BaseLoader))
-    except yaml.YAMLError:
+        services = Project(load(chosen(compose, {}), {})).services.values()
+    except (OSError, Broken):
         return {}  # a check says so; here it only tells nothing
-    services = model.get("services") if isinstance(model, dict) else None
-    ports: dict[str, int] = {}
-    for name, service in (services or {}).items() if isinstance(services, dict) else ():
-        for entry in (service.get("ports") or []) if isinstance(service, dict) else []:
-            text = str(entry.get("published", "")) if isinstance(entry, dict) else str(entry)
-            numbers = text.split("/")[0].split(":")
-            number = numbers[-2] if len(numbers) > 1 else numbers[0]
-            if number.isdigit():
-                ports.setdefault(str(name), int(number))
-    return ports
+    ports = {s.name: [n for port in s.ports for n in port.numbers] for s in services}
+    return {name: numbers[0] for name, numbers in ports.items() if numbers}

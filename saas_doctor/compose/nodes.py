@@ -23,6 +23,8 @@ Kind = Literal["scalar", "list", "map"]
 
 DEEPEST = 100
 """Levels of nesting; Compose files have about ten."""
+LARGEST = 100_000
+"""Nodes of a document, as many as Compose's own reader visits."""
 
 _NULL = {"", "~", "null", "Null", "NULL"}
 _BOOL = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
@@ -89,6 +91,8 @@ class Node:
     items: Sequence[Node] = ()
     entries: Mapping[str, Entry] = field(default_factory=lambda: MappingProxyType({}))
     parts: tuple[Node, ...] = ()
+    size: int = 1
+    """How many nodes it is with all below it, where those that are shared count each time."""
 
     @property
     def place(self) -> Place:
@@ -113,23 +117,22 @@ class Node:
     def get(self, key: str) -> Node | None:
         """The value of a map's key; None where it is not set, or set to nothing."""
         entry = self.entries.get(key)
-        return None if entry is None or entry.value.is_null else entry.value
+        if entry is None or entry.value.is_null or entry.value.tag == "!reset":
+            return None
+        return entry.value
 
     def string(self, key: str) -> str:
         """The text of a map's key; empty where it is not a scalar."""
         found = self.get(key)
         return found.text if found and found.kind == "scalar" else ""
 
-    def within(self) -> Iterator[Node]:
-        """The node and all below it, each once, though it stands in several places."""
-        seen: set[int] = set()
-        queue: list[Node] = [self]
-        while queue:
-            node = queue.pop()
-            if id(node) not in seen:
-                seen.add(id(node))
-                yield node
-                queue += [*node.items, *(e.value for e in node.entries.values())]
+    @property
+    def scalars(self) -> Iterator[Node]:
+        """All scalars in it, the keys of maps apart."""
+        if self.kind == "scalar":
+            yield self
+        for below in (*self.items, *(entry.value for entry in self.entries.values())):
+            yield from below.scalars
 
 
 @dataclass(frozen=True, eq=False)
@@ -277,7 +280,11 @@ class _Composer:
         frame = self.stack.pop()
         # The end of a block is where the next thing begins; its own last character is wanted.
         last = len(self.file.text[frame.start : end].rstrip()) + frame.start
-        node = Node(self.file, frame.kind, frame.start, max(last, frame.start), tag=frame.tag)
+        size = 1 + sum(node.size for node in frame.items)
+        if size > LARGEST:
+            raise Broken(Problem("its aliases make too much of it", self.file, frame.start))
+        end = max(last, frame.start)
+        node = Node(self.file, frame.kind, frame.start, end, tag=frame.tag, size=size)
         if frame.kind == "list":
             node = replace(node, items=tuple(frame.items))
         else:

@@ -13,10 +13,11 @@ _OPERATOR = re.compile(r":?[-+?]")
 
 
 class NotValid(Exception):
-    """A text that Compose refuses; `required` where only a value is missing."""
+    """A text that Compose refuses, at a character of it; `required`: a variable that has to be set."""
 
-    def __init__(self, message: str, *, required: str = "") -> None:
+    def __init__(self, message: str, index: int = 0, *, required: str = "") -> None:
         super().__init__(message)
+        self.index = index
         self.required = required
 
 
@@ -117,8 +118,8 @@ class Variable:
     end: int
 
 
-_LINE = re.compile(r"(?:export[ \t]+)?([^\s=:#][^=:\n]*?)[ \t]*(?:([=:])[ \t]*|(?=\n|\Z))")
-_KEY = re.compile(r"[\w.\-\[\]]+")
+_LINE = re.compile(r"(?:export\s+)?([^=:\n]*)(?:([=:])[^\S\n]*)?")
+_KEY = re.compile(r"[\w.\-\[\]\t\r\f\v]*")
 _ESCAPE = re.compile(r'\\([abcfnrtv$"\\]|0\d{0,3})')
 _ESCAPED = {"a": "\a", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v"}
 
@@ -141,19 +142,19 @@ def read_env(text: str, lookup: Lookup, *, raw: bool = False) -> list[Variable]:
         at = _next_statement(text, at)
         if at >= len(text):
             return found
-        line = text.count("\n", 0, at) + 1
         match = _LINE.match(text, at)
-        key = match[1].rstrip() if match else ""
+        key = match[1].rstrip() if match else "?"
         if not match or not _KEY.fullmatch(key):
-            raise NotValid(f"line {line}: {text[at:].splitlines()[0]!r} has no key that is allowed")
+            raise NotValid("a key has letters, digits and _ . - [ ] alone, and then a =", at)
         start = match.end()
         if match[2]:
             try:
                 value, end = _value(text, start, seen, raw)
             except NotValid as error:
-                raise NotValid(f"line {line}: {error}", required=error.required) from None
-            found.append(Variable(key, value, start, end))
-            known[key] = value
+                raise NotValid(str(error), at, required=error.required) from None
+            if key:
+                found.append(Variable(key, value, start, end))
+                known[key] = value
             at = end
         else:
             inherited = lookup(key)

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
+from saas_doctor.compose.merge import as_pairs
 from saas_doctor.discovery import VITE_CONFIGS
 from saas_doctor.facts import Fact
-from saas_doctor.facts.composetree import ComposeTree, entry, pairs
+from saas_doctor.facts.compose import Compose
 from saas_doctor.facts.dotenv import read_dotenv
 from saas_doctor.facts.frontend import FrontendPackage
 from saas_doctor.model import Place, Unreadable
@@ -35,60 +34,36 @@ class Variable:
 class ComposeServices(Fact):
     """The services of the compose file: their names, the ports they publish, their `VITE_` variables."""
 
-    tree: ComposeTree
+    compose: Compose
 
     @classmethod
-    def read(cls, tree: ComposeTree) -> ComposeServices:
-        return cls(tree)
+    def read(cls, compose: Compose) -> ComposeServices:
+        return cls(compose)
 
     @cached_property
     def names(self) -> frozenset[str]:
-        return frozenset(name for name, _ in self.tree.services)
+        return frozenset(self.compose.known_services)
 
     @cached_property
     def ports(self) -> frozenset[int]:
         """Every number in `ports`, the containers' own as well."""
-        listed = (entry(service, "ports") for _, service in self.tree.services)
-        texts = (str(scalar.value) for ports in listed for scalar in _scalars(ports))
+        listed = (service.node.get("ports") for service in self.compose.known_services.values())
+        texts = (scalar.raw for ports in listed if ports for scalar in ports.scalars)
         return frozenset(int(n) for t in texts for n in re.findall(r"(?<!\d)\d{2,5}(?!\d)", t))
 
     @cached_property
     def variables(self) -> tuple[Variable, ...]:
         """`VITE_...` of environments and builds; what several services share, once."""
-        if b"VITE_" not in self.tree.data:
-            return ()
         found: dict[tuple[str, Place], Variable] = {}
-        for _, service in self.tree.services:
-            for part in (entry(service, "environment"), entry(entry(service, "build"), "args")):
-                for name, value, node in _settings(part):
-                    place = self.tree.place(node)
+        for service in self.compose.known_services.values():
+            build = service.node.get("build")
+            for part in (service.node.get("environment"), build and build.get("args")):
+                for name, entry in as_pairs(part).entries.items() if part else ():
+                    place = entry.value.place
                     if name.startswith("VITE_"):
-                        found[name, place] = Variable(name, value, place, self.tree.name)
+                        value = entry.value.raw
+                        found[name, place] = Variable(name, value, place, self.compose.name)
         return tuple(found.values())
-
-
-def _scalars(node: Any, depth: int = 0) -> Iterator[Any]:
-    """All scalars inside a node."""
-    kind = getattr(node, "id", "")
-    if kind == "scalar":
-        yield node
-    elif depth < 8:
-        inner = node.value if kind == "sequence" else [value for _, value in pairs(node)]
-        for part in inner:
-            yield from _scalars(part, depth + 1)
-
-
-def _settings(node: Any, depth: int = 0) -> Iterator[tuple[str, str, Any]]:
-    """The settings of a mapping, with those that it merges, or of a list of `KEY=value`."""
-    if getattr(node, "id", "") == "sequence":
-        for item in _scalars(node):
-            name, _, value = str(item.value).partition("=")
-            yield name, value, item
-    for name, value in pairs(node):
-        if name == "<<" and depth < 8:
-            yield from _settings(value, depth + 1)
-        elif getattr(value, "id", "") == "scalar":
-            yield name, str(value.value), value
 
 
 @dataclass(frozen=True)

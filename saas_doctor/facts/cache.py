@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from saas_doctor.facts import Fact
+from saas_doctor.facts.compose import Compose
 from saas_doctor.facts.dotenv import Settings
 from saas_doctor.model import Absent, Blocked, Place, Unreadable
 from saas_doctor.platform import Platform
@@ -136,12 +137,6 @@ def classify(kind: str, text: str) -> tuple[str, str]:
 
 def _compose_start(platform: Platform) -> str:
     """How Compose starts it: the service whose image is Redis or Valkey."""
-    if not platform.config.compose_file:
-        return ""
-    try:
-        text = platform.path(platform.config.compose_file).read_text(errors="replace")
-    except OSError:
-        return ""
-    image = re.search(r"^\s+image:\s*[\"']?(?:[\w./-]*/)?(?:redis|valkey)\b", text, re.M)
-    names = re.findall(r"^  ([\w.-]+):\s*$", text[: image.start()], re.M) if image else []
-    return f"docker compose -f {platform.config.compose_file} up -d {names[-1]}" if names else ""
+    services = Compose.read(platform).known_services.values()
+    name = next((s.name for s in services if re.search(r"(?:^|/)(redis|valkey)\b", s.image)), "")
+    return f"docker compose -f {platform.config.compose_file} up -d {name}" if name else ""

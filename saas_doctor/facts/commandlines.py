@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import shlex
 from collections.abc import Iterator, Sequence
@@ -11,8 +10,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from saas_doctor.compose.values import command
 from saas_doctor.facts import Fact
-from saas_doctor.facts.composetree import ComposeTree, command, entry, scalar
+from saas_doctor.facts.compose import Compose
 from saas_doctor.model import Place
 from saas_doctor.platform import Platform
 
@@ -53,7 +53,7 @@ class CommandLines(Fact):
     found: tuple[CommandLine, ...]
 
     @classmethod
-    def read(cls, platform: Platform, compose: ComposeTree) -> CommandLines:
+    def read(cls, platform: Platform, compose: Compose) -> CommandLines:
         files = list(_in_files(platform))
         if b"replicas" in compose.data or b"scale" in compose.data:
             containers = _containers(platform, compose)
@@ -181,35 +181,28 @@ def _list_or_text(text: str) -> str | list[str]:
     return [str(word) for word in found] if isinstance(found, list) else text
 
 
-def _in_compose(compose: ComposeTree) -> Iterator[CommandLine]:
+def _in_compose(compose: Compose) -> Iterator[CommandLine]:
     """The compose file's own `command` and `entrypoint`, with the number of containers."""
     if not _mentions_runner(compose.data):
         return
-    for name, service in compose.services:
+    for name, service in compose.known_services.items():
         for key in ("entrypoint", "command"):
-            node = entry(service, key)
-            for runner, arguments in servers(command(node)) if node else ():
-                words, place = tuple(arguments), compose.place(node)
-                replicas = _replicas(service)
-                yield CommandLine(runner, words, place, compose.folder, name, replicas)
+            node = service.node.get(key)
+            if node is None:
+                continue
+            for runner, arguments in servers(command(node)):
+                words, folder = tuple(arguments), node.file.path.parent
+                yield CommandLine(runner, words, node.place, folder, name, service.replicas)
 
 
-def _containers(platform: Platform, compose: ComposeTree) -> dict[str, int]:
+def _containers(platform: Platform, compose: Compose) -> dict[str, int]:
     """How many containers run what a Dockerfile starts, by its name."""
     found: dict[str, int] = {}
-    for _, service in compose.services:
-        build = entry(service, "build")
-        if build and not entry(service, "command"):
-            context = scalar(entry(build, "context")) or scalar(build) or "."
-            path = compose.folder / context / (scalar(entry(build, "dockerfile")) or "Dockerfile")
-            name = platform.relative(Path(os.path.normpath(path)))
-            found[name] = found.get(name, 0) + _replicas(service)
+    for service in compose.known_services.values():
+        if service.build and service.build.dockerfile and not service.node.get("command"):
+            name = platform.relative(service.build.dockerfile)
+            found[name] = found.get(name, 0) + service.replicas
     return found
-
-
-def _replicas(service: Any) -> int:
-    count = scalar(entry(entry(service, "deploy"), "replicas")) or scalar(entry(service, "scale"))
-    return int(count) if count.isdecimal() else 1
 
 
 # Commands.

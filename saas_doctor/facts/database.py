@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, unquote
 
 from saas_doctor.facts import Fact
+from saas_doctor.facts.compose import Compose
 from saas_doctor.facts.dotenv import Settings
 from saas_doctor.facts.postgres_protocol import Answer, Endpoint, Outcome, ask, endpoints, greeting
 from saas_doctor.model import Absent, Place, Unreadable
@@ -432,34 +433,11 @@ def _system_start() -> str:
 
 def _compose_service(platform: Platform, host: str) -> tuple[str, int | None]:
     """The Postgres service of the compose file and its port on this machine; "" without one."""
-    import yaml
-
-    file = platform.config.compose_file
-    try:
-        text = platform.path(file).read_bytes() if file else b""
-        # Base: as text, since YAML 1.1 reads 5432:5432 as one number.
-        model = yaml.load(text, Loader=yaml.BaseLoader)
-    except (OSError, yaml.YAMLError):
-        return "", None
-    services = model.get("services") if isinstance(model, dict) else None
+    services = Compose.read(platform).known_services.values()
     found = [
-        (str(name), _published(service))
-        for name, service in (services.items() if isinstance(services, dict) else ())
-        if isinstance(service, dict)
-        and _IMAGES.search(str(service.get("image", name)).partition(":")[0])
+        (service.name, next((n for port in service.ports for n in port.numbers), None))
+        for service in services
+        if _IMAGES.search((service.image or service.name).partition(":")[0])
     ]
     # Of several, the one that the address names.
     return next((f for f in found if f[0] == host), found[0] if found else ("", None))
-
-
-def _published(service: dict[str, Any]) -> int | None:
-    ports = service.get("ports")
-    for entry in ports if isinstance(ports, list) else ():
-        text = str(entry.get("published", "")) if isinstance(entry, dict) else str(entry)
-        numbers = text.partition("/")[0].split(":")
-        number = numbers[-2] if len(numbers) > 1 else ""
-        if isinstance(entry, dict):
-            number = text
-        if number.isdigit():
-            return int(number)
-    return None

@@ -1,165 +1,301 @@
-"""The Dockerfiles that the compose file names: their instructions with lines, and what they copy."""
+"""A Dockerfile as its builder reads it: instructions, stages, and what they take from the context."""
 
 from __future__ import annotations
 
-import json
+import difflib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from functools import cached_property
 
-INSTRUCTIONS = {
+from saas_doctor.facts.dockerfile_text import HEREDOC, Instruction, Reader, directives, split
+
+INSTRUCTIONS = (
     "ADD", "ARG", "CMD", "COPY", "ENTRYPOINT", "ENV", "EXPOSE", "FROM", "HEALTHCHECK", "LABEL",
     "MAINTAINER", "ONBUILD", "RUN", "SHELL", "STOPSIGNAL", "USER", "VOLUME", "WORKDIR",
-}  # fmt: skip
-_ESCAPE = re.compile(r"#\s*escape\s*=\s*(\S)", re.I)
-_DIRECTIVE = re.compile(r"#\s*\w+\s*=")
-_HEREDOC = re.compile(r"<<-?\s*([\"']?)(\w+)\1")
+)  # fmt: skip
+_DOCKERS_OWN = re.compile(r"(?:docker\.io/)?docker/dockerfile(?:-upstream)?(?:[:@].*)?")
+_URL = re.compile(r"^(https?|ftp|git|ssh)://|^git@|^github\.com/|\.git(#.*)?$")
+_VARIABLE = re.compile(
+    r"\\(?P<escaped>.)|'(?P<single>[^']*)'|(?P<quote>\")"
+    r"|\$(?:(?P<name>\w+)|\{(?P<braced>\w+)(?::?(?P<sign>[-+])(?P<word>[^${}]*))?\}|(?P<other>\{))"
+)
 
 
 @dataclass(frozen=True)
-class Instruction:
-    """One instruction: its name in capital letters, what follows it, and its line (from 1)."""
+class Stage:
+    """A stage: what it starts from, and its instructions, the FROM not among them."""
 
     name: str
-    text: str
+    base: str
     line: int
-
-
-def instructions(data: bytes) -> list[Instruction]:
-    """The instructions of a Dockerfile; comments, continued lines and heredocs are taken in."""
-    lines = data.decode("utf-8-sig", "replace").splitlines()
-    escape = _escape_of(lines)
-    found: list[Instruction] = []
-    number = 0
-    while number < len(lines):
-        start = number
-        text = ""
-        while number < len(lines):
-            line = lines[number]
-            number += 1
-            if line.lstrip().startswith("#") or (text and not line.strip()):
-                if not text:
-                    break
-                continue  # a comment or an empty line inside an instruction
-            body = line.rstrip()
-            if body.endswith(escape):
-                text += body[: -len(escape)] + " "
-                continue
-            text += body
-            break
-        name, _, rest = text.strip().partition(" ")
-        if not name:
-            continue
-        for _, end in _HEREDOC.findall(rest) if name.upper() in ("RUN", "COPY", "ADD") else ():
-            while number < len(lines) and lines[number].strip() != end:
-                number += 1
-            number += 1
-        found.append(Instruction(name.upper(), rest.strip(), start + 1))
-    return found
-
-
-def _escape_of(lines: list[str]) -> str:
-    for line in lines:
-        found = _ESCAPE.match(line)
-        if found:
-            return found[1]
-        if not _DIRECTIVE.match(line):
-            break
-    return "\\"
+    instructions: tuple[Instruction, ...]
 
 
 @dataclass(frozen=True)
-class Copied:
-    """One source of a `COPY` or `ADD` from the build context, with its line."""
+class Source:
+    """A path that COPY, ADD or RUN --mount takes; None where its variables leave it open."""
 
-    source: str
+    path: str | None
+    text: str
+    instruction: Instruction
+
+
+@dataclass(frozen=True)
+class Flaw:
+    """Why it can't be built, and where."""
+
     line: int
+    message: str
 
 
-def copies(found: list[Instruction]) -> Iterator[Copied]:
-    """The sources that must be in the context: no variables, patterns, addresses, stages, heredocs.
+@dataclass(frozen=True)
+class Dockerfile:
+    """A Dockerfile. `syntax` is the builder's front end that it asks for."""
 
-    A pattern that takes nothing is no error to BuildKit: `package-lock.json*` is a way to say "if
-    there is one".
-    """
-    for instruction in found:
-        if instruction.name not in ("COPY", "ADD"):
-            continue
-        flags = re.match(r"(?:--\S+\s+)*", instruction.text)
-        rest = instruction.text[flags.end() :] if flags else instruction.text
-        if (
-            "--from=" in instruction.text
-            or "<<" in rest
-            or "$" in rest
-            or "--parents" in instruction.text
-        ):
-            continue
-        for source in _words(rest)[:-1]:
-            if not re.match(r"(https?|git|ssh)(://|@)|git@", source) and not set(source) & set(
-                "*?["
-            ):
-                yield Copied(source, instruction.line)
+    syntax: str
+    instructions: tuple[Instruction, ...]
+    flaws: tuple[Flaw, ...]
 
+    @cached_property
+    def stages(self) -> tuple[Stage, ...]:
+        found: list[tuple[Instruction, list[Instruction]]] = []
+        for instruction in self.instructions:
+            if instruction.name == "FROM":
+                found.append((instruction, []))
+            elif found:
+                found[-1][1].append(instruction)
+        return tuple(
+            Stage(_name_of(first), (first.words or ("",))[0], first.line, tuple(rest))
+            for first, rest in found
+        )
 
-def _words(text: str) -> list[str]:
-    if text.startswith("["):
-        try:
-            words = json.loads(text)
-        except ValueError:
-            return []
-        return [str(word) for word in words] if isinstance(words, list) else []
-    return [] if '"' in text or "'" in text else text.split()
+    def stage(self, name: str) -> Stage | None:
+        """The stage of a name or a number."""
+        if name.isdigit() and int(name) < len(self.stages):
+            return self.stages[int(name)]
+        return next((s for s in reversed(self.stages) if s.name == name.lower()), None)
 
+    def built(self, target: str = "") -> list[Stage]:
+        """The stages that BuildKit builds for a target: it and what it takes from, in order."""
+        last = self.stage(target) if target else self.stages[-1] if self.stages else None
+        queue, needed = [last] if last else [], set()
+        while queue:
+            stage = queue.pop()
+            if stage in needed:
+                continue
+            needed.add(stage)
+            before = self._before(stage)
+            for name in _taken_from(stage):
+                found = self.stage(name)
+                if found in before:
+                    queue.append(found)
+        return [stage for stage in self.stages if stage in needed]
 
-def is_in_context(context: Path, source: str) -> bool | None:
-    """Whether the context holds what a source names; None where that can't be looked up."""
-    pattern = source.lstrip("/")
-    pattern = pattern.removeprefix("./").rstrip("/") or "."
-    if pattern.startswith("..") or "/../" in pattern:
+    def _before(self, stage: Stage) -> tuple[Stage, ...]:
+        return self.stages[: self.stages.index(stage)]
+
+    def line_of(self, stage: Stage) -> Iterator[Stage]:
+        """The stage, the one that it is made from, and so on."""
+        while True:
+            yield stage
+            before = self._before(stage)
+            base = next((s for s in reversed(before) if s.name == stage.base.lower()), None)
+            if base is None:
+                return
+            stage = base
+
+    def final(self, target: str = "") -> list[Stage]:
+        """The stages whose image the target is, its own first."""
+        last = self.stage(target) if target else self.stages[-1] if self.stages else None
+        return list(self.line_of(last)) if last else []
+
+    def health_check(self, target: str = "") -> Instruction | None:
+        """The HEALTHCHECK that counts, which may be NONE."""
+        for stage in self.final(target):
+            for instruction in reversed(stage.instructions):
+                if instruction.name == "HEALTHCHECK":
+                    return instruction
         return None
-    try:
-        return _exactly(context, pattern)
-    except (OSError, ValueError, NotImplementedError):
-        return None
+
+    def base_image(self, args: Mapping[str, str | None], target: str = "") -> str | None:
+        """The image that the target's stages begin with; None where that can't be told."""
+        stages = self.final(target)
+        return expand(stages[-1].base, self._global(args)) if stages else None
+
+    def _global(self, args: Mapping[str, str | None]) -> dict[str, str | None]:
+        values: dict[str, str | None] = {}
+        for instruction in self.instructions:
+            if instruction.name == "FROM":
+                break
+            _declare(instruction, values, args, {})
+        return values
+
+    def sources(self, args: Mapping[str, str | None], target: str = "") -> Iterator[Source]:
+        """What a build of the target takes from its context."""
+        outside = self._global(args)
+        ended: dict[Stage, dict[str, str | None]] = {}
+        found: dict[Stage, list[Source]] = {}
+        for stage in self.stages:
+            base = next(iter(list(self.line_of(stage))[1:2]), None)
+            values = dict(ended[base]) if base else {}
+            found[stage] = []
+            for instruction in stage.instructions:
+                if instruction.name == "ARG":
+                    _declare(instruction, values, args, outside)
+                elif instruction.name == "ENV":
+                    _set(instruction, values)
+                else:
+                    for text in _sources(instruction):
+                        found[stage].append(Source(expand(text, values), text, instruction))
+            ended[stage] = values
+        for stage in self.built(target):
+            yield from found[stage]
+
+    @cached_property
+    def buildkit_only(self) -> tuple[tuple[Instruction, str], ...]:
+        """What the classic builder does not know."""
+        return tuple(
+            (instruction, what)
+            for instruction in self.instructions
+            if (what := _needs_buildkit(instruction))
+        )
 
 
-def _exactly(context: Path, relative: str) -> bool:
-    """Whether the path is there in exactly these letters, as a Linux builder wants it."""
-    folder = context
-    for part in Path(relative).parts:
-        if part not in {entry.name for entry in folder.iterdir()}:
-            return False
-        folder = folder / part
-    return True
+def _name_of(first: Instruction) -> str:
+    words = first.words
+    return words[2].lower() if len(words) == 3 and words[1].lower() == "as" else ""
 
 
-def is_ignored(context: Path, dockerfile: Path, source: str) -> bool | None:
-    """Whether `.dockerignore` leaves a source out; None where its patterns are not plain.
-
-    A file beside the Dockerfile that is called as it counts before the context's own.
-    """
-    files = (dockerfile.with_name(f"{dockerfile.name}.dockerignore"), context / ".dockerignore")
-    own = next((f for f in files if f.is_file()), None)
-    if own is None:
-        return False
-    wanted = source.lstrip("/").removeprefix("./").rstrip("/")
-    ignored = False
-    for line in own.read_text("utf-8-sig", "replace").splitlines():
-        pattern = line.strip()
-        if not pattern or pattern.startswith("#"):
-            continue
-        keeps = pattern.startswith("!")
-        pattern = pattern.lstrip("!").strip("/").removeprefix("./")
-        if keeps and (pattern == wanted or pattern.startswith(f"{wanted}/") or "*" in pattern):
-            return None if ignored else False
-        if not keeps and (_matches(pattern, wanted)):
-            ignored = True
-    return ignored
+def _taken_from(stage: Stage) -> Iterator[str]:
+    yield stage.base
+    for instruction in stage.instructions:
+        if instruction.name in ("COPY", "ADD") and (name := instruction.flag("from")):
+            yield name
+        for key, value in instruction.flags:
+            if key == "mount" and (name := _options(value).get("from", "")):
+                yield name
 
 
-def _matches(pattern: str, path: str) -> bool:
-    """Whether a pattern takes a path, or a folder above it; `**` is any number of folders."""
-    expression = re.escape(pattern).replace(r"\*\*/", "(?:.*/)?").replace(r"\*\*", ".*")
-    expression = expression.replace(r"\*", "[^/]*").replace(r"\?", "[^/]")
-    return re.fullmatch(f"{expression}(?:/.*)?", path) is not None
+def _options(value: str) -> dict[str, str]:
+    pairs = (part.partition("=") for part in value.strip("\"'").split(","))
+    return {key.lower(): text for key, _, text in pairs}
+
+
+def _sources(instruction: Instruction) -> Iterator[str]:
+    if instruction.name in ("COPY", "ADD") and instruction.flag("from") is None:
+        for word in instruction.words[:-1]:
+            if not HEREDOC.fullmatch(word) and not _URL.search(word):
+                yield word.replace("/./", "/") if instruction.flag("parents") is not None else word
+    elif instruction.name == "RUN":
+        for key, value in instruction.flags:
+            options = _options(value) if key == "mount" else {}
+            source = options.get("source") or options.get("src")
+            if source and options.get("type", "bind") == "bind" and "from" not in options:
+                yield source
+
+
+def _needs_buildkit(instruction: Instruction) -> str:
+    if instruction.heredocs:
+        return f"{instruction.name} <<{instruction.heredocs[0].name}"
+    known = {"COPY": ("from", "chown"), "ADD": ("chown",), "FROM": ("platform",)}
+    known["HEALTHCHECK"] = ("interval", "timeout", "start-period", "retries")
+    for key, value in instruction.flags:
+        if key not in known.get(instruction.name, ()):
+            return f"{instruction.name} --{key}"
+        if instruction.name == "FROM" and re.search(r"\$\{?(BUILD|TARGET)PLATFORM", value):
+            return f"{instruction.name} --{key}={value}"
+    return ""
+
+
+def _declare(
+    instruction: Instruction,
+    values: dict[str, str | None],
+    given: Mapping[str, str | None],
+    outside: Mapping[str, str | None],
+) -> None:
+    """What ARG makes known: the given value, else the default, else that from before the first FROM."""
+    if instruction.name != "ARG":
+        return
+    for word in split(instruction.text):
+        name, sign, default = word.partition("=")
+        if name in given:
+            values[name] = given[name]
+        elif sign:
+            values[name] = expand(default, values)
+        else:
+            # Without a value it is empty, unless it is one that the builder itself sets.
+            values[name] = outside.get(name)
+
+
+def _set(instruction: Instruction, values: dict[str, str | None]) -> None:
+    words = split(instruction.text)
+    if words and "=" not in words[0]:
+        name, _, rest = instruction.text.partition(" ")
+        words = [f"{name}={rest.strip()}"]
+    before = dict(values)
+    for word in words:
+        name, _, value = word.partition("=")
+        values[name] = expand(value, before)
+
+
+def expand(text: str, values: Mapping[str, str | None]) -> str | None:
+    """The text without quotes and with its variables; None where one is not known."""
+    if "$" not in text and not re.search(r"[\\'\"]", text):
+        return text
+    parts: list[str] = []
+    at = 0
+    for match in _VARIABLE.finditer(text):
+        parts.append(text[at : match.start()])
+        at = match.end()
+        name = match["name"] or match["braced"]
+        if match["other"]:
+            return None
+        if name:
+            value = values.get(name)
+            if value is None:
+                return None
+            if match["sign"] == "+":
+                value = match["word"] if value else ""
+            parts.append(value or match["word"] or "")
+        else:
+            parts.append(match["escaped"] or match["single"] or "")
+    return "".join((*parts, text[at:]))
+
+
+def parse(data: bytes) -> Dockerfile:
+    """The Dockerfile in these bytes, whatever they are; what can't be built is among its flaws."""
+    lines = data.decode("utf-8-sig", "replace").split("\n")
+    syntax, escape, start = directives(lines)
+    reader = Reader(lines, escape, start)
+    reader.read()
+    known = not syntax or bool(_DOCKERS_OWN.fullmatch(syntax))
+    flaws = tuple(_flaws(reader)) if known else ()
+    return Dockerfile(syntax, tuple(reader.instructions), flaws)
+
+
+def _flaws(reader: Reader) -> Iterator[Flaw]:
+    if not reader.instructions:
+        yield Flaw(1, "it is empty")
+        return
+    for line, ending in reader.endless:
+        yield Flaw(line, f"the text <<{ending} has no end")
+    began = False
+    for instruction in reader.instructions:
+        name, words = instruction.name, instruction.words
+        if name not in INSTRUCTIONS:
+            near = difflib.get_close_matches(name, INSTRUCTIONS, n=1, cutoff=0.5)
+            hint = f"; did you mean {near[0]}?" if near else ""
+            yield Flaw(instruction.line, f"there is no instruction {name}{hint}")
+            return  # what follows may be a part of it
+        if name == "FROM":
+            began = True
+            if len(words) != 1 and not (len(words) == 3 and words[1].lower() == "as"):
+                yield Flaw(instruction.line, "FROM takes an image, and a name after AS")
+        elif not began and name != "ARG":
+            yield Flaw(instruction.line, f"{name} stands before the first FROM")
+            return
+        elif name in ("COPY", "ADD") and len(words) < 2:
+            yield Flaw(instruction.line, f"{name} takes a source and a destination")
+    if not began:
+        yield Flaw(1, "it has no FROM")

@@ -8,12 +8,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 
+from saas_doctor.compose.model import Service
+from saas_doctor.compose.values import command
 from saas_doctor.facts import Fact
 from saas_doctor.facts.bindings import arguments
-from saas_doctor.facts.composetree import ComposeTree, command, entry, scalar
+from saas_doctor.facts.compose import Compose
 from saas_doctor.facts.layout import NEVER_DUE
 from saas_doctor.facts.source import Module, Source, dotted_name
 from saas_doctor.facts.values import Known, Values
@@ -80,7 +81,7 @@ class Pools(Fact):
     platform: Platform
     source: Source
     values: Values
-    compose: ComposeTree
+    compose: Compose
 
     limit = 20.0
 
@@ -90,7 +91,7 @@ class Pools(Fact):
         platform: Platform,
         source: Source,
         values: Values,
-        compose: ComposeTree,
+        compose: Compose,
     ) -> Pools:
         return cls(platform, source, values, compose)
 
@@ -151,15 +152,10 @@ class Pools(Fact):
         return None if port == 6432 or _POOLER.search(host) else host
 
     @cached_property
-    def _postgres(self) -> list[tuple[str, Any]]:
+    def _postgres(self) -> list[Service]:
         """The compose services that are Postgres servers."""
-        if not self._names_postgres:
-            return []
-        return [
-            (name, service)
-            for name, service in self.compose.services
-            if _POSTGRES_IMAGE.fullmatch(scalar(entry(service, "image")))
-        ]
+        services = self.compose.known_services.values()
+        return [service for service in services if _POSTGRES_IMAGE.fullmatch(service.image)]
 
     @property
     def _names_postgres(self) -> bool:
@@ -173,17 +169,17 @@ class Pools(Fact):
         if _POOLER.search(self.compose.data.decode("utf-8", "replace")):
             return None
         local = host in ("", "localhost", "::1") or host.startswith("127.")
-        if len(self._postgres) == 1 and (local or host == self._postgres[0][0]):
-            return self._limit(*self._postgres[0])
+        if len(self._postgres) == 1 and (local or host == self._postgres[0].name):
+            return self._limit(self._postgres[0])
         if not local or not host or self._names_postgres:
             return None
         return Server("localhost", MAXIMUM, RESERVED, None)
 
-    def _limit(self, name: str, service: Any) -> Server | None:
-        node = entry(service, "command")
-        told = command(node) if node else ""
+    def _limit(self, service: Service) -> Server | None:
+        node = service.node.get("command")
+        told = command(node)
         text = told if isinstance(told, str) else " ".join(told)
-        place = self.compose.place(node) if node else None
+        place = node.place if node else None
         maximum = _number("max_connections", text)
         if maximum is None and "config_file" in text:
             found = self._configured(service)
@@ -193,19 +189,17 @@ class Pools(Fact):
             maximum = _number("max_connections", text)
         reserved = _number("superuser_reserved_connections", text)
         return Server(
-            name,
+            service.name,
             MAXIMUM if maximum is None else maximum,
             RESERVED if reserved is None else reserved,
             place if maximum is not None else None,
         )
 
-    def _configured(self, service: Any) -> tuple[str, Place] | None:
+    def _configured(self, service: Service) -> tuple[str, Place] | None:
         """The configuration file that a service is given, without its comments."""
-        volumes = entry(service, "volumes")
-        for volume in getattr(volumes, "value", []) if volumes else []:
-            source = scalar(volume).partition(":")[0] or scalar(entry(volume, "source"))
-            path = self.compose.folder / source
-            if source.endswith(".conf") and path.is_file():
+        for volume in service.volumes:
+            path = volume.path
+            if path and path.name.endswith(".conf") and path.is_file():
                 try:
                     raw = path.read_bytes()[:1_000_000].splitlines()
                 except OSError:

@@ -6,10 +6,10 @@ import ipaddress
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 from urllib.parse import urlsplit
 
 from saas_doctor.facts import Fact
+from saas_doctor.facts.compose import Compose
 from saas_doctor.facts.dotenv import EnvFile, Settings
 from saas_doctor.facts.listeners import Addresses
 from saas_doctor.model import Place
@@ -17,7 +17,6 @@ from saas_doctor.platform import Platform
 
 LOCAL = ("localhost", "127.0.0.1", "::1")
 _NAME = re.compile(r"^\w*_proxy$", re.I)
-_REFERENCE = re.compile(r"\$(?:(\w+)|\{(\w+)(?::?-([^}$]*))?\})")
 
 
 @dataclass(frozen=True)
@@ -151,10 +150,14 @@ class Proxies(Fact):
 
     @classmethod
     def read(
-        cls, platform: Platform, settings: Settings, addresses: Addresses, env: EnvFile
+        cls,
+        platform: Platform,
+        settings: Settings,
+        addresses: Addresses,
+        env: EnvFile,
+        compose: Compose,
     ) -> Proxies:
         targets = tuple(_own_targets(settings, addresses))
-        compose = _compose(platform)
         scopes = [Scope("this shell", _proxy_variables(platform.environ), targets, is_shell=True)]
         if env.there:
             settings_file = {s.key: s.value for s in env.there.settings}
@@ -170,7 +173,7 @@ class Proxies(Fact):
                     reaches_services=given,
                 )
             )
-        scopes += _compose_scopes(compose, platform, addresses)
+        scopes += _compose_scopes(compose, addresses)
         return cls(tuple(scope for scope in scopes if scope.in_effect))
 
 
@@ -194,81 +197,29 @@ def _own_targets(settings: Settings, addresses: Addresses) -> Iterator[Target]:
     yield from found
 
 
-def _compose(platform: Platform) -> dict[str, Any]:
-    """The compose file's services; empty where there is none, or none that can be read."""
-    if not platform.config.compose_file:
-        return {}
-    try:
-        data = platform.path(platform.config.compose_file).read_bytes()
-    except OSError:
-        return {}  # a check of the compose file says so
-    if b"proxy" not in data.lower() and b"env_file" not in data:
-        return {}  # nothing in it could set a proxy, so no parser is needed
-
-    import yaml
-
-    try:
-        model = yaml.load(data, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-    except yaml.YAMLError:
-        return {}  # a check of the compose file says so
-    services = model.get("services") if isinstance(model, dict) else None
-    if not isinstance(services, dict):
-        return {}
-    return {str(n): s for n, s in services.items() if isinstance(s, dict)}
-
-
-def _is_env_file(compose: Mapping[str, Any], platform: Platform) -> bool:
+def _is_env_file(compose: Compose, platform: Platform) -> bool:
     """Whether the compose file gives the settings file to one of its services."""
     wanted = platform.path(platform.config.env_file)
-    for service in compose.values():
-        entries = service.get("env_file") or []
-        for entry in entries if isinstance(entries, list) else [entries]:
-            name = entry.get("path", "") if isinstance(entry, dict) else entry
-            if (platform.path(str(platform.config.compose_file)).parent / str(name)) == wanted:
-                return True
-    return False
+    services = compose.known_services.values()
+    return any(file.path == wanted for service in services for file in service.env_files)
 
 
-def _compose_targets(
-    compose: Mapping[str, Any], addresses: Addresses, but: str = ""
-) -> Iterator[Target]:
+def _compose_targets(compose: Compose, addresses: Addresses, but: str = "") -> Iterator[Target]:
     """Where the services reach each other inside the compose project: by their names."""
     for name, address in addresses.services.items():
-        if name in compose and name != but:
+        if name in compose.known_services and name != but:
             yield Target(name, address.port)
 
 
-def _compose_scopes(
-    compose: Mapping[str, Any], platform: Platform, addresses: Addresses
-) -> Iterator[Scope]:
-    name = platform.config.compose_file or ""
-    for service, model in compose.items():
-        if service not in addresses.services and "build" not in model:
+def _compose_scopes(compose: Compose, addresses: Addresses) -> Iterator[Scope]:
+    for name, service in compose.known_services.items():
+        if name not in addresses.services and not service.node.get("build"):
             continue  # a database calls nobody
-        variables = dict(_environment(model.get("environment"), platform.environ))
-        proxies = _proxy_variables(variables)
-        if not proxies:
-            continue
-        text = platform.path(name).read_bytes()
-        places = {key: Place(name, _line(text, key)) for key in proxies}
-        targets = tuple(_compose_targets(compose, addresses, service))
-        yield Scope(f"{name}, service {service}", proxies, targets, places, reaches_services=True)
-
-
-def _environment(entries: Any, environ: Mapping[str, str]) -> Iterator[tuple[str, str]]:
-    """A compose service's environment: a mapping or a list; a key alone comes from the shell."""
-    if isinstance(entries, list):
-        pairs = [str(entry).partition("=") for entry in entries]
-        entries = {key: value if sign else None for key, sign, value in pairs}
-    for key, value in (entries or {}).items() if isinstance(entries, dict) else ():
-        text = environ.get(str(key), "") if value is None else str(value)
-        text = _REFERENCE.sub(
-            lambda m: environ.get(m[1] or m[2]) or (m[3] or ""), text.replace("$$", "\0")
-        )
-        if "$" not in text:  # a form that only Compose can work out
-            yield str(key), text.replace("\0", "$")
-
-
-def _line(data: bytes, key: str) -> int:
-    found = re.search(rb"^.*\b" + re.escape(key.encode()) + rb"\b", data, re.M)
-    return data.count(b"\n", 0, found.start()) + 1 if found else 1
+        given = [v for v in service.environment.values() if v.given and v.known]
+        proxies = _proxy_variables({v.name: v.value or "" for v in given})
+        if proxies:
+            places = {v.name: v.place for v in given if v.name in proxies}
+            targets = tuple(_compose_targets(compose, addresses, name))
+            yield Scope(
+                f"{compose.name}, service {name}", proxies, targets, places, reaches_services=True
+            )

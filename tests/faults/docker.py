@@ -1,16 +1,61 @@
-"""Faults of the compose file."""
+"""Faults of the Compose file, and of the images that it has built."""
 
 from __future__ import annotations
 
-from tests.faults import Fault, Healthy, append, both, remove, replace, write
+import os
+
+from tests.faults import Copy, Fault, Healthy, Inject, append, both, remove, replace, setenv, write
+from tests.testbed import compose
 
 COMPOSE = "docker-compose.yml"
+DOCKERFILE = "docker/Dockerfile.backend"
+PLUGIN = "docker/Dockerfile.plugin"
+IGNORE = ".dockerignore"
+
+
+def accepted(copy: Copy) -> bool:
+    """Whether the real Compose takes the file."""
+    return compose.accepts(copy.root, copy.environ)
+
+
+def service(text: str) -> Inject:
+    """Put a further service into the Compose file; its lines are indented by two already."""
+    return replace(
+        COMPOSE, "\nvolumes:\n  postgres_data:\n", f"\n{text}\nvolumes:\n  postgres_data:\n"
+    )
+
+
+def first_line(text: str) -> Inject:
+    return replace(COMPOSE, "x-service: &service\n", f"{text}\nx-service: &service\n")
+
+
+def other_compose_file(name: str, change: str = "\n# another one\n") -> Inject:
+    def inject(copy: Copy) -> None:
+        text = copy.path(COMPOSE).read_text()
+        copy.path(name).write_text(text + change)
+
+    return inject
+
+
+def link(path: str, to: str) -> Inject:
+    def inject(copy: Copy) -> None:
+        os.symlink(to, copy.path(path))
+
+    return inject
+
+
+CORE_PORTS = 'ports: ["127.0.0.1:8002:8002"]'
+CORE_WAITS = "postgres: { condition: service_healthy }"
+COPY_BACKEND = "COPY backend backend\n"
+RUN_PIP = "RUN pip install --no-cache-dir -r backend/requirements.txt\nCOPY backend backend\n"
+WITH_CACHE = "RUN --mount=type=cache,target=/root/.cache pip install -r backend/requirements.txt\n"
 
 ENTRIES = [
     Fault(
         "DOCK601",
         "an open bracket",
         append(COMPOSE, "\nnetworks: [\n"),
+        works=accepted,
         fixed=False,
         target=COMPOSE,
     ),
@@ -18,310 +63,549 @@ ENTRIES = [
         "DOCK601", "a tab for blanks", append(COMPOSE, "\nnetworks:\n\tdefault: {}\n"), fixed=False
     ),
     Fault("DOCK601", "binary", write(COMPOSE, b"\x00\xff\x00"), fixed=False),
+    Fault(
+        "DOCK601",
+        "an override that is no YAML",
+        write("docker-compose.override.yml", "services: {\n"),
+        works=accepted,
+        fixed=False,
+        target="docker-compose.override.yml",
+    ),
     Healthy(
         "DOCK601",
         "tags of Compose",
         append(COMPOSE, "\nx-old: !reset null\nx-more: !override []\n"),
     ),
     Healthy("DOCK601", "a comment at the end", append(COMPOSE, "\n# the end")),
+    # What Compose refuses.
     Fault(
         "DOCK602",
-        "a key misspelt",
-        replace(COMPOSE, "    image: redis:7\n", "    imag: redis:7\n    image: redis:7\n"),
-        fixed=False,
-        target="imag",
+        "a key that is nearly right",
+        replace(COMPOSE, CORE_PORTS, 'port: ["127.0.0.1:8002:8002"]'),
+        works=accepted,
+        group="core-ports",
+    ),
+    Fault("DOCK602", "a version without quotes", first_line("version: 3.8"), works=accepted),
+    Fault(
+        "DOCK602",
+        "a condition that is nearly right",
+        replace(COMPOSE, CORE_WAITS, "postgres: { condition: service_heathy }"),
+        works=accepted,
     ),
     Fault(
         "DOCK602",
-        "neither image nor build",
-        replace(COMPOSE, "    image: redis:7\n", ""),
-        fixed=False,
-        target="redis",
+        "a number in a list of texts",
+        service("  extra:\n    image: redis:7\n    command: [redis-server, --port, 6380]\n"),
+        works=accepted,
     ),
     Fault(
         "DOCK602",
-        "waits for nobody",
-        replace(COMPOSE, "      redis: { condition", "      rediss: { condition"),
+        "an unknown key",
+        replace(COMPOSE, CORE_PORTS, "gates: 8002"),
+        works=accepted,
         fixed=False,
-        target="gateway:rediss",
     ),
     Fault(
         "DOCK602",
-        "a key twice",
-        replace(COMPOSE, "    image: redis:7\n", "    image: redis:7\n    image: redis:8\n"),
+        "a service of nothing",
+        service("  extra:\n    command: sleep 1\n"),
+        works=accepted,
         fixed=False,
-        target="image",
     ),
-    Healthy("DOCK602", "keys of one's own", append(COMPOSE, "\nx-imag: {ports: no}\n")),
+    Fault(
+        "DOCK602",
+        "a volume that is not declared",
+        replace(COMPOSE, "postgres_data:/var", "postgress_data:/var"),
+        works=accepted,
+        fixed=False,
+    ),
+    Fault(
+        "DOCK602",
+        "a network that is not declared",
+        replace(COMPOSE, CORE_PORTS, f"{CORE_PORTS}\n    networks: [inner]"),
+        works=accepted,
+        fixed=False,
+    ),
+    Fault(
+        "DOCK602",
+        "a secret that is not declared",
+        replace(COMPOSE, CORE_PORTS, f"{CORE_PORTS}\n    secrets: [key]"),
+        works=accepted,
+        fixed=False,
+    ),
+    Fault(
+        "DOCK602",
+        "it waits for nobody",
+        replace(COMPOSE, CORE_WAITS, "postgresql: { condition: service_healthy }"),
+        works=accepted,
+        fixed=False,
+    ),
+    Fault(
+        "DOCK602",
+        "they wait for each other",
+        replace(COMPOSE, "image: redis:7\n", "image: redis:7\n    depends_on: [gateway]\n"),
+        works=accepted,
+        fixed=False,
+    ),
+    Fault(
+        "DOCK602",
+        "a service twice",
+        service("  redis:\n    image: redis:6\n"),
+        works=accepted,
+        fixed=False,
+    ),
+    Fault(
+        "DOCK602",
+        "text in the place of a list",
+        replace(COMPOSE, CORE_PORTS, 'ports: "127.0.0.1:8002:8002"'),
+        works=accepted,
+        fixed=False,
+    ),
+    Fault(
+        "DOCK602",
+        "a port that there is not",
+        replace(COMPOSE, CORE_PORTS, 'ports: ["127.0.0.1:80020:8002"]'),
+        works=accepted,
+        fixed=False,
+    ),
+    Fault(
+        "DOCK602",
+        "an anchor that there is not",
+        service("  extra: *services\n"),
+        works=accepted,
+        fixed=False,
+    ),
+    Fault(
+        "DOCK602",
+        "a variable that is not closed",
+        replace(COMPOSE, CORE_PORTS, 'ports: ["${CORE_PORT:8002"]'),
+        works=accepted,
+        fixed=False,
+    ),
+    Fault(
+        "DOCK602",
+        "a time without a unit",
+        service('  extra:\n    image: redis:7\n    stop_grace_period: "30"\n'),
+        works=accepted,
+        fixed=False,
+    ),
+    Fault(
+        "DOCK602",
+        "it includes what is not there",
+        first_line("include: [monitoring.yml]"),
+        works=accepted,
+        fixed=False,
+    ),
+    Fault(
+        "DOCK602",
+        "a line of its settings that Compose can not read",
+        write(".env", "SECRET_KEY='not closed\n"),
+        works=accepted,
+        fixed=False,
+    ),
     Healthy(
         "DOCK602",
-        "the old version",
-        replace(COMPOSE, "services:\n  postgres", 'version: "3.8"\nservices:\n  postgres'),
-    ),
-    Healthy(
-        "DOCK602",
-        "the rest in an override file",
+        "keys of one's own",
         both(
-            replace(COMPOSE, "    image: redis:7\n", ""),
-            write("docker-compose.override.yml", "services:\n  redis:\n    image: redis:7\n"),
+            first_line("x-any: {prots: 1}"),
+            replace(COMPOSE, CORE_PORTS, f"{CORE_PORTS}\n    x-a: b"),
         ),
     ),
-    Fault(
-        "DOCK604",
-        "no Dockerfile",
-        remove("docker/Dockerfile.plugin"),
-        fixed=False,
-        target="docker/Dockerfile.plugin",
-    ),
-    Fault(
-        "DOCK604",
-        "an instruction misspelt",
-        replace("docker/Dockerfile.plugin", "FROM python", "FORM python"),
-        fixed=False,
-        target="docker/Dockerfile.plugin",
-    ),
-    Fault(
-        "DOCK604",
-        "an empty Dockerfile",
-        write("docker/Dockerfile.plugin", "# later\n"),
-        fixed=False,
-    ),
-    Fault(
-        "DOCK604",
-        "no env file",
-        replace(
-            COMPOSE, "    image: redis:7\n", "    image: redis:7\n    env_file: docker/redis.env\n"
+    Healthy("DOCK602", "the obsolete version", first_line('version: "3.8"')),
+    Healthy(
+        "DOCK602",
+        "a list of merges",
+        both(
+            first_line("x-logs: &logs\n  logging: { driver: json-file }\n"),
+            service("  extra:\n    <<: [*logs, *service]\n    image: redis:7\n"),
         ),
-        fixed=False,
-        target="docker/redis.env",
-    ),
-    Fault(
-        "DOCK604",
-        "no build context",
-        replace(COMPOSE, "    image: redis:7\n", "    build: ./cache\n"),
-        fixed=False,
-        target="cache",
     ),
     Healthy(
-        "DOCK604",
-        "an env file that need not be there",
+        "DOCK602",
+        "an override for a service",
+        write(
+            "docker-compose.override.yml",
+            "services:\n  core:\n    environment: [LOG_LEVEL=debug]\n    ports: !reset []\n",
+        ),
+    ),
+    Healthy(
+        "DOCK602",
+        "it extends another of the file",
+        service("  extra:\n    extends: redis\n    ports: !override []\n"),
+    ),
+    Healthy(
+        "DOCK602",
+        "it extends one of another file",
+        both(
+            write("deploy/base.yml", "services:\n  base:\n    image: redis:7\n"),
+            service("  extra:\n    extends: { file: deploy/base.yml, service: base }\n"),
+        ),
+    ),
+    Healthy(
+        "DOCK602",
+        "it includes another file",
+        both(
+            first_line("include: [deploy/monitoring.yml]"),
+            write("deploy/monitoring.yml", "services:\n  monitor:\n    image: redis:7\n"),
+            service("  extra:\n    image: redis:7\n    depends_on: [monitor]\n"),
+        ),
+    ),
+    Healthy(
+        "DOCK602",
+        "part of it lies elsewhere",
+        both(
+            first_line("include: [oci://example.com/monitoring:1]"),
+            service("  extra:\n    image: redis:7\n    depends_on: [monitor]\n"),
+        ),
+    ),
+    Healthy(
+        "DOCK602",
+        "a network from outside",
+        both(
+            append(COMPOSE, "\nnetworks:\n  edge:\n    external: true\n"),
+            replace(COMPOSE, CORE_PORTS, f"{CORE_PORTS}\n    networks: [edge, default]"),
+        ),
+    ),
+    Healthy(
+        "DOCK602",
+        "dollars that are meant, and a variable that is not set",
+        service('  extra:\n    image: redis:7\n    command: sh -c "echo $$HOME ${NOT_SET} $1"\n'),
+    ),
+    Healthy(
+        "DOCK602",
+        "ports in their long form",
         replace(
             COMPOSE,
-            "    image: redis:7\n",
-            "    image: redis:7\n    env_file: [{path: docker/redis.env, required: false}]\n",
+            CORE_PORTS,
+            'ports:\n      - { target: 8002, published: "8002-8003", host_ip: 127.0.0.2, mode: host }',
+        ),
+    ),
+    Healthy(
+        "DOCK602",
+        "it waits within a profile",
+        service(
+            "  tool:\n    image: redis:7\n    profiles: [tools]\n    depends_on: [helper]\n"
+            "  helper:\n    image: redis:7\n    profiles: [tools]\n"
+        ),
+    ),
+    Healthy(
+        "DOCK602",
+        "it can do without",
+        service(
+            "  extra:\n    image: redis:7\n    depends_on:\n"
+            "      tool: { condition: service_started, required: false }\n"
+            "  tool:\n    image: redis:7\n    profiles: [tools]\n"
+        ),
+    ),
+    Healthy(
+        "DOCK602",
+        "words that YAML 1.1 takes for others",
+        service(
+            "  extra:\n    image: redis:7\n    restart: no\n    environment: { LOG: on, N: 1e3 }\n"
+        ),
+    ),
+    # Two files.
+    Fault(
+        "DOCK603",
+        "compose.yaml beside it",
+        other_compose_file("compose.yaml"),
+        fixed=False,
+        target=COMPOSE,
+    ),
+    Fault(
+        "DOCK603",
+        "the two old names",
+        other_compose_file("docker-compose.yaml"),
+        fixed=False,
+        target="docker-compose.yaml",
+    ),
+    Healthy("DOCK603", "a copy of it", other_compose_file("compose.yaml", "")),
+    Healthy(
+        "DOCK603",
+        "an override",
+        write("compose.override.yaml", "services:\n  core:\n    labels: [a=b]\n"),
+    ),
+    Healthy("DOCK603", "one that includes it", write("compose.yaml", f"include: [{COMPOSE}]\n")),
+    Healthy(
+        "DOCK603",
+        "the shell names the file",
+        both(other_compose_file("compose.yaml"), setenv(COMPOSE_FILE=f"compose.yaml:{COMPOSE}")),
+    ),
+    # What it names.
+    Fault(
+        "DOCK604",
+        "an env file with an example",
+        both(
+            replace(COMPOSE, CORE_PORTS, f"{CORE_PORTS}\n    env_file: docker/core.env"),
+            write("docker/core.env.example", "LOG_LEVEL=info\n"),
+        ),
+        works=accepted,
+        target="docker/core.env",
+        group="core-ports",
+    ),
+    Fault(
+        "DOCK604",
+        "an env file without one",
+        replace(COMPOSE, CORE_PORTS, f"{CORE_PORTS}\n    env_file: [docker/core.env]"),
+        works=accepted,
+        fixed=False,
+    ),
+    Fault(
+        "DOCK604",
+        "an env file that can not be read",
+        both(
+            replace(COMPOSE, CORE_PORTS, f"{CORE_PORTS}\n    env_file: docker/core.env"),
+            write("docker/core.env", "LOG LEVEL=info\n"),
+        ),
+        works=accepted,
+        fixed=False,
+    ),
+    Fault("DOCK604", "no Dockerfile", remove(PLUGIN), fixed=False, target=PLUGIN),
+    Fault(
+        "DOCK604",
+        "no context",
+        service("  extra:\n    build: ./services/extra\n"),
+        fixed=False,
+        target="services/extra",
+    ),
+    Fault("DOCK604", "an empty Dockerfile", write(PLUGIN, "# later\n\n"), fixed=False),
+    Fault(
+        "DOCK604",
+        "FORM",
+        replace(PLUGIN, "FROM python", "FORM python"),
+        fixed=False,
+        target=f"{PLUGIN}:1",
+    ),
+    Fault(
+        "DOCK604",
+        "an unknown instruction",
+        replace(PLUGIN, "WORKDIR /app", "WORKDRI /app"),
+        fixed=False,
+        target=f"{PLUGIN}:3",
+    ),
+    Fault(
+        "DOCK604",
+        "RUN before FROM",
+        replace(PLUGIN, "FROM python:3.11-slim\n", "RUN true\nFROM python:3.11-slim\n"),
+        fixed=False,
+    ),
+    Fault("DOCK604", "a text without an end", append(PLUGIN, "\nRUN <<EOF\necho\n"), fixed=False),
+    Healthy(
+        "DOCK604",
+        "an env file that may be missing",
+        replace(
+            COMPOSE,
+            CORE_PORTS,
+            f"{CORE_PORTS}\n    env_file: [{{ path: docker/core.env, required: false }}]",
         ),
     ),
     Healthy(
         "DOCK604",
-        "a context at an address",
-        replace(COMPOSE, "    image: redis:7\n", "    build: https://example.com/cache.git\n"),
+        "an env file in Compose's dialect",
+        both(
+            replace(COMPOSE, CORE_PORTS, f"{CORE_PORTS}\n    env_file: docker/core.env"),
+            write("docker/core.env", "export LOG: info # all\r\nBARE\nKEY='a\nb'\n"),
+        ),
     ),
     Healthy(
         "DOCK604",
-        "directives, heredocs and an argument first",
+        "a path that a variable names",
+        service("  extra:\n    build: ${WHERE}\n    env_file: ${WHERE}/core.env\n"),
+    ),
+    Healthy(
+        "DOCK604",
+        "a Dockerfile in the file itself",
+        service("  extra:\n    build:\n      dockerfile_inline: |\n        FROM scratch\n"),
+    ),
+    Healthy(
+        "DOCK604",
+        "a context that lies elsewhere",
+        service("  extra:\n    build: https://example.com/shop/extra.git#main\n"),
+    ),
+    Healthy(
+        "DOCK604",
+        "the small spelling",
+        both(
+            service("  extra:\n    build: docker\n"), write("docker/dockerfile", "from scratch\n")
+        ),
+    ),
+    Healthy(
+        "DOCK604",
+        "ARG before FROM, comments within a line, a text",
         write(
-            "docker/Dockerfile.plugin",
-            "# syntax=docker/dockerfile:1\n# escape=`\nARG VERSION=3.11\nFROM python:${VERSION}\n"
-            "RUN <<EOF\nFORM is no instruction here\nEOF\nRUN echo `\n  # a comment inside\n  done\n",
+            PLUGIN,
+            "# syntax=docker/dockerfile:1\n# the base\nARG BASE=python:3.11-slim\nFROM ${BASE} AS run\n"
+            "RUN echo \\\n# between\n\n  more\nRUN <<EOF cat\nFORM this\nEOF\n",
         ),
     ),
+    Healthy(
+        "DOCK604",
+        "another front end",
+        write(PLUGIN, "# syntax=example.com/own/frontend:1\nBASE python\n"),
+    ),
+    Healthy("DOCK604", "a byte order mark", write(PLUGIN, b"\xef\xbb\xbfFROM scratch\r\n")),
+    # What is copied.
     Fault(
         "DOCK605",
         "a file that is not there",
-        replace("docker/Dockerfile.plugin", "COPY backend/shared", "COPY shared"),
+        replace(DOCKERFILE, COPY_BACKEND, f"{COPY_BACKEND}COPY alembic.ini .\n"),
         fixed=False,
-        target="docker/Dockerfile.plugin:shared",
+        target=f"{DOCKERFILE}:alembic.ini",
+    ),
+    Fault(
+        "DOCK605",
+        "a file that is left out",
+        both(
+            write("backend/settings.toml", "a = 1\n"),
+            append(IGNORE, "\nbackend/*.toml\n"),
+            replace(DOCKERFILE, COPY_BACKEND, "COPY backend/settings.toml .\n"),
+        ),
+        fixed=False,
+        target=f"{DOCKERFILE}:backend/settings.toml",
+    ),
+    Fault(
+        "DOCK605",
+        "a folder that is left out",
+        append(IGNORE, "\nbackend\n!docs\n"),
+        fixed=False,
+        target=f"{DOCKERFILE}:backend",
     ),
     Fault(
         "DOCK605",
         "outside of the context",
-        append("docker/Dockerfile.plugin", "COPY ../secrets /secrets\n"),
+        both(
+            service("  extra:\n    build: docker\n"),
+            write("docker/Dockerfile", "FROM scratch\nADD ../README.md /\n"),
+        ),
         fixed=False,
-        target="docker/Dockerfile.plugin:../secrets",
+        target="docker/Dockerfile:README.md",
     ),
     Fault(
         "DOCK605",
-        "left out by .dockerignore",
-        append(".dockerignore", "\nbackend/requirements.txt\n"),
+        "another spelling",
+        replace(DOCKERFILE, COPY_BACKEND, "COPY Backend backend\n"),
         fixed=False,
-        target="docker/Dockerfile.backend:backend/requirements.txt",
     ),
     Fault(
         "DOCK605",
-        "other letters",
-        replace("docker/Dockerfile.plugin", "COPY backend/shared", "COPY Backend/shared"),
+        "a mount of what is not there",
+        replace(
+            DOCKERFILE, COPY_BACKEND, "RUN --mount=type=bind,source=uv.lock,target=uv.lock true\n"
+        ),
         fixed=False,
+    ),
+    Fault(
+        "DOCK605",
+        "in the JSON form, by an argument",
+        replace(DOCKERFILE, COPY_BACKEND, 'ARG SERVICE\nCOPY ["back/${SERVICE}", "/app"]\n'),
+        fixed=False,
+        target=f"{DOCKERFILE}:back/registry",
+    ),
+    Fault(
+        "DOCK605",
+        "what git ignores",
+        both(
+            append(".gitignore", "\ndist/\n"),
+            replace(DOCKERFILE, COPY_BACKEND, f"{COPY_BACKEND}COPY dist/app dist\n"),
+        ),
+        fixed=False,
+        target=f"{DOCKERFILE}:dist/app",
     ),
     Healthy(
         "DOCK605",
-        "from another stage, an address, a pattern, a variable",
+        "a wildcard",
+        replace(DOCKERFILE, COPY_BACKEND, f"{COPY_BACKEND}COPY backend/req*.txt uv.loc[k] ./\n"),
+    ),
+    Healthy(
+        "DOCK605",
+        "from another stage, an address, a text",
+        replace(
+            DOCKERFILE,
+            COPY_BACKEND,
+            f"{COPY_BACKEND}COPY --from=ghcr.io/astral-sh/uv:1 /uv /bin/\n"
+            "ADD https://example.com/a.tar.gz /tmp/\nCOPY <<one <<two /etc/\nmissing\none\n../x\ntwo\n",
+        ),
+    ),
+    Healthy(
+        "DOCK605",
+        "an argument that is not told",
+        replace(DOCKERFILE, COPY_BACKEND, f"{COPY_BACKEND}ARG WHAT\nCOPY ${{WHAT}}/x $HOME/y ./\n"),
+    ),
+    Healthy(
+        "DOCK605",
+        "a folder of which something is taken back in",
+        append(IGNORE, "\nbackend\n!backend/**/*.py\n!backend/requirements.txt\n"),
+    ),
+    Healthy(
+        "DOCK605",
+        "an ignore file of the Dockerfile's own",
+        both(
+            write(f"{DOCKERFILE}.dockerignore", "docs\n"),
+            write(f"{PLUGIN}.dockerignore", "docs\n"),
+            append(IGNORE, "\nbackend\n"),
+        ),
+    ),
+    Healthy(
+        "DOCK605",
+        "a stage that is not needed",
+        replace(
+            DOCKERFILE,
+            "FROM python:3.11-slim\n",
+            "FROM node:22 AS ui\nCOPY dist dist\n\nFROM python:3.11-slim\n",
+        ),
+    ),
+    Healthy(
+        "DOCK605",
+        "a link, and a path from the root",
+        both(
+            link("current", "backend"),
+            replace(DOCKERFILE, COPY_BACKEND, "COPY /backend backend\nCOPY current/gone ./\n"),
+        ),
+    ),
+    Healthy(
+        "DOCK605",
+        "a comment",
         append(
-            "docker/Dockerfile.plugin",
-            "COPY --from=0 /nowhere /x\nADD https://example.com/a.tgz /a.tgz\n"
-            "COPY package-lock.json* /app/\nARG WHAT\nCOPY ${WHAT} /what\n",
+            DOCKERFILE, "\n# COPY gone .\nRUN echo COPY gone . \\\n  # COPY gone .\n  && true\n"
         ),
     ),
-    Healthy(
-        "DOCK605",
-        "taken back in by .dockerignore",
-        append(
-            ".dockerignore", "\nbackend/*\n!backend/requirements.txt\n!backend/shared\n!backend\n"
-        ),
+    # The builder.
+    Fault(
+        "DOCK606",
+        "the shell asks for the classic builder",
+        both(replace(DOCKERFILE, RUN_PIP, WITH_CACHE), setenv(DOCKER_BUILDKIT="0")),
+        fixed=False,
+        target=DOCKERFILE,
     ),
-    Healthy(
-        "DOCK605",
-        "made before the build",
+    Fault(
+        "DOCK606",
+        "a script does",
         both(
-            write(".gitignore", "build-info.txt\n"),
-            append("docker/Dockerfile.plugin", "COPY build-info.txt /build-info.txt\n"),
-        ),
-    ),
-    Fault(
-        "DOCK607",
-        "one port of two services",
-        replace(COMPOSE, "127.0.0.1:8003:8003", "127.0.0.1:8002:8003"),
-        fixed=False,
-        also=("NET402",),
-        target="8002",
-    ),
-    Fault(
-        "DOCK607",
-        "on all addresses and on one",
-        replace(COMPOSE, '"127.0.0.1:6379:6379"', "5432:6379"),
-        fixed=False,
-        target="5432",
-    ),
-    Healthy(
-        "DOCK607",
-        "another protocol",
-        replace(COMPOSE, '"127.0.0.1:6379:6379"', '"5432:6379/udp"'),
-    ),
-    Healthy(
-        "DOCK607",
-        "another address",
-        replace(COMPOSE, '"127.0.0.1:6379:6379"', '"127.0.0.2:5432:6379"'),
-    ),
-    Fault(
-        "DOCK608",
-        "no health check",
-        replace(
-            COMPOSE,
-            '      test: ["CMD-SHELL", "pg_isready -U saas_user -d saas_platform"]\n',
-            '      test: ["NONE"]\n',
+            append(PLUGIN, "\nCOPY --chmod=755 <<EOF /run.sh\ntrue\nEOF\n"),
+            write("scripts/build.sh", "#!/bin/sh\nDOCKER_BUILDKIT=0 docker compose build\n"),
         ),
         fixed=False,
-        target="core:postgres",
+        target=PLUGIN,
     ),
-    Fault(
-        "DOCK608",
-        "a Redis to wait for",
+    Healthy("DOCK606", "BuildKit by default", replace(DOCKERFILE, RUN_PIP, WITH_CACHE)),
+    Healthy("DOCK606", "nothing that needs it", setenv(DOCKER_BUILDKIT="0")),
+    Healthy(
+        "DOCK606",
+        "asked for in a comment",
         both(
-            replace(
-                COMPOSE,
-                "redis: { condition: service_started }",
-                "redis: { condition: service_healthy }",
-            ),
-            replace(COMPOSE, '      test: ["CMD", "redis-cli", "ping"]\n', "      disable: true\n"),
-        ),
-        fixed=False,
-        target="gateway:redis",
-    ),
-    Healthy(
-        "DOCK608",
-        "an image that may bring one",
-        both(
-            replace(COMPOSE, "    image: postgres:16\n", "    image: example.com/database:16\n"),
-            replace(
-                COMPOSE,
-                '      test: ["CMD-SHELL", "pg_isready -U saas_user -d saas_platform"]\n',
-                "",
+            replace(DOCKERFILE, RUN_PIP, WITH_CACHE),
+            write(
+                "Makefile",
+                "# DOCKER_BUILDKIT=0 docker compose build\nbuild:\n\tdocker compose build\n",
             ),
         ),
     ),
     Healthy(
-        "DOCK608",
-        "waits for the start only",
+        "DOCK606",
+        "a syntax line alone",
         both(
-            replace(COMPOSE, '      test: ["CMD", "redis-cli", "ping"]\n', "      disable: true\n"),
+            replace(PLUGIN, "FROM python", "# syntax=docker/dockerfile:1\nFROM python"),
+            setenv(DOCKER_BUILDKIT="0"),
         ),
-    ),
-    Fault(
-        "DOCK609",
-        "the database on localhost",
-        replace(COMPOSE, "saas_password@postgres:5432", "saas_password@localhost:5432"),
-        fixed=False,
-        target="core:DATABASE_URL",
-    ),
-    Fault(
-        "DOCK609",
-        "the registry on localhost",
-        replace(COMPOSE, "http://registry:8001", "http://127.0.0.1:8001"),
-        fixed=False,
-        target="core:REGISTRY_URL",
-    ),
-    Healthy(
-        "DOCK609",
-        "an address for the browser",
-        replace(
-            COMPOSE, "    REDIS_URL:", "    VITE_API_URL: http://localhost:8000\n    REDIS_URL:"
-        ),
-    ),
-    Healthy(
-        "DOCK609",
-        "a port of nobody",
-        replace(
-            COMPOSE, "    REDIS_URL:", "    METRICS_URL: http://localhost:9100\n    REDIS_URL:"
-        ),
-    ),
-    Fault(
-        "DOCK610",
-        "the port on the left",
-        both(
-            replace(COMPOSE, "127.0.0.1:8001:8001", "127.0.0.1:18001:8001"),
-            replace(COMPOSE, "http://registry:8001", "http://registry:18001"),
-        ),
-        fixed=False,
-        target="core:REGISTRY_URL",
-    ),
-    Healthy(
-        "DOCK610",
-        "the port on the right",
-        replace(COMPOSE, "127.0.0.1:8001:8001", "127.0.0.1:18001:8001"),
-    ),
-    Healthy(
-        "DOCK610",
-        "exposed as well",
-        both(
-            replace(
-                COMPOSE,
-                '    ports: ["127.0.0.1:8001:8001"]',
-                '    ports: ["18001:8001"]\n    expose: ["18001"]',
-            ),
-            replace(COMPOSE, "http://registry:8001", "http://registry:18001"),
-        ),
-    ),
-    Fault(
-        "DOCK612",
-        "an unquoted small port",
-        replace(COMPOSE, '["127.0.0.1:6379:6379"]', "[22:22]  # ssh"),
-        target="redis:22:22",
-        group="redis port",
-    ),
-    Fault(
-        "DOCK612",
-        "on a line of its own",
-        replace(COMPOSE, ' ["127.0.0.1:6379:6379"]', "\n      - 2222:22\n      - 8080:8080"),
-        target="redis:2222:22",
-        group="redis port",
-    ),
-    Healthy(
-        "DOCK612",
-        "an unquoted large port",
-        replace(COMPOSE, '["127.0.0.1:6379:6379"]', "[6379:6379]"),
-    ),
-    Healthy(
-        "DOCK612",
-        "quoted",
-        replace(COMPOSE, '["127.0.0.1:6379:6379"]', '["2222:22"]'),
     ),
 ]

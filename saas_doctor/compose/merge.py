@@ -1,0 +1,128 @@
+"""Merges parts of Compose files by Compose's rules; every value keeps its place."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from types import MappingProxyType
+
+from saas_doctor.compose.nodes import Entry, Node
+
+# Below `services.NAME`. A list of `K=V` and a map are two ways to write the same.
+PAIRS = {
+    "annotations", "build.additional_contexts", "build.args", "build.labels", "deploy.labels",
+    "environment", "labels", "sysctls",
+}  # fmt: skip
+NAMES = {"depends_on", "models", "networks"}
+_REPLACED = {"command", "entrypoint", "healthcheck.test"}
+_LISTS = {"dns", "dns_opt", "dns_search", "env_file", "label_file", "tmpfs"}
+_BY_TARGET = {"configs", "devices", "secrets", "volumes"}
+
+
+def merged(base: Node, over: Node, path: tuple[str, ...] = ()) -> Node:
+    """The base with what lies over it."""
+    inside = ".".join(path[2:]) if path[:1] == ("services",) else ""
+    if over.tag == "!override" or inside in _REPLACED:
+        return over
+    if inside in PAIRS:
+        base, over = as_pairs(base), as_pairs(over)
+    elif inside in NAMES:
+        base, over = as_names(base), as_names(over)
+    elif inside == "build":
+        base, over = as_build(base), as_build(over)
+    elif inside in _LISTS:
+        base, over = as_list(base), as_list(over)
+    if base.kind != over.kind or over.kind == "scalar":
+        return base if over.is_null else over
+    parts = (*(base.parts or (base,)), *(over.parts or (over,)))
+    if over.kind == "map":
+        entries = dict(base.entries)
+        for name, entry in over.entries.items():
+            there = entries.get(name)
+            if entry.value.tag == "!reset":
+                entries.pop(name, None)
+            elif there is None:
+                entries[name] = entry
+            else:
+                value = merged(there.value, entry.value, (*path, name))
+                # A service is where it stands first, a value where it was given last.
+                key = there.key if value.kind == "map" else entry.key
+                entries[name] = Entry(key, value, entry.inherited)
+        return replace(over, entries=MappingProxyType(entries), parts=parts)
+    items = unique((*base.items, *over.items), _target if inside in _BY_TARGET else _text)
+    return replace(over, items=items, parts=parts)
+
+
+def unique(items: Iterable[Node], key: Callable[[Node], str]) -> tuple[Node, ...]:
+    """The items, of those with the same key the last, at the place of the first."""
+    found: dict[str, Node] = {}
+    for item in items:
+        found[key(item)] = item
+    return tuple(found.values())
+
+
+def _text(node: Node) -> str:
+    return node.text if node.kind == "scalar" else str(id(node))
+
+
+def _target(node: Node) -> str:
+    if node.kind == "map":
+        return node.string("target") or node.string("source")
+    parts = node.text.split(":")
+    return parts[1] if len(parts) > 1 else parts[0]
+
+
+def as_list(node: Node) -> Node:
+    if node.kind == "list" or node.is_null:
+        return node
+    return replace(node, kind="list", items=(node,))
+
+
+def as_build(node: Node) -> Node:
+    """`build: .` as the map that it stands for."""
+    if node.kind != "scalar":
+        return node
+    return _map(node, {"context": Entry(node, node)})
+
+
+def as_names(node: Node) -> Node:
+    """A list of names as a map of them to nothing."""
+    if node.kind != "list":
+        return node
+    nothing = replace(node, kind="scalar", plain=True, items=())
+    return _map(
+        node,
+        {i.text: Entry(i, replace(nothing, start=i.start, end=i.end)) for i in node.items},
+    )
+
+
+def as_pairs(node: Node) -> Node:
+    """A list of `K=V` as a map; the value's node covers the value alone, where that can be told."""
+    if node.kind != "list":
+        return node
+    entries: dict[str, Entry] = {}
+    for item in node.items:
+        if item.kind == "scalar":
+            key, value = _pair(item)
+            entries[key.text] = Entry(key, value)
+    return _map(node, entries)
+
+
+def _pair(item: Node) -> tuple[Node, Node]:
+    name, sign, text = item.text.partition("=")
+    raw = item.raw.partition("=")[2]
+    key = replace(item, text=name, raw=name)
+    if not sign:
+        return key, replace(item, text="", raw="", plain=True, tag="")
+    start, end = item.start, item.end
+    quote = 1 if item.source[:1] in ("'", '"') else 0
+    if item.source[quote : len(item.source) - quote] == item.raw:
+        start, end = start + quote + len(item.raw) - len(raw), end - quote
+    # Never plain: what stands behind the sign is text, `no` and `1e3` as well.
+    return key, replace(item, start=start, end=end, text=text, raw=raw, plain=False)
+
+
+def _map(node: Node, entries: Mapping[str, Entry]) -> Node:
+    return replace(
+        node, kind="map", items=(), entries=MappingProxyType(dict(entries)), parts=(node,)
+    )
