@@ -15,44 +15,67 @@ from saas_doctor.rules import check
 
 
 @check(
+    "SRC203",
+    symptoms=(
+        r"No module named '(?P<module>\w+)'(?!; )",
+        r"attempted relative import with no known parent package",
+        r"Could not import module \"(?P<app>[\w.]+)\"",
+    ),
+)
+def script_misses_the_platform(launches: Launches) -> Iterator[Finding]:
+    """A service's `run.py` can't find the platform's packages.
+
+    `python run.py` looks for modules in the script's own folder: not in the folder that the command
+    is given in, and not in the one above. So `from shared.config import ...` ends in `No module
+    named 'shared'`, whatever `__init__.py` there is, unless the script puts the folder above on
+    `sys.path` before it.
+
+    **Detected** by following the script's imports, and those of the app that it names to uvicorn,
+    as they would be executed. An error where a file of the platform says that the service is
+    started so (a Dockerfile, a compose file, a Makefile, a script, a README), else a warning.
+    **Fixed** by the line that puts the folder on `sys.path`, before the script's first import of the
+    platform; `undo` takes it out. A relative import in the script is to be mended by hand.
+    **Silent** where the files tell of another way (`python -m registry.run`, `uvicorn
+    registry.main:app`) and not of this one; where `PYTHONPATH` is set anywhere, or the environment
+    has the platform's packages (an editable install); and where `sys.path` is changed in a way that
+    the text does not tell.
+    """
+    for service in launches.unstartable:
+        if service.way.kind == "script":
+            yield _unstartable(launches, service)
+
+
+@check(
     "SRC205",
     symptoms=(
-        r"No module named '(?P<module>[\w.]+)'(?! *; '(?P<package>\w+)' is not a package)",
-        r"attempted relative import with no known parent package",
+        r"No module named '(?P<module>\w+\.[\w.]+)'(?!; )",
         r"attempted relative import beyond top-level package",
-        r"Could not import module \"(?P<app>[\w.]+)\"",
         r"Error while importing test module '(?P<test>[^']+)'",
     ),
 )
 def local_module_not_found(
     missing: MissingImports, launches: Launches, tests: Uncollected
 ) -> Iterator[Finding]:
-    """A module of the platform is imported and can't be found from where that is done.
+    """A module of the platform is imported that is nowhere, or not where it is looked for.
 
-    `python run.py` looks for modules in the folder of `run.py`, not in the working directory and
-    not in the folder above: `from shared.config import ...` in `backend/registry/run.py` fails
-    unless the script puts the folder above on `sys.path` first. `python -m uvicorn
-    registry.main:app` looks in the working directory. Or there is no such module anywhere.
-
-    **Detected** by following the imports of each service as they would be executed, from `run.py`,
-    from `main.py` by its full name and in its own folder; and for every import that begins with a
-    package of the platform, by whether there is such a module at all. It is an error where a file
-    of the platform says that the service is started so (a Dockerfile, a compose file, a Makefile,
-    a script, a README), and where what starts a service imports a module that is nowhere; else a
-    warning. Tests: where a bare `pytest` can't find what they import (warning).
-    **Fixed** in `run.py`: the line that puts the right folder on `sys.path` goes before its first
-    import of the platform; `undo` takes it out.
-    **Silent** where a way to start the service works and no other is written down; where
-    `PYTHONPATH` is set anywhere, or the environment has the platform's packages (an editable
-    install); for imports in a `try`, under a condition or in a function; for modules that git
-    ignores, since those are made later; for packages that are to be installed; and wherever
-    `sys.path` is changed in a way that its text does not tell.
+    **Detected** for every import that begins with a package of the platform, by whether there is
+    such a module; by following the imports of each service without a `run.py` from its `main.py`,
+    by its full name (`uvicorn registry.main:app`) and in its own folder (`uvicorn main:app`); and
+    for tests, by what a bare `pytest` puts on `sys.path`. An error where what starts a service
+    imports a module that is nowhere; else a warning.
+    **To mend**, correct the import, the nearest module is named; or start it from the folder that is
+    named (`PYTHONPATH`).
+    **Silent** for imports in a `try`, under a condition or in a function; for modules that git is
+    told to leave out, since those are made later; for packages that are to be installed; where a
+    way to start the service works; where `PYTHONPATH` is set anywhere, or the environment has the
+    platform's packages; and where `sys.path` is changed in a way that the text does not tell.
     """
     for nowhere in missing.all:
         if not nowhere.name and not nowhere.right:
             yield _nowhere(nowhere)
     for service in launches.unstartable:
-        yield _unstartable(launches, service)
+        if service.way.kind != "script":
+            yield _unstartable(launches, service)
     for test in tests.found:
         root = launches.platform.relative(test.root)
         yield Finding(
@@ -113,7 +136,7 @@ def _unstartable(launches: Launches, service: Unstartable) -> Finding:
     severity = Severity.ERROR if service.written else Severity.WARNING
     fixable = launches.insertion(service) is not None
     if fixable:
-        step = "saas-doctor fix --select SRC205 puts it there"
+        step = "saas-doctor fix --select SRC203 puts it there"
         step += f"; or start it by `{service.works}`" if service.works else ""
     else:
         step = f"start it by `{service.works}`" if service.works else f"set PYTHONPATH to {base}"
@@ -124,7 +147,7 @@ def _unstartable(launches: Launches, service: Unstartable) -> Finding:
         wanted=f"{launches.platform.relative(base)} on sys.path before the import"
         if base
         else "a start by the module's full name",
-        target=service.service,
+        target=launches.script_of(service) or service.service,
         place=place,
         severity=severity,
         next_step=step,

@@ -13,7 +13,7 @@ from saas_doctor.model import Finding
 from saas_doctor.rules import fix
 
 
-@fix("SRC205")
+@fix("SRC203")
 def put_on_path(finding: Finding, launches: Launches) -> Iterator[Action]:
     """Put the folder of the imported package on sys.path in run.py."""
     service: Unstartable = finding.data["service"]

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from saas_doctor.facts import Fact
 from saas_doctor.facts.interpreter import Interpreter
-from saas_doctor.facts.outline import Import, TextOutline, TreeOutline, defined_at
+from saas_doctor.facts.outline import Import, TextOutline, TreeOutline, defines
 from saas_doctor.facts.source import Module, Source
 from saas_doctor.platform import Platform
 
@@ -29,7 +29,8 @@ class Resolved:
 
     `base`: the folder that it was looked for in first; none where the import means another's module.
     `folder`: whether it may mean a folder of modules without `__init__.py`. `sure`: whether imports
-    are sure to begin at the base: a root, or a folder above that is not itself in a package.
+    are sure to begin at the base: the module's own root, the back end's, or a folder above the
+    module that is no package.
     """
 
     base: str = ""
@@ -64,6 +65,7 @@ class Imports(Fact):
     _outlines: dict[str, TreeOutline | None] = field(
         default_factory=dict, compare=False, repr=False
     )
+    _lacking: dict[tuple[str, str], bool] = field(default_factory=dict, compare=False, repr=False)
     _texts: dict[int, TextOutline] = field(default_factory=dict, compare=False, repr=False)
 
     limit = 20.0
@@ -91,7 +93,7 @@ class Imports(Fact):
         found: set[str] = set()
         for key in self.files:
             folder = os.path.dirname(key)
-            while folder not in found and len(folder) > 1:
+            while folder not in found and self._is_inside(folder):
                 found.add(folder)
                 folder = os.path.dirname(folder)
         return frozenset(found)
@@ -177,9 +179,10 @@ class Imports(Fact):
             return FOREIGN
         found = self._found(bases, origin)
         first = bases[0]
-        if first in self.roots or first == root or first not in self.files:
-            return found
-        return replace(found, sure=False)
+        sure = first in (root, self.roots[0]) or (
+            first not in self.files and folder.startswith(f"{first}/")
+        )
+        return found if sure else replace(found, sure=False)
 
     def _bases_of(self, root: str, folder: str, top: str) -> Iterator[str]:
         """The folders that a top-level name may be found in: roots, then folders above the module."""
@@ -230,10 +233,17 @@ class Imports(Fact):
         text = self.text(module)
         if text.package and (name in text.imported or self.has(text.package, name)):
             return True
-        return defined_at(module.data, name) >= 0 or name in text.imported
+        return defines(module.data, name) or name in text.imported
 
-    def lacks(self, module: Module, name: str, seen: frozenset[str] = frozenset()) -> bool:
+    def lacks(self, module: Module, name: str) -> bool:
         """Whether the module surely does not have the name."""
+        key = (str(module.path), name)
+        if key not in self._lacking:
+            without = self._is_without(module, name, frozenset())
+            self._lacking[key] = without and not _is_set_elsewhere(self.source, name)
+        return self._lacking[key]
+
+    def _is_without(self, module: Module, name: str, seen: frozenset[str]) -> bool:
         outline, here = self.outline(module), str(module.path)
         if outline is None or not outline.closed or name in outline.bound or here in seen:
             return False
@@ -247,9 +257,9 @@ class Imports(Fact):
             found = self.resolve(module, origin)
             if not found.targets or found.folder:
                 return False
-            if not all(self.lacks(target, name, seen | {here}) for target in found.targets):
+            if not all(self._is_without(target, name, seen | {here}) for target in found.targets):
                 return False
-        return not (seen or _is_set_elsewhere(self.source, name))
+        return True
 
     # What is executed.
 
@@ -302,4 +312,5 @@ def _is_set_elsewhere(source: Source, name: str) -> bool:
     pattern = re.compile(
         rb"\." + word + rb"\s*(?::[^=\n]+)?=[^=]|setattr\([^\n]*[\"']" + word + rb"[\"']"
     )
-    return any(pattern.search(module.data) for module in source.mentioning(name))
+    likely = source.mentioning(f".{name} ", f".{name}=", f".{name}:", f'"{name}"', f"'{name}'")
+    return any(pattern.search(module.data) for module in likely)

@@ -219,6 +219,11 @@ class Launches(Fact):
         good = [path for path in paths if failure.kind == "missing"]
         return Path(good[0]).parents[steps - 1] if good else None
 
+    def script_of(self, service: Unstartable) -> str:
+        """The name of the script that the service is started by; none for another way."""
+        script = self.imports.files.get(f"{service.way.path[0]}/run")
+        return script.name if script and service.way.kind == "script" else ""
+
     def insertion(self, service: Unstartable) -> tuple[Module, Edit] | None:
         """The edit of a script that puts the folder on `sys.path` before its first local import."""
         base = self.base_of(service.missing)

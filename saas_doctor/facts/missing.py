@@ -14,7 +14,8 @@ from pathlib import Path
 
 from saas_doctor.facts import Fact
 from saas_doctor.facts.imports import FOREIGN, OPEN_PATH, Imports, Resolved, is_beside
-from saas_doctor.facts.outline import Import, defined_at, imports_in
+from saas_doctor.facts.layout import NEVER_DUE
+from saas_doctor.facts.outline import Import, defines, imports_in
 from saas_doctor.facts.search_path import changes
 from saas_doctor.facts.source import Module
 from saas_doctor.model import Place
@@ -24,6 +25,9 @@ _SKIPS = (b"importorskip", b"allow_module_level")
 # Text with code in it that nothing runs as it stands there.
 _NO_SOURCE = ("docs/", "docs_src/", "{{")
 _FROM = re.compile(rb"from[ \t\\\r\n]*\.*[ \t]*([^\s.][^\s]*)")
+
+# Modules that a build or a tool makes, and that no repository holds.
+_MADE = re.compile(r"_?version|\w+_pb2(_grpc)?|\w*generated\w*")
 
 Statement = ast.Import | ast.ImportFrom
 
@@ -89,7 +93,11 @@ class MissingImports(Fact):
         ):
             scan.read(module, imports_in(module.data, alike))
         found = (_confirmed(self.imports, s, scan.proven) for s in scan.suspects.values())
-        return tuple(missing for missing in found if missing)
+        return tuple(sorted(filter(None, found), key=lambda missing: _order(missing.place)))
+
+
+def _order(place: Place) -> tuple[str, int, int]:
+    return place.path, place.line or 0, place.column or 0
 
 
 class _Scan:
@@ -168,7 +176,7 @@ class _Scan:
         """A module of the full name, or one that defines what is imported: it is meant."""
         if (found.base, top) not in self.proven:
             target = found.targets[0]
-            defined = any(defined_at(target.data, name) >= 0 for name in names)
+            defined = any(defines(target.data, name) for name in names)
             if defined or "." in origin or (names and target.is_package):
                 self.proven.add((found.base, top))
 
@@ -176,19 +184,21 @@ class _Scan:
 def _confirmed(imports: Imports, suspect: _Suspect, proven: set[tuple[str, str]]) -> Missing | None:
     """The suspect with its places, where the trees and the disk say the same."""
     found, top = suspect.found, suspect.origin.partition(".")[0]
-    if top and found.base and not (found.sure and (found.base, top) in proven):
+    if top and found.base and not (found.sure and _is_meant(imports, suspect, proven)):
         return None  # it may as well be another's, that is not installed here
     what = _name(imports, suspect) if suspect.name else _module(imports, suspect)
     if what is None:
         return None
+    elsewhere = _may_be_elsewhere(imports, suspect)
     places = [
         (module, node)
         for module, origin in suspect.importers
+        if origin.startswith(".") or not (changes(module) and elsewhere)
         for node in _statements(module, origin, suspect.name)
-        if origin.startswith(".") or not _may_mean_another(imports, module, suspect)
     ]
     if not places:
         return None
+    places.sort(key=lambda place: (place[0].name, place[1].lineno))
     module, node = places[0]
     alias = next((a for a in node.names if a.name == suspect.name), None)
     column = alias.col_offset if alias else node.col_offset
@@ -203,10 +213,20 @@ def _confirmed(imports: Imports, suspect: _Suspect, proven: set[tuple[str, str]]
     )
 
 
-def _may_mean_another(imports: Imports, module: Module, suspect: _Suspect) -> bool:
-    """Whether a module that changes where imports begin may find it in another folder."""
-    if not changes(module):
+def _is_meant(imports: Imports, suspect: _Suspect, proven: set[tuple[str, str]]) -> bool:
+    """Whether the code means the platform's own by the name at the top."""
+    base, top = suspect.found.base, suspect.origin.partition(".")[0]
+    if (base, top) in proven:
+        return True
+    package = imports.files.get(f"{base}/{top}")
+    if top in NEVER_DUE or package is None or not package.is_package:
         return False
+    inside = f"{base}/{top}/"
+    return any(str(m.root) == base or str(m.path).startswith(inside) for m, _ in suspect.importers)
+
+
+def _may_be_elsewhere(imports: Imports, suspect: _Suspect) -> bool:
+    """Whether a module that changes where imports begin may find it in another folder."""
     others = [imports.files.get(path) for path in imports.anywhere(suspect.origin)]
     return any(o is None or not imports.lacks(o, suspect.name) for o in others)
 
@@ -273,7 +293,7 @@ def _module(imports: Imports, suspect: _Suspect) -> Missing | None:
 
 def _is_nowhere(imports: Imports, folder: str, missing: str, origin: str) -> bool:
     """Whether nothing can make it a module: another folder, what is no source, what is made later."""
-    if os.path.isdir(folder) and is_beside(folder, missing):
+    if _MADE.fullmatch(missing) or (os.path.isdir(folder) and is_beside(folder, missing)):
         return False
     if _is_ignored(imports.platform.root, Path(folder), missing):
         return False
@@ -331,6 +351,10 @@ def _other_case(imports: Imports, base: str, parts: list[str], names: set[str]) 
 # A name that is not there.
 
 
+def _shows(imports: Imports, path: str, name: str) -> bool:
+    return path in imports.files and imports.shows(imports.files[path], name)
+
+
 def _name(imports: Imports, suspect: _Suspect) -> Missing | None:
     name, targets = suspect.name, suspect.found.targets
     if not all(imports.lacks(target, name) for target in targets):
@@ -341,6 +365,7 @@ def _name(imports: Imports, suspect: _Suspect) -> Missing | None:
     folder = str(target.path.parent)
     inside = sorted(imports.children.get(folder, ())) if target.is_package else []
     alike = [child for child in inside if child.lower() == name.lower()]
+    alike = [c for c in alike if not _shows(imports, f"{folder}/{c}", name)]
     homes = [
         home
         for home in (imports.source.mentioning(name) if inside else ())

@@ -13,16 +13,18 @@ from saas_doctor.facts.source import Module, dotted_name, takes_import_errors
 
 # Statements at the beginning of a line alone: what is indented is in a function or under a condition.
 _IMPORT = re.compile(
-    rb"\n(?:from[ \t]+([^\s#]+)[ \t]+import\b[ \t]*(\([^)]*|[^\n\\]*(?:\\.[^\n\\]*)*)"
-    rb"|import[ \t]+([^\n\\]*(?:\\.[^\n\\]*)*))",
+    rb"\n(?:from[ \t]+([^\s#]+)[ \t]+import\b[ \t]*"
+    rb"(\([^)#]*(?:#[^\n]*[^)#]*)*|[^\n\\]*(?:\\\r?.[^\n\\]*)*)"
+    rb"|import[ \t]+([^\n\\]*(?:\\\r?.[^\n\\]*)*))",
     re.S,
 )
 _COMMENT = re.compile(rb"#[^\n]*")
+_VARIABLE = b"=: \t"
 _HEADS = (
     (b"\nclass ", b"(:[ \t"),
     (b"\ndef ", b"([ \t"),
     (b"\nasync def ", b"([ \t"),
-    (b"\n", b"=: \t"),
+    (b"\n", _VARIABLE),
 )
 # What can give a module names that its text does not show.
 _OPEN_NAMES = {"globals", "exec", "vars", "locals"}
@@ -98,18 +100,23 @@ def imports_in(
     return found
 
 
-def defined_at(data: bytes, name: str) -> int:
-    """The offset of a class, function or assignment of that name at a line's beginning; else -1."""
+def defines(data: bytes, name: str) -> bool:
+    """Whether a line's beginning defines a class, a function or a variable of that name."""
     word = name.encode()
-    for head, after in _HEADS:
-        start = data.find(head + word)
-        while start >= 0:
-            end = start + len(head) + len(word)
-            if data[end : end + 1] in after and (
-                len(head) > 1 or data[end : end + 80].lstrip(b" \t")[:1] in (b"=", b":")
-            ):
-                return start
-            start = data.find(head + word, end)
+    return any(_place(data, head + word, after) >= 0 for head, after in _HEADS)
+
+
+def _place(data: bytes, start: bytes, after: bytes) -> int:
+    """The offset of the line that begins so, and goes on as a definition does; else -1."""
+    first = data.startswith(start[1:])  # the file's very first line has no end before it
+    at = -1 if first else data.find(start)
+    while at >= 0 or first:
+        end = at + len(start)
+        if data[end : end + 1] in after and (
+            after != _VARIABLE or data[end : end + 80].lstrip(b" \t")[:1] in (b"=", b":")
+        ):
+            return max(at, 0)
+        at, first = data.find(start, end), False
     return -1
 
 
@@ -141,8 +148,10 @@ class TextOutline:
 
     def first(self, name: str) -> int | None:
         """Where the name is first bound; None where the text does not show it."""
-        places = [p for p in (defined_at(self.data, name), self.imported.get(name, -1)) if p >= 0]
-        return min(places, default=None)
+        word = name.encode()
+        places = [_place(self.data, head + word, after) for head, after in _HEADS]
+        places.append(self.imported.get(name, -1))
+        return min((place for place in places if place >= 0), default=None)
 
 
 @dataclass

@@ -59,6 +59,24 @@ def linked(copy: Copy) -> None:
     (plugin / "shared").symlink_to("../../../backend/shared", target_is_directory=True)
 
 
+LEFT_TO_UVICORN = """\
+import uvicorn
+
+if __name__ == "__main__":
+    uvicorn.run("main:app", port=8001)
+"""
+
+
+def app_is_found(copy: Copy) -> bool:
+    """Whether the app that run.py names to uvicorn can be imported there; no server is started."""
+    load = (
+        "import runpy, uvicorn; from importlib import import_module\n"
+        "uvicorn.run = lambda app, port: import_module(app.partition(':')[0])\n"
+        "runpy.run_path('run.py', run_name='__main__')"
+    )
+    return copy.run("python", "-c", load, cwd="backend/registry").returncode == 0
+
+
 def collects(copy: Copy) -> bool:
     return copy.run(".venv/bin/pytest", "--collect-only", "-q").returncode == 0
 
@@ -153,42 +171,50 @@ def __getattr__(name: str) -> object:
 
 ENTRIES = [
     Fault(
-        "SRC205",
+        "SRC203",
         "run.py without the folder above",
         replace(RUN, INSERT, ""),
         works=runs(RUN),
-        target="registry",
+        target=RUN,
         group="registry run",
     ),
     Fault(
-        "SRC205",
+        "SRC203",
         "the folder above put on the path after the imports",
         below_the_imports,
         works=runs(RUN),
-        target="registry",
+        target=RUN,
         group="registry run",
     ),
     Fault(
-        "SRC205",
+        "SRC203",
         "the wrong folder put on the path",
         replace(RUN, "parents[1]", "parents[0]"),
         works=runs(RUN),
-        target="registry",
+        target=RUN,
         group="registry run",
     ),
     Fault(
-        "SRC205",
+        "SRC203",
         "a plugin that misses the back end",
         replace(PLUGIN_RUN, "HERE.parents[2]", "HERE.parents[1]"),
         works=runs(PLUGIN_RUN),
-        target="demo-service",
+        target=PLUGIN_RUN,
     ),
     Fault(
-        "SRC205",
+        "SRC203",
+        "run.py that leaves main.py to uvicorn",
+        write(RUN, LEFT_TO_UVICORN),
+        works=app_is_found,
+        target=RUN,
+        group="registry run",
+    ),
+    Fault(
+        "SRC203",
         "a relative import in a script",
         replace(RUN, "from shared.serve import", "from ..shared.serve import"),
         works=runs(RUN),
-        target="registry",
+        target=RUN,
         group="registry run",
         fixed=False,
     ),
@@ -198,6 +224,14 @@ ENTRIES = [
         replace(MAIN, "shared.utils.registration", "shared.utils.registrations"),
         works=imports("import core.main"),
         target=f"{MAIN}:shared.utils.registrations",
+        fixed=False,
+    ),
+    Fault(
+        "SRC205",
+        "a module removed",
+        remove("backend/shared/utils/security.py"),
+        works=imports("import core.main"),
+        target=f"{MAIN}:shared.utils.security",
         fixed=False,
     ),
     Fault(
@@ -218,15 +252,15 @@ ENTRIES = [
         target="pytest:backend",
         fixed=False,
     ),
-    Healthy("SRC205", "the path told in other words", write(RUN, OTHER_WAYS_TO_SAY_IT)),
-    Healthy("SRC205", "a path that is computed", write(RUN, FROM_A_LIST)),
+    Healthy("SRC203", "the path told in other words", write(RUN, OTHER_WAYS_TO_SAY_IT)),
+    Healthy("SRC203", "a path that is computed", write(RUN, FROM_A_LIST)),
     Healthy(
-        "SRC205",
+        "SRC203",
         "services that are started as modules",
         both(started_as_modules, replace(RUN, INSERT, "")),
     ),
     Healthy(
-        "SRC205",
+        "SRC203",
         "PYTHONPATH set in the image",
         both(
             replace(RUN, INSERT, ""),
@@ -235,13 +269,43 @@ ENTRIES = [
             ),
         ),
     ),
+    Healthy(
+        "SRC203",
+        "PYTHONPATH set in a script",
+        both(
+            replace(RUN, INSERT, ""),
+            write(
+                "scripts/start.sh", "export PYTHONPATH=backend\npython backend/registry/run.py\n"
+            ),
+        ),
+    ),
+    Healthy("SRC203", "a script that imports nothing of the platform", write(RUN, "import sys\n")),
     Healthy("SRC205", "modules that may not be there", append(MAIN, OPTIONAL)),
     Healthy(
         "SRC205",
         "a module that git ignores",
         both(
-            append(".gitignore", "*_version.py\n"),
-            append(MAIN, "\nfrom shared._version import version  # noqa\n"),
+            append(".gitignore", "local_*.py\n"),
+            append(MAIN, "\nfrom shared.local_settings import URL  # noqa\n"),
+        ),
+    ),
+    Healthy(
+        "SRC205",
+        "a module that a build makes",
+        append("backend/shared/config.py", "\nfrom shared._version import version  # noqa\n"),
+    ),
+    Healthy(
+        "SRC205",
+        "an import in a text",
+        append("backend/shared/config.py", '\nEXAMPLE = """\nfrom shared.nowhere import x\n"""\n'),
+    ),
+    Healthy(
+        "SRC205",
+        "a package of its own in a folder of its own",
+        both(
+            write("backend/jobs/shared/tasks.py", "ALL = []\n"),
+            write("backend/jobs/shared/__init__.py", ""),
+            write("backend/jobs/work.py", "from shared.tasks import ALL\n"),
         ),
     ),
     Healthy(
@@ -250,7 +314,7 @@ ENTRIES = [
         append(MAIN, "\nimport stripe\nfrom billing.models import Invoice\n"),
     ),
     Healthy(
-        "SRC205",
+        "SRC203",
         "a shared package that is linked",
         both(linked, replace(PLUGIN_RUN, "HERE.parents[2]", "HERE.parents[1]")),
     ),
@@ -273,6 +337,17 @@ ENTRIES = [
         write(SCHEMAS, b""),
         works=imports("import core.main, registry.main"),
         group="schemas",
+    ),
+    Fault(
+        "SRC206",
+        "a name that neither is imported nor listed any more",
+        both(
+            replace(MODELS, "from shared.models.user import User\n", ""),
+            replace(MODELS, '"Service", "User"]', '"Service"]'),
+        ),
+        works=imports("from shared.models import Service, User"),
+        target=f"{MODELS}:User",
+        group="models",
     ),
     Fault(
         "SRC206",
@@ -318,6 +393,14 @@ ENTRIES = [
     ),
     Healthy(
         "SRC206",
+        "everything of its own modules passed on",
+        write(
+            MODELS,
+            "from shared.models.base import *\nfrom shared.models.service import *\nfrom shared.models.user import *\n",
+        ),
+    ),
+    Healthy(
+        "SRC206",
         "a name that is set from elsewhere",
         both(
             append(
@@ -358,6 +441,11 @@ ENTRIES = [
         works=runs("backend/core/run.py"),
         target="backend/email/__init__.py",
         fixed=False,
+    ),
+    Healthy(
+        "SRC207",
+        "a module that Python has loaded before",
+        write("backend/registry/abc.py", "LETTERS = 'abc'\n"),
     ),
     Healthy(
         "SRC207",
@@ -446,6 +534,14 @@ ENTRIES = [
     ),
     Fault(
         "SRC209",
+        "a package in capital letters",
+        append(
+            "backend/gateway/main.py", "\nfrom shared.Utils.security import hash_password  # noqa\n"
+        ),
+        works=imports("import gateway.main"),
+    ),
+    Fault(
+        "SRC209",
         "a file in other letters",
         renamed("backend/shared/utils/security.py", "backend/shared/utils/Security.py"),
         works=imports("import core.main"),
@@ -469,6 +565,14 @@ ENTRIES = [
             append(
                 MAIN, "\nfrom shared import Invoice\nfrom shared.invoice import Invoice as I2\n"
             ),
+        ),
+    ),
+    Healthy(
+        "SRC209",
+        "two modules that differ in case",
+        both(
+            write("backend/shared/Database.py", "URL = ''\n"),
+            append("backend/gateway/main.py", "\nfrom shared.Database import URL  # noqa\n"),
         ),
     ),
     Healthy(
