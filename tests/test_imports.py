@@ -319,6 +319,7 @@ def test_what_is_not_there_is_found_at_its_place(tree: MakeTree, text: str, foun
     [
         ({"core/redis.py": "import redis\nfrom redis.asyncio import Redis\n", "core/x.py": "from redis import Redis\n"}, "a module called as a package to come"),
         ({"core/ext/__init__.py": "", "core/ext/sqlalchemy/__init__.py": "", "core/ext/sqlalchemy/types.py": "from sqlalchemy.dialects import postgresql\nfrom sqlalchemy.types import Own\nclass Own: ...\n"}, "a package called as one to come, inside a package"),
+        ({"core/ext/redis/__init__.py": "class Pool: ...\n", "core/ext/redis/client.py": "from redis.asyncio import Redis\nfrom redis import Redis as R\n"}, "a package called as one to come, in a folder"),
         ({"core/jwt.py": "X = 1\n", "core/x.py": "import jwt\nfrom jwt.algorithms import RSAAlgorithm\n"}, "a sibling of that name"),
         ({"alembic/env.py": "from alembic import context\nfrom alembic.config import Config\n"}, "a folder of migrations"),
         ({"common/__init__.py": "", "common/a.py": "A = 1\n", "core/u.py": "from common.a import A\n", "tests/common.py": "B = 1\n", "tests/test_x.py": "from common import B\n"}, "a module beside the test"),

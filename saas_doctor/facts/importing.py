@@ -148,7 +148,8 @@ class Run:
             parts = self._parts(module, package, statement)
             target = self._loaded.get(parts[-1])
             # Nothing more to do for what is loaded and has nothing in it to load.
-            if not (target and target.done and not target.folders) or parts[0] in self._shadowing:
+            whole = target and target.done and not target.folders and not self.exact
+            if not whole or parts[0] in self._shadowing:
                 yield from self._import(module, parts, statement)
         for addition in added:
             self._extend(*addition[1:])
@@ -196,7 +197,7 @@ class Run:
                 self.shadows.append(Shadow(module, statement, local))
         target = self._loaded[full]
         inside = [self.imports.children.get(folder, frozenset()) for folder in target.folders]
-        for name in statement.names if inside or not target.done else []:
+        for name in statement.names if inside or not target.done or self.exact else []:
             inner = f"{full}.{name}"
             # A name of the module itself comes before a module in its folder.
             if inner in self._loaded or (target.module and self._binds(target, name)):
@@ -206,14 +207,20 @@ class Run:
                 yield inner, found
             elif target.module and not target.done and name != "*":
                 self._is_partial(module, statement, full, target, name)
+            elif self.exact and statement.certain and name != "*" and self._never(target, name):
+                self._give_up()  # it ends here, by another fault
 
     def _binds(self, target: _Loaded, name: str) -> bool:
         """Whether the module has the name by now."""
         assert target.module
-        if target.done and not target.folders:
+        if target.done and not target.folders and not self.exact:
             return True
         first = self._outline(target.module).first(name)
         return first is not None and (target.done or first < target.at)
+
+    def _never(self, target: _Loaded, name: str) -> bool:
+        """Whether a loaded module, or a folder of modules, surely has no such name."""
+        return target.module is None or self.imports.lacks(target.module, name)
 
     def _is_partial(
         self, module: Module, statement: Import, full: str, target: _Loaded, name: str

@@ -221,8 +221,8 @@ def _is_meant(imports: Imports, suspect: _Suspect, proven: set[tuple[str, str]])
     package = imports.files.get(f"{base}/{top}")
     if top in NEVER_DUE or package is None or not package.is_package:
         return False
-    inside = f"{base}/{top}/"
-    return any(str(m.root) == base or str(m.path).startswith(inside) for m, _ in suspect.importers)
+    # Below a root it may as well be a part of a larger name: `app.infra.redis`.
+    return any(f"{m.root}/".startswith(f"{base}/") for m, _ in suspect.importers)
 
 
 def _may_be_elsewhere(imports: Imports, suspect: _Suspect) -> bool:
