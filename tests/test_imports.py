@@ -322,6 +322,9 @@ def test_what_is_not_there_is_found_at_its_place(tree: MakeTree, text: str, foun
         ({"core/ext/redis/__init__.py": "class Pool: ...\n", "core/ext/redis/client.py": "from redis.asyncio import Redis\nfrom redis import Redis as R\n"}, "a package called as one to come, in a folder"),
         ({"core/jwt.py": "X = 1\n", "core/x.py": "import jwt\nfrom jwt.algorithms import RSAAlgorithm\n"}, "a sibling of that name"),
         ({"alembic/env.py": "from alembic import context\nfrom alembic.config import Config\n"}, "a folder of migrations"),
+        ({"alembic/__init__.py": "", "alembic/env.py": "from alembic import context\n"}, "a package of migrations"),
+        ({"tools/x.py": "import sys\nsys.path.insert(0, sys.argv[1])\nfrom shared.config import MORE\n", "lib/shared/config.py": "MORE = 1\n"}, "a module that looks in another folder first"),
+        ({"/.gitignore": "*_local.py\nbackend/made/\n", "core/x.py": "from shared.settings_local import A\n", "core/y.py": "from made.models import B\n", "made/__init__.py": ""}, "what git leaves out"),
         ({"common/__init__.py": "", "common/a.py": "A = 1\n", "core/u.py": "from common.a import A\n", "tests/common.py": "B = 1\n", "tests/test_x.py": "from common import B\n"}, "a module beside the test"),
         ({"core/x.py": "from shared.gen import pb\n", "shared/gen.so": b"\x00"}, "a compiled module"),
         ({"core/x.py": "from shared.cfg import X\n", "shared/cfg.py": "def f(): ...\n", "shared/cfg.pyi": "X: int\n"}, "a stub beside it"),
@@ -843,6 +846,17 @@ def test_a_module_called_as_an_installed_one_hides_what_is_wanted_of_it(
     found = findings(platform, "SRC207", interpreter)
     assert [f.target for f in found] == ["backend/redis.py"] * count
     assert findings(platform, "SRC207", environment(platform)) == found  # it is there by now
+
+
+def test_a_folder_that_is_added_at_the_end_of_the_path_hides_nothing(tree: MakeTree) -> None:
+    text = RUN_PY.replace(
+        "from shared", "sys.path.{0}str(Path(__file__).resolve().parents[1]))\n\nfrom shared"
+    )
+    files = {**SHARED, "core/main.py": APP + "from redis import Redis\n", "redis.py": "X = 1\n"}
+    for how, count in (("insert(0, ", 1), ("append(", 0)):
+        platform = tree({**files, "core/run.py": text.format(how)})
+        found = findings(platform, "SRC207", environment(platform, "redis/__init__.py"))
+        assert len(found) == count
 
 
 def test_a_module_in_a_package_hides_nothing(tree: MakeTree) -> None:
