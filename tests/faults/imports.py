@@ -569,6 +569,14 @@ ENTRIES = [
     ),
     Healthy(
         "SRC209",
+        "a module that is called as its class",
+        both(
+            write("backend/shared/Clock.py", "class Clock: ...\n"),
+            append("backend/gateway/main.py", "\nfrom shared.Clock import Clock  # noqa\n"),
+        ),
+    ),
+    Healthy(
+        "SRC209",
         "two modules that differ in case",
         both(
             write("backend/shared/Database.py", "URL = ''\n"),
