@@ -31,6 +31,7 @@ from saas_doctor.facts.shadows import NEEDED
 from saas_doctor.facts.source import Module, Source
 from saas_doctor.model import Finding, Severity
 from saas_doctor.platform import Platform
+from saas_doctor.syntax import parse
 from tests.trees import MakeTree, findings, fixed, make_tree, source_of, undone
 
 EXAMPLES = settings(max_examples=int(os.environ.get("SD_EXAMPLES", "200")), deadline=None)
@@ -545,7 +546,7 @@ def test_an_edit_of_a_mutated_package_can_be_parsed_and_undone(data: st.DataObje
     wanted = Missing("m", user, place, "Order", package, homes=(order,))
     edits = reexport(imports, wanted)
     if edits:
-        ast.parse(apply_edits(package.data, edits))
+        parse(apply_edits(package.data, edits))
         assert undone(package.data, edits) == package.data
 
 

@@ -239,17 +239,21 @@ class Run:
 
     def _parts(self, module: Module, package: str, statement: Import) -> tuple[str, ...]:
         """The full names that an import loads: of the packages on the way, then its own."""
-        key = (package, statement.origin)
-        if key not in self._memo:
-            name = statement.origin.lstrip(".")
-            level = len(statement.origin) - len(name)
-            parts = package.split(".") if package else []
-            if level > len(parts):
-                self._fail(Failure("relative", module, statement, statement.origin))
-            kept = parts[: len(parts) - level + 1] if level else []
-            words = [*kept, *(name.split(".") if name else [])]
-            self._memo[key] = tuple(".".join(words[: n + 1]) for n in range(len(words)))
-        return self._memo[key]
+        origin = statement.origin
+        key = (package if origin[0] == "." else "", origin)
+        found = self._memo.get(key)
+        if found is None:
+            name = origin.lstrip(".")
+            level = len(origin) - len(name)
+            above = package.split(".") if package and level else []
+            if level > len(above):
+                self._fail(Failure("relative", module, statement, origin))
+            # The packages that a relative import begins at are being imported by now.
+            start = ".".join(above[: len(above) - level + 1])
+            words = name.split(".") if name else []
+            full = [".".join([start, *words[: n + 1]]).lstrip(".") for n in range(len(words))]
+            found = self._memo[key] = tuple(full) or (start,)
+        return found
 
     def _find(self, name: str) -> _Loaded | None:
         """A local module, or a folder of them, as the import system finds it."""
