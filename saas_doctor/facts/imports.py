@@ -1,368 +1,316 @@
-"""What the platform's modules import from each other, and which of it is not there.
-
-Read from text first: to parse ten thousand files takes seconds. What the text leaves in doubt is
-judged by the syntax tree.
-"""
+"""What the imports of the platform's own modules mean: which of its files, if any."""
 
 from __future__ import annotations
 
-import ast
-import difflib
 import os
 import re
 import sys
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
 from saas_doctor.facts import Fact
 from saas_doctor.facts.interpreter import Interpreter
-from saas_doctor.facts.layout import NEVER_DUE, Layout
-from saas_doctor.facts.names import bound_names
-from saas_doctor.facts.requirements import Requirements
+from saas_doctor.facts.outline import Import, TextOutline, TreeOutline, defines
 from saas_doctor.facts.source import Module, Source
-from saas_doctor.model import Place
 from saas_doctor.platform import Platform
 
-_FROM = re.compile(
-    rb"^([ \t]*)from[ \t]+(\.*)[ \t]*([\w.]*)[ \t]+import\b[ \t]*(\([^)]*\)|(?:[^\n\\;#]|\\\r?\n)*)",
-    re.M,
-)
-# Modules that a build or a tool makes, and that a repository does not hold.
-_MADE = re.compile(r"_.*|version|.*_pb2(_grpc)?|.*generated.*")
-_MODULE_ENDS = (".py", ".pyi", ".so", ".pyd", ".pyx", ".c", ".rs")
+STANDARD = sys.stdlib_module_names
+# What gives a package modules that are not in its folder.
+OPEN_PATH = (b"__path__", b"sys.modules", b"extend_path")
+# How the module that a service is started with is called.
+_STARTED = {"run", "main", "app", "server", "api", "application", "asgi", "wsgi", "__main__"}
 
 
 @dataclass(frozen=True)
-class FromImport:
-    """One name of a `from ... import`, as the text has it."""
+class Resolved:
+    """The local modules that an import may mean, of which the first is the likely one.
 
-    module: Module
-    origin: str
-    """The full name of the module that it is imported from."""
-    name: str
-
-
-@dataclass(frozen=True)
-class Missing:
-    """An import that can't hold: of a module that is nowhere, or of a name that it does not define.
-
-    `near`: what may be meant. `node`: the statement. `sure`: it runs whenever its module is imported.
+    `base`: the folder that it was looked for in first; none where the import means another's module.
+    `folder`: whether it may mean a folder of modules without `__init__.py`. `sure`: whether imports
+    are sure to begin at the base: the module's own root, the back end's, or a folder above the
+    module that is no package.
     """
 
-    module: Module
-    node: ast.ImportFrom
-    origin: str
-    name: str
-    place: Place
-    target: Module | None
-    near: str = ""
+    base: str = ""
+    targets: tuple[Module, ...] = ()
+    folder: bool = False
     sure: bool = True
-    homes: tuple[Module, ...] = ()
-    """The modules of the package that do define the name."""
-    written: str = ""
-    """The same module as the disk writes it, where the letters' case alone differs."""
+
+    @property
+    def is_there(self) -> bool:
+        return bool(self.targets) or self.folder
+
+
+FOREIGN = Resolved()
 
 
 @dataclass(frozen=True)
 class Imports(Fact):
-    """The imports between the platform's modules that can't hold."""
+    """The imports between the platform's own modules; each question is looked up when it is asked.
+
+    `site`: the folder of the environment's packages, None where no interpreter answers.
+    """
 
     platform: Platform
     source: Source
-    site: Path | None
-    unmarked: frozenset[str]
-    required: frozenset[str] = frozenset()
+    site: Path | None = None
+    others: set[bytes] = field(default_factory=set, compare=False, repr=False)
+    """The names at the top that are imported and no module of the platform has."""
+    _memo: dict[tuple[str, str], Resolved] = field(default_factory=dict, compare=False, repr=False)
+    _bases: dict[tuple[str, str], tuple[str, ...]] = field(
+        default_factory=dict, compare=False, repr=False
+    )
+    _outlines: dict[str, TreeOutline | None] = field(
+        default_factory=dict, compare=False, repr=False
+    )
+    _lacking: dict[tuple[str, str], bool] = field(default_factory=dict, compare=False, repr=False)
+    _texts: dict[int, TextOutline] = field(default_factory=dict, compare=False, repr=False)
 
     limit = 20.0
 
     @classmethod
-    def read(
-        cls,
-        platform: Platform,
-        source: Source,
-        interpreter: Interpreter,
-        layout: Layout,
-        requirements: Requirements,
-    ) -> Imports:
-        site = interpreter.site_packages if interpreter.version else None
-        # Folders that lack the file and are asked for names: another check tells of those.
-        unmarked = frozenset(folder.dotted for folder in layout.unmarked)
-        required = frozenset(line.name for line in requirements.lines)
-        return cls(platform, source, site, unmarked, required)
+    def read(cls, platform: Platform, source: Source, interpreter: Interpreter) -> Imports:
+        return cls(platform, source, interpreter.site_packages if interpreter.version else None)
+
+    # Where modules are.
 
     @cached_property
-    def missing(self) -> tuple[Missing, ...]:
-        """The imports of local modules, or of names in them, that can't hold."""
-        return tuple(self._missing())
-
-    def _missing(self) -> Iterator[Missing]:
+    def files(self) -> Mapping[str, Module]:
+        """The modules by their path without its end; a package by its folder."""
+        found: dict[str, Module] = {}
         for module in self.source.modules:
-            suspects = {(f.origin, f.name) for f in from_imports(module) if not self._holds(f)}
-            if not suspects or module.tree is None:
-                continue
-            inside = _in_functions(module)
-            for node in module.nodes:
-                if not isinstance(node, ast.ImportFrom) or id(node) in module.guarded:
-                    continue
-                origin = module.origin(node)
-                for alias in node.names:
-                    if (origin, alias.name) in suspects:
-                        sure = id(node) not in inside
-                        found = self._judged(module, node, origin, alias, sure)
-                        if found:
-                            yield found
-
-    def _holds(self, wanted: FromImport) -> bool:
-        """Whether the import holds, or is none of the platform's; its module is not parsed for it."""
-        target = self._target(wanted.module, wanted.origin)
-        if target is None:
-            return not self._is_ours(wanted.module, wanted.origin)
-        if wanted.name == "*" or _seems_to_define(target, wanted.name):
-            return True
-        names = self._defined(target)
-        return names is None or wanted.name in names or self._submodule(target, wanted.name)
-
-    def _target(self, module: Module, origin: str) -> Module | None:
-        """The platform's module that the name surely means: in its own root, or the back end's.
-
-        Not one beside it, which only a script in that folder finds, nor one that is called as an
-        installed package or a folder of scripts.
-        """
-        top = origin.partition(".")[0]
-        if top in NEVER_DUE or top in sys.stdlib_module_names or self._foreign(top):
-            return None
-        return self.source.own(module, origin) if origin else None
-
-    def _submodule(self, target: Module, name: str) -> bool:
-        return target.is_package and self._lies_in(target.path.parent, name)
-
-    def _lies_in(self, folder: Path, name: str) -> bool:
-        """Whether a folder holds a module or a folder of that name, in exactly these letters."""
-        if folder not in self.listings:
-            self.listings[folder] = _listing(folder)
-        there = self.listings[folder]
-        return name in there or any(
-            entry.startswith(f"{name}.") and entry.endswith(_MODULE_ENDS) for entry in there
-        )
-
-    @cached_property
-    def listings(self) -> dict[Path, frozenset[str]]:
-        """What lies in the folders that were asked for."""
-        return {}
-
-    def _is_ours(self, module: Module, origin: str) -> bool:
-        """Whether a name that no module has begins in a package that surely is the platform's."""
-        top, _, rest = origin.partition(".")
-        if not rest or top in NEVER_DUE | sys.stdlib_module_names or self._foreign(top):
-            return False
-        root = next(
-            (
-                r
-                for r in dict.fromkeys((module.root, *self.source.roots[:1]))
-                if self._regular(r, top)
-            ),
-            None,
-        )
-        if root is None or self._may_be_elsewhere(module, root, origin):
-            return False
-        folder = root
-        for part in origin.split("."):
-            if not self._lies_in(folder, part):
-                return _MADE.fullmatch(part) is None
-            folder = folder / part
-        return False  # a folder of modules without the file: names can't come from it, modules can
-
-    def _may_be_elsewhere(self, module: Module, root: Path, origin: str) -> bool:
-        """Whether a package widens its own path, or a folder above the module holds it as well.
-
-        A program in a folder of its own finds what lies there, before what lies in the root.
-        """
-        top = origin.partition(".")[0]
-        if b"__path__" in self.source.by_name[root, top].data:
-            return True
-        for folder in module.path.parents:
-            if folder == root or not folder.is_relative_to(root):
-                return False
-            if self._lies_in(folder, top):
-                return True
-        return False
-
-    def _regular(self, root: Path, top: str) -> bool:
-        return (root, top) in self.source.by_name and self.source.by_name[root, top].is_package
-
-    def _foreign(self, top: str) -> bool:
-        """Whether a package of that name is installed or, for all that is known, to be installed."""
-        return self.installed(top) or top.replace("_", "-").lower() in self.required
-
-    def installed(self, top: str) -> bool:
-        """Whether the environment has a package or module of that name."""
-        if self.site is None:
-            return False
-        return (self.site / top).is_dir() or (self.site / f"{top}.py").is_file()
-
-    def _judged(
-        self, module: Module, node: ast.ImportFrom, origin: str, alias: ast.alias, sure: bool
-    ) -> Missing | None:
-        """The import as the syntax trees tell it; None where it holds or can't be told."""
-        place = module.place(node)
-        target = self._target(module, origin)
-        if target is None:
-            if self._ignored(origin):
-                return None
-            written = self._written(module, origin)
-            near = written or self._near(module, origin)
-            return Missing(module, node, origin, alias.name, place, None, near, sure, (), written)
-        if origin in self.unmarked or target.tree is None or alias.name.startswith("__"):
-            return None
-        names = self._defined(target)
-        if names is None or alias.name in names or self._submodule(target, alias.name):
-            return None
-        if self._ignored(f"{origin}.{alias.name}") or _MADE.fullmatch(alias.name):
-            return None
-        homes = tuple(self._homes(target, alias.name))
-        near = _nearest(alias.name, names)
-        return Missing(module, node, origin, alias.name, place, target, near, sure, homes)
-
-    def _defined(self, module: Module) -> set[str] | None:
-        """All the names that a module may have; None where that can't be told from the text."""
-        if module.name not in self.defined:
-            self.defined[module.name] = self._names_of(module)
-        return self.defined[module.name]
-
-    @cached_property
-    def defined(self) -> dict[str, set[str] | None]:
-        """The names of the modules that were asked for."""
-        return {}
-
-    def _names_of(self, module: Module, depth: int = 0) -> set[str] | None:
-        found = bound_names(module)
-        if found is None or depth > 8:
-            return None
-        for star in module.stars:
-            other = self._target(module, star)
-            more = self._names_of(other, depth + 1) if other and other is not module else None
-            if more is None:
-                return None
-            found = found | more
+            path = str(module.path)
+            key = path[: -len("/__init__.py")] if path.endswith("__init__.py") else path[:-3]
+            if key not in found or module.is_package:  # a package wins over a file beside it
+                found[key] = module
         return found
 
-    def _homes(self, package: Module, name: str) -> Iterator[Module]:
-        """The modules directly in a package that define the name."""
-        if package.is_package:
-            folder = package.path.parent
-            for module in self.source.mentioning(name):
-                if (
-                    module.path.parent == folder
-                    and module is not package
-                    and name in module.defined
-                ):
-                    yield module
-
-    def needs(self, module: Module, package: str) -> bool:
-        """Whether a module, or what it imports in its turn, imports from this package itself."""
-        queue, seen = [module], {module.name}
-        for current in queue:  # grows meanwhile
-            for found in from_imports(current):
-                target = self._target(current, found.origin)
-                if found.origin == package and not (target and self._submodule(target, found.name)):
-                    return True
-                if target is not None and target.name not in seen:
-                    seen.add(target.name)
-                    queue.append(target)
-        return False
-
-    def _written(self, module: Module, origin: str) -> str:
-        """The dotted name as the disk writes it, where the letters' case alone differs."""
-        wanted = origin.lower()
-        roots = (module.root, *self.source.roots[:1])
-        found = {d for r, d in self.source.by_name if r in roots and d.lower() == wanted}
-        return found.pop() if len(found) == 1 else ""
-
-    def _near(self, module: Module, origin: str) -> str:
-        known = [d for r, d in self.source.by_name if r == module.root and d]
-        return _nearest(origin, known, 0.8)
+    @cached_property
+    def folders(self) -> frozenset[str]:
+        """The folders that hold modules, at any depth."""
+        found: set[str] = set()
+        for key in self.files:
+            folder = os.path.dirname(key)
+            while folder not in found and self._is_inside(folder):
+                found.add(folder)
+                folder = os.path.dirname(folder)
+        return frozenset(found)
 
     @cached_property
-    def _not_kept(self) -> str:
-        """What git is told to pass over: modules that a build makes may be among it."""
-        folders = {self.platform.root, *self.source.roots}
-        texts = []
-        for folder in folders:
-            try:
-                texts.append((folder / ".gitignore").read_text("utf-8", "replace"))
-            except OSError:
-                continue
-        return "\n".join(texts)
+    def children(self) -> Mapping[str, frozenset[str]]:
+        """The names of the modules and folders of modules in each folder."""
+        found: dict[str, set[str]] = {}
+        for path in (*self.files, *self.folders):
+            folder, _, name = path.rpartition("/")
+            found.setdefault(folder, set()).add(name)
+        return {folder: frozenset(names) for folder, names in found.items()}
 
-    def _ignored(self, dotted: str) -> bool:
-        return re.search(rf"\b{re.escape(dotted.rpartition('.')[2])}\b", self._not_kept) is not None
+    @cached_property
+    def endings(self) -> Mapping[str, tuple[str, ...]]:
+        """The paths of modules and of folders of modules, by the last of their parts."""
+        found: dict[str, list[str]] = {}
+        for path in {*self.files, *self.folders}:
+            found.setdefault(path.rpartition("/")[2], []).append(path)
+        return {name: tuple(paths) for name, paths in found.items()}
+
+    @cached_property
+    def names(self) -> frozenset[bytes]:
+        """The names of all modules and folders of modules: nothing else can be imported locally."""
+        return frozenset(name.encode() for name in self.endings)
+
+    def anywhere(self, dotted: str) -> list[str]:
+        """The paths in any folder that a full name could mean."""
+        ending = "/" + dotted.replace(".", "/")
+        return [p for p in self.endings.get(dotted.rpartition(".")[2], ()) if p.endswith(ending)]
+
+    @cached_property
+    def installed(self) -> frozenset[str]:
+        """The names of the modules at the top of the environment."""
+        try:
+            names = os.listdir(self.site) if self.site else []
+        except OSError:
+            names = []
+        return frozenset(name.partition(".")[0] for name in names)
+
+    @cached_property
+    def roots(self) -> tuple[str, ...]:
+        return tuple(map(str, self.source.roots))
+
+    def foreign(self, top: str) -> bool:
+        """Whether a module of that name may be another's than the platform's."""
+        return top in STANDARD or top in self.installed
+
+    def has(self, base: str, dotted: str) -> bool:
+        """Whether there is a module, or a folder of modules, of that name in the folder."""
+        path = f"{base}/{dotted.replace('.', '/')}"
+        return path in self.files or path in self.folders
+
+    def resolve(self, module: Module, origin: str) -> Resolved:
+        """What a module's import means, from where its own imports begin."""
+        path = str(module.path)
+        folder = path[: path.rindex(os.sep)]
+        key = (folder, origin)
+        found = self._memo.get(key)
+        if found is None:
+            relative = origin.startswith(".")
+            found = (
+                self._relative(folder, origin)
+                if relative
+                else self._absolute(str(module.root), folder, origin)
+            )
+            self._memo[key] = found
+        return found
+
+    def _relative(self, folder: str, origin: str) -> Resolved:
+        name = origin.lstrip(".")
+        for _ in range(len(origin) - len(name) - 1):
+            folder = os.path.dirname(folder)
+        return self._found((folder,), name) if self._is_inside(folder) else FOREIGN
+
+    def _absolute(self, root: str, folder: str, origin: str) -> Resolved:
+        top = origin.partition(".")[0]
+        key = (folder, top)
+        bases = self._bases.get(key)
+        if bases is None:
+            bases = self._bases[key] = tuple(self._bases_of(root, folder, top))
+        if not bases:
+            return FOREIGN
+        found = self._found(bases, origin)
+        first = bases[0]
+        sure = first in (root, self.roots[0]) or (
+            first not in self.files and folder.startswith(f"{first}/")
+        )
+        return found if sure else replace(found, sure=False)
+
+    def _bases_of(self, root: str, folder: str, top: str) -> Iterator[str]:
+        """The folders that a top-level name may be found in: roots, then folders above the module."""
+        if self.foreign(top):
+            return
+        for base in dict.fromkeys((root, *self.roots)):
+            if self.has(base, top):
+                yield base
+        while self._is_inside(folder):
+            if folder != root and folder not in self.roots and self.has(folder, top):
+                yield folder
+            folder = os.path.dirname(folder)
+
+    def _found(self, bases: tuple[str, ...], dotted: str) -> Resolved:
+        ending = f"/{dotted.replace('.', '/')}" if dotted else ""
+        targets = [(b, self.files[b + ending]) for b in bases if b + ending in self.files]
+        # A package's own folder is no other thing than it.
+        modules = {base for base, _ in targets}
+        folder = any(b + ending in self.folders for b in bases if b not in modules)
+        first = targets[0][0] if targets else bases[0]
+        return Resolved(first, tuple(target for _, target in targets), folder)
+
+    def _is_inside(self, folder: str) -> bool:
+        root = str(self.platform.root)
+        return folder == root or folder.startswith(root + os.sep)
+
+    # Which names modules have.
+
+    def outline(self, module: Module) -> TreeOutline | None:
+        """The module's imports and names by its tree; None where it can't be parsed."""
+        key = str(module.path)
+        if key not in self._outlines:
+            self._outlines[key] = TreeOutline.of(module)
+        return self._outlines[key]
+
+    def text(self, module: Module) -> TextOutline:
+        """The module's imports and names by its text."""
+        found = self._texts.get(id(module))
+        if found is None:
+            folder = os.path.dirname(str(module.path)) if module.is_package else ""
+            found = self._texts[id(module)] = TextOutline(
+                module.data, self.names, self.others, folder
+            )
+        return found
+
+    def shows(self, module: Module, name: str) -> bool:
+        """Whether the module's text shows the name, or its package has a module of it: quick."""
+        text = self.text(module)
+        if text.package and (name in text.imported or self.has(text.package, name)):
+            return True
+        return defines(module.data, name) or name in text.imported
+
+    def lacks(self, module: Module, name: str) -> bool:
+        """Whether the module surely does not have the name."""
+        key = (str(module.path), name)
+        if key not in self._lacking:
+            without = self._is_without(module, name, frozenset())
+            self._lacking[key] = without and not _is_set_elsewhere(self.source, name)
+        return self._lacking[key]
+
+    def _is_without(self, module: Module, name: str, seen: frozenset[str]) -> bool:
+        outline, here = self.outline(module), str(module.path)
+        if outline is None or not outline.closed or name in outline.bound or here in seen:
+            return False
+        folder = os.path.dirname(here)
+        # A stub or an extension beside it, or a module of that name that is no Python source.
+        if is_beside(folder, module.path.stem, module) or (
+            module.is_package and is_beside(folder, name)
+        ):
+            return False
+        for origin in outline.stars:
+            found = self.resolve(module, origin)
+            if not found.targets or found.folder:
+                return False
+            if not all(self._is_without(target, name, seen | {here}) for target in found.targets):
+                return False
+        return True
+
+    # What is executed.
+
+    @cached_property
+    def started(self) -> frozenset[str]:
+        """The paths of the modules that are imported, at any depth, by what starts a service."""
+        services = self.platform.config.services.values()
+        folders = {str(self.platform.path(service.directory)) for service in services}
+        queue = [
+            module
+            for module in self.source.modules
+            if module.path.stem in _STARTED
+            and (os.path.dirname(str(module.path)) in folders or b"FastAPI(" in module.data)
+        ]
+        found = {str(module.path) for module in queue}
+        while queue:
+            module = queue.pop()
+            for statement in self.text(module).imports:
+                for target in self._executed(module, statement):
+                    if str(target.path) not in found:
+                        found.add(str(target.path))
+                        queue.append(target)
+        return frozenset(found)
+
+    def _executed(self, module: Module, statement: Import) -> Iterator[Module]:
+        """The modules that an import executes: the packages on the way, then its own."""
+        name = statement.origin.lstrip(".")
+        dots = statement.origin[: len(statement.origin) - len(name)]
+        parts = name.split(".")
+        for cut in range(1, len(parts) + 1):
+            yield from self.resolve(module, dots + ".".join(parts[:cut])).targets
+        for inner in statement.names:
+            joined = f"{statement.origin}.{inner}" if name else f"{dots}{inner}"
+            yield from self.resolve(module, joined).targets
 
 
-def from_imports(module: Module) -> Iterator[FromImport]:
-    """The names that the text imports from modules; strings that look like it are among them."""
-    if b"import" not in module.data:
-        return
-    package = module.dotted.split(".") if module.dotted else []
-    package = package if module.is_package else package[:-1]
-    for found in _FROM.finditer(module.data):
-        dots, name = len(found.group(2)), found.group(3).decode()
-        if dots > len(package) + 1:
-            continue
-        above = package[: len(package) - dots + 1] if dots else []
-        origin = ".".join([*above, *([name] if name else [])])
-        listed = re.sub(r"#[^\n]*|\\\r?\n|[()\r\n]", " ", found.group(4).decode("utf-8", "replace"))
-        for part in listed.split(","):
-            word = part.split()
-            if word:
-                yield FromImport(module, origin, word[0])
-
-
-def _nearest(word: str, known: Iterable[str], cutoff: float = 0.6) -> str:
-    near = difflib.get_close_matches(word, sorted(known), n=1, cutoff=cutoff)
-    return near[0] if near else ""
-
-
-def _seems_to_define(module: Module, name: str) -> bool:
-    """Whether the text has a definition of that name: cheap, and true a little too often."""
-    word = name.encode()
-    data = module.data
-    if word not in data:
-        return False
-    marks = (
-        b"def %s(",
-        b"class %s(",
-        b"class %s:",
-        b"\n%s =",
-        b"\n%s:",
-        b"import %s\n",
-        b"def %s[",
-    )
-    return any(mark % word in data for mark in marks)
-
-
-def _listing(folder: Path) -> frozenset[str]:
+def is_beside(folder: str, name: str, module: Module | None = None) -> bool:
+    """Whether the folder has anything else of that name, also what is no Python source."""
+    own = os.path.basename(str(module.path)) if module else ""
     try:
-        return frozenset(os.listdir(folder))
+        entries: Iterable[str] = os.listdir(folder)
     except OSError:
-        return frozenset()
+        return True
+    return any(entry.partition(".")[0] == name and entry != own for entry in entries)
 
 
-def _in_functions(module: Module) -> set[int]:
-    """The ids of the nodes inside functions: they run when those are called, if ever."""
-    functions = (
-        n
-        for n in module.nodes
-        if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
+def _is_set_elsewhere(source: Source, name: str) -> bool:
+    """Whether any module sets an attribute of that name on something: `config.NAME = ...`."""
+    word = re.escape(name.encode())
+    pattern = re.compile(
+        rb"\." + word + rb"\s*(?::[^=\n]+)?=[^=]|setattr\([^\n]*[\"']" + word + rb"[\"']"
     )
-    return {id(inner) for function in functions for inner in ast.walk(function)}
-
-
-def is_for_tests(module: Module) -> bool:
-    """Whether a module is run by pytest, or by hand: what it can import depends on how."""
-    parts = set(module.name.split("/")[:-1])
-    stem = module.path.stem
-    shown = any(part.startswith(("docs", "example", "sample", "test")) for part in parts)
-    aside = stem.startswith("test_") or stem in ("conftest", "setup")
-    return shown or aside or bool(parts & NEVER_DUE)
+    likely = source.mentioning(f".{name} ", f".{name}=", f".{name}:", f'"{name}"', f"'{name}'")
+    return any(pattern.search(module.data) for module in likely)

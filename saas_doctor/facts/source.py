@@ -172,7 +172,7 @@ class Module:
         """The ids of the nodes that may fail or not run: in a `try` for imports, or for checkers only."""
         found: set[int] = set()
         for node in self.nodes:
-            if isinstance(node, ast.Try) and any(_takes_import_errors(h) for h in node.handlers):
+            if isinstance(node, ast.Try) and any(takes_import_errors(h) for h in node.handlers):
                 parts: list[ast.stmt] = [*node.body, *(s for h in node.handlers for s in h.body)]
             elif isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test):
                 parts = node.body
@@ -217,7 +217,7 @@ class Module:
         return {*self.classes, *self.values, *(node.name for node in functions)}
 
 
-def _takes_import_errors(handler: ast.ExceptHandler) -> bool:
+def takes_import_errors(handler: ast.ExceptHandler) -> bool:
     if handler.type is None:
         return True
     return any(isinstance(n, ast.Name) and n.id in _OPTIONAL for n in ast.walk(handler.type))
