@@ -1,0 +1,259 @@
+"""What the code's settings classes make of the settings files."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Sequence
+
+from saas_doctor.facts.dotenv import Setting
+from saas_doctor.facts.elsewhere import Elsewhere
+from saas_doctor.facts.setting_fields import SettingField, SettingsClass
+from saas_doctor.facts.setting_sources import SettingSources, Text, View, seen
+from saas_doctor.facts.setting_types import beyond, refusal
+from saas_doctor.facts.settings_classes import SettingsClasses
+from saas_doctor.facts.versions import Versions
+from saas_doctor.model import Finding
+from saas_doctor.platform import Platform
+from saas_doctor.rules import check
+
+_PLACEHOLDER = re.compile(
+    r"change|secret|placeholder|your|example|todo|xxx|<.*>|\.\.\.|replace|dummy|insert|password$",
+    re.I,
+)
+_SECRET = re.compile(r"secret|password|passwd|token|(?:api|private|access|signing)_?key", re.I)
+_EXACT = "2.7"
+"""The pydantic-settings since which a variable that begins like a field's is one of its own."""
+
+
+@check(
+    "CFG904",
+    needs=("CFG901", "CFG902"),
+    symptoms=(
+        r"(?P<key>\w+)\s+Field required \[type=missing",
+        r"(?P<key>\w+)\s+field required \(type=value_error\.missing\)",
+    ),
+)
+def setting_missing(
+    classes: SettingsClasses, sources: SettingSources, elsewhere: Elsewhere, platform: Platform
+) -> Iterator[Finding]:
+    """A setting that the code requires is set nowhere: the services do not start.
+
+    Pydantic says `Field required`, with the name of the field, when the settings are made.
+
+    **Detected** in classes proven to be settings (`BaseSettings`) that are surely made, as
+    pydantic-settings looks for a field: its aliases or prefix, the shell, then the files that the
+    class names or `load_dotenv` loads.
+    **Fixed** where the example (`.env.example`) has a line for it, by that line; `undo` takes it
+    out again. Secrets and placeholders of the example are not copied.
+    **Silent** about a class that reads no file that is there, and a variable that the compose file,
+    a Dockerfile, a script or another env file names; and where the class, its sources or what makes
+    it can't be told: computed file names, sources of its own, validators that see all values.
+    """
+    told: set[tuple[str, str]] = set()
+    for cls in classes.found:
+        if cls.doubt or cls.open or cls.rewrites:
+            continue
+        required = [field for field in cls.fields if field.required and field.keys]
+        views = sources.views(cls) if required else ()
+        if not any(view.all_files for view in views):
+            continue
+        for field in required:
+            keys = field.keys or ()
+            at = (str(field.place), keys[0])
+            if at in told or any(_is_set(view, cls, field) for view in views):
+                continue
+            if any(elsewhere.names(key) for key in keys) or not classes.made(cls):
+                continue
+            told.add(at)
+            yield _missing(cls, field, views, sources, platform)
+
+
+def _is_set(view: View, cls: SettingsClass, field: SettingField) -> bool:
+    keys = field.keys or ()
+    nested = cls.delimiter and field.type.kind in ("map", "")
+    return view.text(cls, keys) is not None or bool(
+        nested and any(view.beginning_with(cls, key + cls.delimiter) for key in keys)
+    )
+
+
+def _missing(
+    cls: SettingsClass,
+    field: SettingField,
+    views: Sequence[View],
+    sources: SettingSources,
+    platform: Platform,
+) -> Finding:
+    key = (field.keys or ("",))[0]
+    key = key if cls.sensitive else key.upper()
+    files = dict.fromkeys(file.name for view in views for file in view.all_files)
+    shipped = sources.example.settings if sources.example else ()
+    line = next((s for s in shipped if s.key.lower() == key.lower()), None)
+    usable = line is not None and _may_be_copied(line) and list(files) == [platform.config.env_file]
+    step = f"set {key} in {next(iter(files))}"
+    return Finding(
+        f"{key} is set nowhere, and {cls.name} requires it",
+        looked_at=f"{', '.join(files)}; the shell; {field.place}",
+        found=f"no {key}",
+        wanted=f"{key}={line.value if usable and line else '...'}",
+        target=f"{cls.module.name}:{cls.name}.{field.name}",
+        place=field.place,
+        next_step="saas-doctor fix --select CFG904 takes the example's line" if usable else step,
+        data={"key": line.key if line else key, "value": line.value if line else ""}
+        | ({} if usable else {"no_fix": True}),
+    )
+
+
+def _may_be_copied(line: Setting) -> bool:
+    value = line.value
+    return bool(value) and not _SECRET.search(line.key) and not _PLACEHOLDER.search(value)
+
+
+@check(
+    "CFG905",
+    needs=("CFG902",),
+    symptoms=(r"Extra inputs are not permitted \[type=extra_forbidden",),
+)
+def setting_refused(
+    classes: SettingsClasses, sources: SettingSources, versions: Versions
+) -> Iterator[Finding]:
+    """The settings class refuses a key of its own settings file: the services do not start.
+
+    pydantic-settings 2 forbids, unless it is told otherwise, every key of the file that is no field
+    (`Extra inputs are not permitted`), also one that is there for another program.
+
+    **Detected** in classes proven to be settings that are surely made, for the files they name.
+    **To mend**, write `extra="ignore"` in the class's `model_config`, or take the line out.
+    **Silent** about keys without a value, about Pydantic 1, which ignores them, about variables of
+    the shell, which are never refused, and about keys that begin like a field that may be nested.
+    """
+    exact = versions.at_least("pydantic-settings", _EXACT)
+    told: set[tuple[str, ...]] = set()
+    for cls in classes.found:
+        if cls.version != 2 or cls.doubt or cls.rewrites or cls.extra != "forbid":
+            continue
+        views = [view for view in sources.views(cls) if view.files] if cls.env_file else []
+        if not views or any(field.keys is None for field in cls.fields):
+            continue
+        refused = [_refused_keys(view, cls, exact=bool(exact)) for view in views]
+        first = {k: s for k, s in refused[0].items() if all(k in other for other in refused)}
+        files = tuple(dict.fromkeys(s.place.path for s in first.values()))
+        if not first or (cls.name, *files) in told or not classes.made(cls):
+            continue
+        told.add((cls.name, *files))
+        yield _refused(cls, list(first.values()))
+
+
+def _refused(cls: SettingsClass, settings: Sequence[Setting]) -> Finding:
+    names = ", ".join(s.key for s in settings[:5]) + (", ..." if len(settings) > 5 else "")
+    file = settings[0].place.path
+    lines = ", ".join(f"{s.place.line}" for s in settings)
+    return Finding(
+        f"{cls.name} refuses {names} in {file}",
+        looked_at=f"{file}, line {lines}; {cls.place}",
+        found=f"{len(settings)} key(s) that are no fields, and nothing that allows them",
+        wanted='extra="ignore" in its model_config',
+        target=f"{cls.module.name}:{cls.name}",
+        place=settings[0].place,
+        next_step=f'write extra="ignore" in the configuration of {cls.name} ({cls.place}), or '
+        f"take the line(s) out of {file}",
+    )
+
+
+def _refused_keys(view: View, cls: SettingsClass, *, exact: bool) -> dict[str, Setting]:
+    """The keys of the class's own files that are none of its fields, by their folded names."""
+
+    def folded(name: str) -> str:
+        return name if cls.sensitive else name.lower()
+
+    known = {folded(key) for field in cls.fields for key in field.keys or ()}
+    # In some releases a variable belongs to the field that its name begins with.
+    loose = tuple(
+        folded(key)
+        for field in cls.fields
+        for key in field.keys or ()
+        if field.type.kind in ("", "list", "map") or not exact
+    )
+    names = {field.name.lower() for field in cls.fields} if cls.prefix else set()
+    values = {folded(s.key): s for file in view.files for s in file.settings}
+    return {
+        key: setting
+        for key, setting in values.items()
+        if setting.value
+        and not setting.bare
+        and key not in known
+        and not key.startswith(loose)
+        and key.lower() not in names
+    }
+
+
+@check(
+    "CFG906",
+    needs=("CFG902",),
+    symptoms=(
+        r"error parsing (?:value for field|env var) \"(?P<key>\w+)\"",
+        r"(?P<key>\w+)\s+Input should be a valid (?:integer|number|boolean|list|dictionary|URL)",
+        r"(?P<key>\w+)\s+value (?:is not a valid (?:integer|float)|could not be parsed to a boolean)",
+    ),
+)
+def setting_does_not_parse(classes: SettingsClasses, sources: SettingSources) -> Iterator[Finding]:
+    """A setting's value is not one that its field takes: the services do not start.
+
+    Above all a list: pydantic-settings reads it as JSON (`["http://localhost:5173"]`), and a text
+    with commas ends in `error parsing value for field`, also where a validator would split it.
+
+    **Detected** in classes proven to be settings that are surely made: whole numbers, numbers, true
+    and false, lists and objects, choices, addresses, durations, and bounds that are written out.
+    **Fixed** where a list is written with commas, by the same as JSON; `undo` brings the old text
+    back. Other values are yours to choose.
+    **Silent** about types of the code's own, unions, fields that a validator turns into something
+    else before they are checked, and where two files may be read that say different things.
+    """
+    told: set[tuple[str, str]] = set()
+    for cls in classes.found:
+        fields = [f for f in cls.fields if f.keys and (f.type.kind or f.type.decoded)]
+        if cls.doubt or not fields:
+            continue
+        views = sources.views(cls)
+        for field in fields:
+            text = seen(views, cls, field) if views else None
+            why = _why_refused(text, field, cls) if text else ""
+            if not text or not why or (text.where, field.name) in told or not classes.made(cls):
+                continue
+            told.add((text.where, field.name))
+            yield _unparsed(cls, field, text, why)
+
+
+def _why_refused(text: Text, field: SettingField, cls: SettingsClass) -> str:
+    if cls.version == 1 and field.type.kind == "time":
+        return ""  # Pydantic 1 takes seconds
+    return refusal(text.value, field.type) or beyond(text.value, field.type, field.limits)
+
+
+def _unparsed(cls: SettingsClass, field: SettingField, text: Text, why: str) -> Finding:
+    mended = _as_json(text.value) if field.type.kind == "list" and field.type.decoded else ""
+    wanted = mended or field.type.name or field.type.kind
+    shown = text.value if "@" not in text.value and len(text.value) < 80 else "..."
+    at = f"correct {text.key} in {text.place.path if text.place else 'the shell'}"
+    return Finding(
+        f"{text.key} is not what {cls.name} takes: {why}",
+        looked_at=f"{text.where}; {field.place}",
+        found=f"{text.key}={shown}",
+        wanted=wanted,
+        target=text.key,
+        place=text.place,
+        next_step="saas-doctor fix --select CFG906 writes it as a list" if mended else at,
+        data={"setting": text.setting, "file": text.file, "value": mended}
+        | ({} if mended and text.file else {"no_fix": True}),
+    )
+
+
+_ITEM = re.compile(r"[\w.:/*@+\-\[\]]+")
+
+
+def _as_json(text: str) -> str:
+    """A text with commas as a list in JSON, where its parts are plain words or addresses."""
+    parts = [part.strip() for part in text.strip().rstrip(",").split(",")]
+    if not all(_ITEM.fullmatch(part) for part in parts) or "[" in text[:1]:
+        return ""
+    return json.dumps(parts, separators=(",", ":"))

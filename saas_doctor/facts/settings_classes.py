@@ -1,0 +1,145 @@
+"""The settings classes of the source, and where they are made."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+from saas_doctor.facts import Fact
+from saas_doctor.facts.fields import SETTINGS, Class
+from saas_doctor.facts.scopes import Function
+from saas_doctor.facts.setting_fields import SettingsClass, called, settings_class
+from saas_doctor.facts.source import Module, Source, dotted_name
+from saas_doctor.facts.versions import Versions
+from saas_doctor.model import Absent, Place
+
+_OF_VERSION_1 = {"pydantic.BaseSettings", "pydantic.env_settings.BaseSettings"}
+# What may keep a call from being made, or what is in it from being told.
+_STOPS = (
+    *(ast.If, ast.IfExp, ast.BoolOp, ast.Try, ast.With, ast.AsyncWith, ast.Match, ast.Lambda),
+    *(ast.For, ast.AsyncFor, ast.While, ast.ListComp, ast.SetComp, ast.DictComp),
+    ast.GeneratorExp,
+)
+_CACHES = {"lru_cache", "cache"}
+
+
+@dataclass(frozen=True)
+class SettingsClasses(Fact):
+    """The settings classes of the platform's source; looked up when they are asked for."""
+
+    source: Source
+    pydantic_2: bool | None
+
+    limit = 20.0
+
+    @classmethod
+    def read(cls, source: Source, versions: Versions) -> SettingsClasses:
+        if not any(source.mentioning("BaseSettings")):
+            raise Absent("no settings classes in the source")
+        return cls(source, versions.at_least("pydantic", "2"))
+
+    @cached_property
+    def found(self) -> tuple[SettingsClass, ...]:
+        """Those whose version of Pydantic is the one there is."""
+        classes = [self._read(*cls) for cls in self._all()]
+        return tuple(cls for cls in classes if cls is not None)
+
+    def _all(self) -> list[Class]:
+        direct = [
+            (module, cls)
+            for module in self.source.mentioning("BaseSettings")
+            for cls in module.classes.values()
+            if self.source.ancestry(module, cls) & SETTINGS
+        ]
+        found = {id(cls): (module, cls) for module, cls in direct}
+        queue = list(direct)
+        while queue:
+            parent = queue.pop()
+            for heir in self._heirs(*parent):
+                if id(heir[1]) not in found:
+                    found[id(heir[1])] = heir
+                    queue.append(heir)
+        return list(found.values())
+
+    def _heirs(self, _: Module, parent: ast.ClassDef) -> Iterator[Class]:
+        likely = re.compile(rb"class\s+\w+\s*\([^)]*\b" + parent.name.encode() + rb"\b")
+        for module in self.source.mentioning(parent.name):
+            if not likely.search(module.data):
+                continue
+            for cls in module.classes.values():
+                bases = (self.source.class_of(module, dotted_name(base)) for base in cls.bases)
+                if cls is not parent and any(base and base[1] is parent for base in bases):
+                    yield module, cls
+
+    def _read(self, module: Module, node: ast.ClassDef) -> SettingsClass | None:
+        ancestry = self.source.ancestry(module, node)
+        if ancestry & _OF_VERSION_1:
+            if self.pydantic_2 is not False:
+                return None  # another check says that Pydantic 2 has no such class
+            version = 1
+        else:
+            version = 1 if "pydantic.v1.BaseSettings" in ancestry else 2
+        return settings_class(self.source, version, module, node)
+
+    def made(self, cls: SettingsClass) -> Place | None:
+        """Where an object of the class is surely made, without arguments, when the code is used."""
+        for module in self.source.mentioning(f"{cls.name}("):
+            if is_aside(module):
+                continue
+            for call in module.nodes:
+                if (
+                    isinstance(call, ast.Call)
+                    and not call.args
+                    and not call.keywords
+                    and dotted_name(call.func).rpartition(".")[2] == cls.name
+                ):
+                    found = self.source.class_of(module, dotted_name(call.func))
+                    if found and found[1] is cls.node and self._runs(module, call):
+                        return module.place(call)
+        return None
+
+    def _runs(self, module: Module, call: ast.Call) -> bool:
+        """Whether nothing decides before the call whether it is made."""
+        inner: ast.AST = call
+        for node in module.around(call):
+            if isinstance(node, _STOPS):
+                return False
+            if isinstance(node, Function):
+                earlier = node.body[: node.body.index(inner)] if inner in node.body else [inner]
+                names = {dotted_name(called(d)).rpartition(".")[2] for d in node.decorator_list}
+                if names - _CACHES or any(_may_leave(part) for part in earlier):
+                    return False
+                return isinstance(next(module.around(node)), ast.Module) and self._is_used(
+                    module, node.name
+                )
+            inner = node
+        return self._is_imported(module)
+
+    def _is_used(self, home: Module, name: str) -> bool:
+        word = re.compile(rb"\b" + name.encode() + rb"\b")
+        users = [m for m in self.source.mentioning(name) if not is_aside(m)]
+        return any(m is not home or len(word.findall(m.data)) > 1 for m in users)
+
+    def _is_imported(self, module: Module) -> bool:
+        if b"FastAPI(" in module.data:
+            return True
+        name = module.path.parent.name if module.is_package else module.path.stem
+        word = re.compile(rb"(?m)^[ \t]*(?:from|import)[ \t][^\n]*\b" + name.encode() + rb"\b")
+        likely = (m for m in self.source.mentioning(name) if m is not module)
+        return any(not is_aside(m) and word.search(m.data) for m in likely)
+
+
+def _may_leave(node: ast.AST) -> bool:
+    return any(isinstance(n, ast.Return | ast.Raise | ast.Yield) for n in ast.walk(node))
+
+
+def is_aside(module: Module) -> bool:
+    """Whether a module is a test, an example or a script: it does not run with the services."""
+    parts = module.name.lower().split("/")
+    aside = {"tests", "test", "testing", "examples", "example", "docs", "docs_src", "scripts"}
+    aside |= {"alembic", "migrations", "templates", "benchmarks", "tools", "notebooks"}
+    file = parts[-1]
+    return bool(aside & set(parts[:-1])) or file.startswith("test") or file.endswith("_test.py")
