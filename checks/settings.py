@@ -50,23 +50,23 @@ def setting_missing(
     a Dockerfile, a script or another env file names; and where the class, its sources or what makes
     it can't be told: computed file names, sources of its own, validators that see all values.
     """
-    told: set[tuple[str, str]] = set()
+    told: set[str] = set()
     for cls in classes.found:
         if cls.doubt or cls.open or cls.rewrites:
             continue
-        required = [field for field in cls.fields if field.required and field.keys]
+        required = [f for f in cls.fields if f.required and f.keys and str(f.place) not in told]
         views = sources.views(cls) if required else ()
         if not any(view.all_files for view in views):
             continue
-        for field in required:
-            keys = field.keys or ()
-            at = (str(field.place), keys[0])
-            if at in told or any(_is_set(view, cls, field) for view in views):
-                continue
-            if any(elsewhere.names(key) for key in keys) or not classes.made(cls):
-                continue
-            told.add(at)
-            yield _missing(cls, field, views, sources, platform)
+        missing = [
+            field
+            for field in required
+            if not any(_is_set(view, cls, field) for view in views)
+            and not any(elsewhere.names(key) for key in field.keys or ())
+        ]
+        if missing and classes.made(cls):
+            told |= {str(field.place) for field in missing}
+            yield from _missing(cls, missing, views, sources, platform)
 
 
 def _is_set(view: View, cls: SettingsClass, field: SettingField) -> bool:
@@ -79,28 +79,44 @@ def _is_set(view: View, cls: SettingsClass, field: SettingField) -> bool:
 
 def _missing(
     cls: SettingsClass,
-    field: SettingField,
+    fields: Sequence[SettingField],
     views: Sequence[View],
     sources: SettingSources,
     platform: Platform,
+) -> Iterator[Finding]:
+    """One finding for what the example has a usable line for, and one for the rest."""
+    files = list(dict.fromkeys(file.name for view in views for file in view.all_files))
+    shipped = {s.key.lower(): s for s in (sources.example.settings if sources.example else ())}
+    lines: list[tuple[SettingField, Setting]] = []
+    others: list[SettingField] = []
+    for field in fields:
+        line = next((shipped[k.lower()] for k in field.keys or () if k.lower() in shipped), None)
+        if line and _may_be_copied(line) and files == [platform.config.env_file]:
+            lines.append((field, line))
+        else:
+            others.append(field)
+    if lines:
+        yield _of_missing(cls, [f for f, _ in lines], files, [line for _, line in lines])
+    if others:
+        yield _of_missing(cls, others, files, [])
+
+
+def _of_missing(
+    cls: SettingsClass, fields: Sequence[SettingField], files: Sequence[str], lines: list[Setting]
 ) -> Finding:
-    key = (field.keys or ("",))[0]
-    key = key if cls.sensitive else key.upper()
-    files = dict.fromkeys(file.name for view in views for file in view.all_files)
-    shipped = sources.example.settings if sources.example else ()
-    line = next((s for s in shipped if s.key.lower() == key.lower()), None)
-    usable = line is not None and _may_be_copied(line) and list(files) == [platform.config.env_file]
-    step = f"set {key} in {next(iter(files))}"
+    keys = [(f.keys or ("",))[0] for f in fields]
+    keys = [line.key for line in lines] or (keys if cls.sensitive else [k.upper() for k in keys])
+    names = ", ".join(keys[:5]) + (", ..." if len(keys) > 5 else "")
+    step = f"set {names} in {files[0]}"
     return Finding(
-        f"{key} is set nowhere, and {cls.name} requires it",
-        looked_at=f"{', '.join(files)}; the shell; {field.place}",
-        found=f"no {key}",
-        wanted=f"{key}={line.value if usable and line else '...'}",
-        target=f"{cls.module.name}:{cls.name}.{field.name}",
-        place=field.place,
-        next_step="saas-doctor fix --select CFG904 takes the example's line" if usable else step,
-        data={"key": line.key if line else key, "value": line.value if line else ""}
-        | ({} if usable else {"no_fix": True}),
+        f"{names} {'is' if len(keys) == 1 else 'are'} set nowhere, and {cls.name} requires it",
+        looked_at=f"{', '.join(files)}; the shell; {', '.join(str(f.place) for f in fields[:5])}",
+        found=f"no {', '.join(keys)}",
+        wanted=", ".join(f"{line.key}={line.value}" for line in lines) or "a value",
+        target=f"{cls.module.name}:{cls.name}{'' if lines else ':own'}",
+        place=fields[0].place,
+        next_step="saas-doctor fix --select CFG904 takes the example's line" if lines else step,
+        data={"lines": {line.key: line.value for line in lines}, "no_fix": not lines},
     )
 
 

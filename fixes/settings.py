@@ -15,7 +15,8 @@ from saas_doctor.rules import fix
 @fix("CFG904")
 def take_over_from_example(finding: Finding, env: EnvFile) -> Iterator[Action]:
     """Add the example's line."""
-    yield env.file.set(finding.data["key"], finding.data["value"])
+    for key, value in finding.data["lines"].items():
+        yield env.file.set(key, value)
 
 
 @fix("CFG906")

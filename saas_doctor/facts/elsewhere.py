@@ -19,6 +19,7 @@ _KINDS = re.compile(
     re.I,
 )
 _EXAMPLE = re.compile(r"example|sample|template|dist|default", re.I)
+_SETS = re.compile(rb"environ(?:\.setdefault\(|\.update\(|\[)[^\n]*")
 _MAXIMUM = 300_000
 
 
@@ -44,10 +45,12 @@ class Elsewhere(Fact):
         if any(word.search(text) for text in self._texts):
             return True
         # `os.environ["KEY"] = ...` in the code itself.
-        made = re.compile(
-            rb"environ(?:\.setdefault\(|\.update\(|\[)[^\n]*" + re.escape(key.encode()), re.I
-        )
-        return any(made.search(m.data) for m in self.source.mentioning(key) if b"environ" in m.data)
+        return any(word.search(line) for line in self._set_by_code)
+
+    @cached_property
+    def _set_by_code(self) -> list[bytes]:
+        modules = self.source.mentioning("environ")
+        return [line for module in modules for line in _SETS.findall(module.data)]
 
     @cached_property
     def _texts(self) -> list[bytes]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -86,6 +86,8 @@ class SettingSources(Fact):
     platform: Platform
     source: Source
     folders: tuple[Path, ...]
+    services: tuple[Path, ...]
+    known: dict[tuple[Path, ...], tuple[View, ...]] = field(default_factory=dict)
     read_files: dict[Path, Dotenv | None] = field(default_factory=dict)
 
     limit = 20.0
@@ -93,9 +95,9 @@ class SettingSources(Fact):
     @classmethod
     def read(cls, platform: Platform, source: Source) -> SettingSources:
         config = platform.config
-        services = [service.directory for service in config.services.values()]
-        names = dict.fromkeys([".", config.backend, *config.source_roots, *services])
-        return cls(platform, source, tuple(platform.path(name) for name in names))
+        names = dict.fromkeys([".", config.backend, *config.source_roots])
+        services = tuple(platform.path(s.directory) for s in config.services.values())
+        return cls(platform, source, tuple(map(platform.path, names)), services)
 
     def views(self, cls: SettingsClass) -> tuple[View, ...]:
         """What the class sees from each folder that it may be started in; none where that is unclear.
@@ -105,13 +107,22 @@ class SettingSources(Fact):
         named = self._named(cls)
         if named is None or self._loads is None:
             return ()
-        folders = dict.fromkeys((*self.folders, cls.module.root))
+        inside = tuple(f for f in self.services if cls.module.path.is_relative_to(f))
+        key = (*named, Path(), *inside, cls.module.root)
+        if key not in self.known:
+            # Shared code runs in any service, a service's own in that one.
+            folders = (*self.folders, *(inside or self.services), cls.module.root)
+            self.known[key] = self._seen(named, self._loads, dict.fromkeys(folders))
+        return self.known[key]
+
+    def _seen(
+        self, named: Sequence[Path], loads: Sequence[Path], folders: Iterable[Path]
+    ) -> tuple[View, ...]:
         found: dict[tuple[Path, ...], View] = {}
         try:
             for folder in folders:
-                loaded = self._there(self._loads, folder)
-                files = self._there(named, folder)
-                key = (*(f.path for f in loaded), Path("|"), *(f.path for f in files))
+                loaded, files = self._there(loads, folder), self._there(named, folder)
+                key = (*(f.path for f in loaded), Path(), *(f.path for f in files))
                 found.setdefault(key, View(self.platform.environ, loaded, files))
         except Unreadable:
             return ()

@@ -264,8 +264,9 @@ def _refused_json(text: str, told: SettingType) -> str:
         return f"it is not JSON, as a {word} has to be" if told.checked or not told.optional else ""
     if not told.checked or (value is None and told.optional):
         return ""
-    kind = list if told.kind == "list" else dict
-    return "" if isinstance(value, kind) else f"it is JSON, but not a {word}"
+    # Pydantic 1 makes a dictionary of an empty list.
+    kinds = (list,) if told.kind == "list" else (dict, list)
+    return "" if isinstance(value, kinds) else f"it is JSON, but no {word}"
 
 
 def _refused_int(text: str, _: SettingType) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -24,6 +24,8 @@ _STOPS = (
     ast.GeneratorExp,
 )
 _CACHES = {"lru_cache", "cache"}
+_HEAD = re.compile(rb"\nclass[ \t]+(\w+)[ \t]*\(([^)]*)\)")
+_BASE = re.compile(rb"\b\w+\b(?![.=])")
 
 
 @dataclass(frozen=True)
@@ -58,20 +60,28 @@ class SettingsClasses(Fact):
         queue = list(direct)
         while queue:
             parent = queue.pop()
-            for heir in self._heirs(*parent):
+            for heir in self._heirs(parent[1]):
                 if id(heir[1]) not in found:
                     found[id(heir[1])] = heir
                     queue.append(heir)
         return list(found.values())
 
-    def _heirs(self, _: Module, parent: ast.ClassDef) -> Iterator[Class]:
-        likely = re.compile(rb"class\s+\w+\s*\([^)]*\b" + parent.name.encode() + rb"\b")
-        for module in self.source.mentioning(parent.name):
-            if not likely.search(module.data):
-                continue
-            for cls in module.classes.values():
-                bases = (self.source.class_of(module, dotted_name(base)) for base in cls.bases)
-                if cls is not parent and any(base and base[1] is parent for base in bases):
+    @cached_property
+    def _by_base(self) -> Mapping[str, list[tuple[Module, str]]]:
+        """The classes by the last part of each base's name, from the text: parsing all would be slow."""
+        found: dict[str, list[tuple[Module, str]]] = {}
+        for module in self.source.modules:
+            for name, bases in _HEAD.findall(module.data):
+                for base in _BASE.findall(bases):
+                    found.setdefault(base.decode(), []).append((module, name.decode()))
+        return found
+
+    def _heirs(self, parent: ast.ClassDef) -> Iterator[Class]:
+        for module, name in self._by_base.get(parent.name, ()):
+            cls = module.classes.get(name)
+            if cls is not None and cls is not parent:
+                found = (self.source.class_of(module, dotted_name(base)) for base in cls.bases)
+                if any(base and base[1] is parent for base in found):
                     yield module, cls
 
     def _read(self, module: Module, node: ast.ClassDef) -> SettingsClass | None:
