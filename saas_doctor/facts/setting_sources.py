@@ -12,8 +12,8 @@ from pathlib import Path
 from saas_doctor.facts import Fact
 from saas_doctor.facts.dotenv import Dotenv, Setting, read_dotenv
 from saas_doctor.facts.filepaths import file_path
+from saas_doctor.facts.runs import is_aside
 from saas_doctor.facts.setting_fields import SettingField, SettingsClass
-from saas_doctor.facts.settings_classes import is_aside
 from saas_doctor.facts.source import Module, Source, dotted_name
 from saas_doctor.model import Place, Unreadable
 from saas_doctor.platform import Platform

@@ -10,20 +10,13 @@ from functools import cached_property
 
 from saas_doctor.facts import Fact
 from saas_doctor.facts.fields import SETTINGS, Class
-from saas_doctor.facts.scopes import Function
-from saas_doctor.facts.setting_fields import SettingsClass, called, settings_class
+from saas_doctor.facts.runs import is_aside, surely_runs
+from saas_doctor.facts.setting_fields import SettingsClass, settings_class
 from saas_doctor.facts.source import Module, Source, dotted_name
 from saas_doctor.facts.versions import Versions
 from saas_doctor.model import Absent, Place
 
 _OF_VERSION_1 = {"pydantic.BaseSettings", "pydantic.env_settings.BaseSettings"}
-# What may keep a call from being made, or what is in it from being told.
-_STOPS = (
-    *(ast.If, ast.IfExp, ast.BoolOp, ast.Try, ast.With, ast.AsyncWith, ast.Match, ast.Lambda),
-    *(ast.For, ast.AsyncFor, ast.While, ast.ListComp, ast.SetComp, ast.DictComp),
-    ast.GeneratorExp,
-)
-_CACHES = {"lru_cache", "cache"}
 _HEAD = re.compile(rb"\nclass[ \t]+(\w+)[ \t]*\(([^)]*)\)")
 _BASE = re.compile(rb"\b\w+\b(?![.=])")
 
@@ -107,49 +100,6 @@ class SettingsClasses(Fact):
                     and dotted_name(call.func).rpartition(".")[2] == cls.name
                 ):
                     found = self.source.class_of(module, dotted_name(call.func))
-                    if found and found[1] is cls.node and self._runs(module, call):
+                    if found and found[1] is cls.node and surely_runs(self.source, module, call):
                         return module.place(call)
         return None
-
-    def _runs(self, module: Module, call: ast.Call) -> bool:
-        """Whether nothing decides before the call whether it is made."""
-        inner: ast.AST = call
-        for node in module.around(call):
-            if isinstance(node, _STOPS):
-                return False
-            if isinstance(node, Function):
-                earlier = node.body[: node.body.index(inner)] if inner in node.body else [inner]
-                names = {dotted_name(called(d)).rpartition(".")[2] for d in node.decorator_list}
-                if names - _CACHES or any(_may_leave(part) for part in earlier):
-                    return False
-                return isinstance(next(module.around(node)), ast.Module) and self._is_used(
-                    module, node.name
-                )
-            inner = node
-        return self._is_imported(module)
-
-    def _is_used(self, home: Module, name: str) -> bool:
-        word = re.compile(rb"\b" + name.encode() + rb"\b")
-        users = [m for m in self.source.mentioning(name) if not is_aside(m)]
-        return any(m is not home or len(word.findall(m.data)) > 1 for m in users)
-
-    def _is_imported(self, module: Module) -> bool:
-        if b"FastAPI(" in module.data:
-            return True
-        name = module.path.parent.name if module.is_package else module.path.stem
-        word = re.compile(rb"(?m)^[ \t]*(?:from|import)[ \t][^\n]*\b" + name.encode() + rb"\b")
-        likely = (m for m in self.source.mentioning(name) if m is not module)
-        return any(not is_aside(m) and word.search(m.data) for m in likely)
-
-
-def _may_leave(node: ast.AST) -> bool:
-    return any(isinstance(n, ast.Return | ast.Raise | ast.Yield) for n in ast.walk(node))
-
-
-def is_aside(module: Module) -> bool:
-    """Whether a module is a test, an example or a script: it does not run with the services."""
-    parts = module.name.lower().split("/")
-    aside = {"tests", "test", "testing", "examples", "example", "docs", "docs_src", "scripts"}
-    aside |= {"alembic", "migrations", "templates", "benchmarks", "tools", "notebooks"}
-    file = parts[-1]
-    return bool(aside & set(parts[:-1])) or file.startswith("test") or file.endswith("_test.py")
