@@ -32,7 +32,7 @@ from saas_doctor.rules import check
     ),
 )
 def driver_missing(
-    engines: Engines, installed: Installed, requirements: Requirements
+    engines: Engines, installed: Installed, requirements: Requirements, env: EnvFile
 ) -> Iterator[Finding]:
     """The database's address names a driver that is not installed, or not one of the engine's kind.
 
@@ -61,7 +61,7 @@ def driver_missing(
             yield _of_other_kind(engine, driver)
         elif not _is_there(driver, installed):
             told.add(where)
-            yield _not_there(engine, driver, installed, requirements)
+            yield _not_there(engine, driver, installed, requirements, env)
 
 
 def _is_there(driver: Driver, installed: Installed) -> bool:
@@ -93,16 +93,17 @@ def _of_other_kind(engine: Engine, driver: Driver) -> Finding:
 
 
 def _not_there(
-    engine: Engine, driver: Driver, installed: Installed, requirements: Requirements
+    engine: Engine,
+    driver: Driver,
+    installed: Installed,
+    requirements: Requirements,
+    env: EnvFile,
 ) -> Finding:
     version = installed.packages["sqlalchemy"].version
-    renamed = (
-        engine.scheme == "postgresql"
-        and driver.module == "psycopg"
-        and installed.get("psycopg2-binary") is not None
-        and engine.is_setting
-        and engine.spot is not None
-        and engine.spot.place is not None
+    has_2 = installed.get("psycopg2-binary") or installed.get("psycopg2")
+    setting = _setting_of(engine, env)
+    renamed = bool(
+        setting and has_2 and engine.scheme == "postgresql" and driver.module == "psycopg"
     )
     address = f"postgresql+psycopg2{engine.address.removeprefix('postgresql')}" if renamed else ""
     installs = bool(driver.requirement and requirements.files)
@@ -119,12 +120,19 @@ def _not_there(
         data={
             "key": engine.spot.variable if engine.spot else "",
             "address": address,
-            "place": engine.spot.place if engine.spot else None,
             "requirement": driver.requirement,
             "no_fix": not (renamed or installs),
             "risk": "safe" if renamed else "changes",
         },
     )
+
+
+def _setting_of(engine: Engine, env: EnvFile) -> Setting | None:
+    """The line that gives the engine its address, where it says it word for word."""
+    if not engine.is_setting or not engine.spot or not engine.spot.place or not env.there:
+        return None
+    setting = env.there.find(engine.spot.variable)
+    return setting if setting and env.there.says_plainly(setting) else None
 
 
 def _place(engine: Engine) -> Place | None:
@@ -162,7 +170,7 @@ def settings_contradict_compose(services: PostgresServices, env: EnvFile) -> Ite
         for service in services.found:
             local = address.host in _LOCAL and address.port in service.ports and not inside
             if local or address.host == service.name:
-                yield from _contradictions(key, place, address, service)
+                yield from _contradictions(key, text, place, address, service)
 
 
 _LOCAL = {"localhost", "127.0.0.1", "::1"}
@@ -173,7 +181,7 @@ def _is_postgres(text: str) -> bool:
 
 
 def _contradictions(
-    key: str, place: Place, address: Address, service: PostgresService
+    key: str, text: str, place: Place, address: Address, service: PostgresService
 ) -> Iterator[Finding]:
     role = service.role
     same_role = role is not None and address.role == role.value
@@ -183,6 +191,8 @@ def _contradictions(
     if not service.scripts:
         pairs.append(("role", "POSTGRES_USER", address.role, role))
         pairs.append(("database", "POSTGRES_DB", address.database, service.database))
+    # What an address leaves out is the driver's to choose.
+    pairs = [p for p in pairs if p[2] and (p[2] in text or quote(p[2], safe="") in text)]
     for what, variable, given, said in pairs:
         if said is None or not given or given == said.value or (what, given) in _ALWAYS:
             continue
@@ -211,34 +221,33 @@ _ALWAYS = {("database", "postgres"), ("database", "template1")}
         r"Invalid port: ",
     ),
 )
-def password_not_encoded(
-    env: EnvFile, platform: Platform, requirements: Requirements
-) -> Iterator[Finding]:
+def password_not_encoded(env: EnvFile, platform: Platform, engines: Engines) -> Iterator[Finding]:
     """A password in an address has a sign that ends it too early, so that host and port are wrong.
 
     SQLAlchemy takes the password up to the first `@`; what follows is the host. The readers of
     other addresses (redis, httpx) take the last `@`, but end the whole at the first `/`, `?` or `#`.
 
-    **Detected** in the database's, Redis' and the registry's address as their readers take them.
+    **Detected** in Redis' and the registry's address, and in the database's where an engine of
+    SQLAlchemy is given it as it is.
     **Fixed** by writing the signs as `%40`, `%2F` and so on, which all readers turn back; `undo`
     brings the old text back.
     **Silent** about signs that the reader takes as they are: `:`, `%`, and `/`, `#` and `?` in what
     SQLAlchemy reads.
     """
     config = platform.config
-    database = config.database.variable if config.database else None
-    keys = [key for key in (database, config.redis.variable if config.redis else None) if key]
-    for key in dict.fromkeys((*keys, "REGISTRY_URL")):
+    database = config.database.variable if config.database else ""
+    redis = config.redis.variable if config.redis else ""
+    for key in dict.fromkeys(filter(None, (database, redis, "REGISTRY_URL"))):
         setting = env.file.find(key)
         if setting is None or "://" not in setting.value:
             continue
-        if key == database:
-            sqlalchemy = requirements.find("sqlalchemy") or requirements.find("sqlmodel")
-            signs = _ends_too_early(setting.value) if sqlalchemy else ""
-        else:
+        if key != database:
             signs = _ends_before_host(setting.value)
+        else:
+            read = any(e.is_setting and e.spot and e.spot.variable == key for e in engines.found)
+            signs = _ends_too_early(setting.value) if read else ""
         if signs:
-            mended = _encoded(setting)
+            mended = _encoded(setting.value) if env.file.says_plainly(setting) else ""
             yield Finding(
                 f"the password in {key} has an unescaped {signs}",
                 looked_at=str(setting.place),
@@ -269,14 +278,15 @@ def _ends_before_host(text: str) -> str:
     head = re.split(r"[/?#]", rest, maxsplit=1)[0]
     behind = rest[len(head) :]
     host, colon, port = head.rpartition(":")
-    if "@" in head or "@" not in behind or not colon or (port.isdigit() and host):
+    sound = (port.isdigit() and host) or head.startswith("[")
+    if "@" in head or "@" not in behind or not colon or sound:
         return ""
     return behind[0]
 
 
-def _encoded(setting: Setting) -> str:
-    """The address with its password escaped; empty where it is made of other variables."""
-    scheme, _, rest = setting.value.partition("://")
+def _encoded(text: str) -> str:
+    """The address with its password escaped; empty where it can't be told what the password is."""
+    scheme, _, rest = text.partition("://")
     userinfo, _, host = rest.rpartition("@")
     user, _, password = userinfo.partition(":")
     kept = "".join(re.findall(r"[^@/?#\[\]]", password))
