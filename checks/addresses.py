@@ -193,19 +193,28 @@ def _contradictions(
         pairs.append(("database", "POSTGRES_DB", address.database, service.database))
     # What an address leaves out is the driver's to choose.
     pairs = [p for p in pairs if p[2] and (p[2] in text or quote(p[2], safe="") in text)]
-    for what, variable, given, said in pairs:
-        if said is None or not given or given == said.value or (what, given) in _ALWAYS:
-            continue
-        secret = what == "password"
-        yield Finding(
-            f"{key} has another {what} than {service.name}, the Postgres of the compose file",
-            looked_at=f"{place}; {said.place or f'{variable} is not set for {service.name}'}",
-            found="two passwords" if secret else f"{given} and {said.value}",
-            wanted=f"the same {what} in both places",
-            target=f"{place}:{what}",
-            place=place,
-            next_step=f"write the same {what} at {place} and at {said.place or service.name}",
-        )
+    wrong = [
+        (what, variable, given, said)
+        for what, variable, given, said in pairs
+        if said is not None and given != said.value and (what, given) not in _ALWAYS
+    ]
+    if not wrong:
+        return
+    names = " and ".join(what for what, *_ in wrong)
+    places = [str(said.place or f"{variable} is not set") for _, variable, _, said in wrong]
+    shown = (
+        "two passwords" if what == "password" else f"{what} {given} and {said.value}"
+        for what, _, given, said in wrong
+    )
+    yield Finding(
+        f"{key} has another {names} than {service.name}, the Postgres of the compose file",
+        looked_at=f"{place}; {', '.join(places)}",
+        found="; ".join(shown),
+        wanted=f"the same {names} in both places",
+        target=f"{place}:{service.name}",
+        place=place,
+        next_step=f"write the same {names} at {place} and for {service.name} ({', '.join(places)})",
+    )
 
 
 # What every Postgres has.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from urllib.parse import unquote
 
 from saas_doctor.facts.access import Access
 from saas_doctor.facts.dotenv import Dotenv, EnvFile, Setting
@@ -53,9 +54,10 @@ def settings_file_in_git(git: SettingsInGit) -> Iterator[Finding]:
 
 
 _SECRET = re.compile(
-    r"(?:SECRET|PASSWORD|PASSWD|TOKEN|CREDENTIAL|(?:API|PRIVATE|ACCESS|SIGNING|ENCRYPTION)_?KEY)",
+    r"(?:SECRET|PASSWORD|PASSWD|TOKEN(?!I[SZ])|CREDENTIAL|(?:API|PRIVATE|ACCESS|SIGNING|ENCRYPTION)_?KEY)",
     re.I,
 )
+_PASSWORD = re.compile(r"://[^/@\s:]*:([^@\s]+)@")
 _NO_SECRET = re.compile(
     r"EXPIR|MINUTE|SECOND|HOUR|DAYS|TTL|_URLS?$|_URI$|PATH|FILE|ALGORITHM|TYPE|NAME|HEADER|PREFIX|LENGTH|"
     r"LIFETIME|ISSUER|ENABLED|^(?:VITE|NEXT_PUBLIC|REACT_APP|NUXT_PUBLIC|PUBLIC|EXPO_PUBLIC)_",
@@ -69,12 +71,17 @@ _NOT_MEANT = re.compile(
 
 
 def _secret_in(file: Dotenv) -> Setting | None:
-    return next((s for s in file.settings if looks_secret(s.key, s.value)), None)
+    return next((s for s in file.settings if _is_secret(s.key, s.value)), None)
 
 
-def looks_secret(key: str, value: str) -> bool:
+def _is_secret(key: str, value: str) -> bool:
     """Whether a setting is plainly a secret: by its name, and a value that nobody would make up."""
-    if not _SECRET.search(key) or _NO_SECRET.search(key) or _NOT_MEANT.search(value):
+    password = _PASSWORD.search(value)
+    if password:
+        value = unquote(password[1])
+    elif not _SECRET.search(key) or _NO_SECRET.search(key):
+        return False
+    if _NOT_MEANT.search(value):
         return False
     mixed = re.search(r"\d", value) and re.search(r"[A-Za-z]", value)
     return len(value) >= 12 and not re.search(r"\s", value) and bool(mixed)
@@ -136,7 +143,7 @@ def settings_file_readable_by_all(access: Access) -> Iterator[Finding]:
     **Fixed** by taking the right away from all others (`chmod o-rwx`); `undo` gives it back.
     **Silent** where a folder above keeps others out, where the file holds no secret, and on Windows.
     """
-    secret = next((s for s in access.file.settings if s.value and _is_secret(s)), None)
+    secret = _secret_in(access.file)
     if access.mode & 0o004 and access.reached and secret:
         others = ", ".join(access.people[:3])
         yield Finding(
@@ -150,8 +157,3 @@ def settings_file_readable_by_all(access: Access) -> Iterator[Finding]:
             next_step=f"chmod o-rwx {access.file.name}",
             data={"mode": access.mode},
         )
-
-
-def _is_secret(setting: Setting) -> bool:
-    named = _SECRET.search(setting.key) and not _NO_SECRET.search(setting.key)
-    return bool(named) or bool(re.search(r"://[^/@\s]*:[^/@\s]+@", setting.value))
