@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from saas_doctor.facts.dotenv import Setting
 from saas_doctor.facts.elsewhere import Elsewhere
@@ -13,14 +14,11 @@ from saas_doctor.facts.setting_sources import SettingSources, Text, View, seen
 from saas_doctor.facts.setting_types import beyond, refusal
 from saas_doctor.facts.settings_classes import SettingsClasses
 from saas_doctor.facts.versions import Versions
-from saas_doctor.model import Finding
+from saas_doctor.model import Finding, Severity
 from saas_doctor.platform import Platform
 from saas_doctor.rules import check
 
-_PLACEHOLDER = re.compile(
-    r"change|secret|placeholder|your|example|todo|xxx|<.*>|\.\.\.|replace|dummy|insert|password$",
-    re.I,
-)
+_PLACEHOLDER = re.compile(r"change|your|todo|x{3}|<|replace|placeholder|insert|\.\.\.", re.I)
 _SECRET = re.compile(r"secret|password|passwd|token|(?:api|private|access|signing)_?key", re.I)
 _EXACT = "2.7"
 """The pydantic-settings since which a variable that begins like a field's is one of its own."""
@@ -46,8 +44,10 @@ def setting_missing(
     class names or `load_dotenv` loads.
     **Fixed** where the example (`.env.example`) has a line for it, by that line; `undo` takes it
     out again. Secrets and placeholders of the example are not copied.
-    **Silent** about a class that reads no file that is there, and a variable that the compose file,
-    a Dockerfile, a script or another env file names; and where the class, its sources or what makes
+    It is a warning where the compose file, a Dockerfile, a script or another env file names the
+    variable too: it may be set where those count.
+    **Silent** about a class that reads no file that is there, and about a variable that only those
+    other files name, and not the example; and where the class, its sources or what makes
     it can't be told: computed file names, sources of its own, validators that see all values.
     """
     told: set[str] = set()
@@ -59,14 +59,19 @@ def setting_missing(
         if not any(view.all_files for view in views):
             continue
         missing = [
-            field
-            for field in required
-            if not any(_is_set(view, cls, field) for view in views)
-            and not any(elsewhere.names(key) for key in field.keys or ())
+            field for field in required if not any(_is_set(view, cls, field) for view in views)
         ]
-        if missing and classes.made(cls):
+        shipped = {s.key.lower() for s in (sources.example.settings if sources.example else ())}
+        named = [f for f in missing if any(elsewhere.names(key) for key in f.keys or ())]
+        # In containers it may be there; but who ships it in the example means it for the file.
+        slight = [f for f in named if any(key.lower() in shipped for key in f.keys or ())]
+        sure = [f for f in missing if f not in named]
+        if (sure or slight) and classes.made(cls):
             told |= {str(field.place) for field in missing}
-            yield from _missing(cls, missing, views, sources, platform)
+            yield from _missing(cls, sure, views, sources, platform)
+            for finding in _missing(cls, slight, views, sources, platform):
+                target = f"{finding.target}:here"
+                yield replace(finding, severity=Severity.WARNING, target=target)
 
 
 def _is_set(view: View, cls: SettingsClass, field: SettingField) -> bool:
@@ -122,7 +127,7 @@ def _of_missing(
 
 def _may_be_copied(line: Setting) -> bool:
     value = line.value
-    return bool(value) and not _SECRET.search(line.key) and not _PLACEHOLDER.search(value)
+    return bool(value) and not _SECRET.search(line.key) and not _PLACEHOLDER.match(value)
 
 
 @check(

@@ -63,6 +63,7 @@ _MODELS = {"pydantic.BaseModel", "pydantic.main.BaseModel", "pydantic_settings.B
 _ENUMS = {"enum.Enum", "enum.StrEnum"}
 _BOOL = {"0", "off", "f", "false", "n", "no", "1", "on", "t", "true", "y", "yes"}
 _INT = re.compile(r"\s*[+-]?\d+(?:_\d+)*(?:\.0*)?\s*")
+_AUTHORITY = re.compile(r"//([^/?#\\]*)(?:/|$)")
 _SCHEME = re.compile(r"\s*([A-Za-z][A-Za-z0-9+.\-]*):")
 
 
@@ -301,7 +302,11 @@ def _refused_url(text: str, told: SettingType) -> str:
         return wanted
     if schemes == _HTTP and not text[scheme.end() :].strip(" /\\"):
         return "it names no host"
-    return ""
+    authority = _AUTHORITY.match(text, scheme.end())
+    hosts = authority[1].rpartition("@")[2].split(",") if schemes and authority else []
+    ports = [host.rpartition(":")[2] for host in hosts if ":" in host and not host.endswith("]")]
+    wrong = any(re.search(r"[^\d\s]", port) for port in ports)
+    return "its port is no number (an unescaped sign in the password?)" if wrong else ""
 
 
 def _refused_email(text: str, _: SettingType) -> str:
