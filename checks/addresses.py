@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from urllib.parse import quote
 
 from saas_doctor.facts.database import Address, parse_url
-from saas_doctor.facts.dotenv import EnvFile, Setting
+from saas_doctor.facts.dotenv import Dotenv, EnvFile, Setting
+from saas_doctor.facts.elsewhere import Elsewhere
 from saas_doctor.facts.engines import Driver, Engine, Engines, driver_of
 from saas_doctor.facts.packages import Installed, Requirements
 from saas_doctor.facts.postgres_service import (
@@ -16,6 +17,7 @@ from saas_doctor.facts.postgres_service import (
     Said,
     addresses,
 )
+from saas_doctor.facts.source import Source
 from saas_doctor.model import Absent, Finding, Place, Severity, Unreadable
 from saas_doctor.platform import Platform
 from saas_doctor.rules import check
@@ -145,14 +147,18 @@ def _place(engine: Engine) -> Place | None:
     needs=("CFG902", "DOCK601"),
     symptoms=(r"password authentication failed for user \"(?P<role>[^\"]+)\"",),
 )
-def settings_contradict_compose(services: PostgresServices, env: EnvFile) -> Iterator[Finding]:
-    """A database address has another password, role or name than the compose file's Postgres.
+def settings_contradict_compose(
+    services: PostgresServices, env: EnvFile, source: Source, elsewhere: Elsewhere
+) -> Iterator[Finding]:
+    """The settings have another password, role or name than the compose file's Postgres.
 
     The container makes the one role and the one database of its variables when its volume is empty;
     whoever comes with others is refused: `password authentication failed`.
 
     **Detected** in the settings file, for addresses that lead to the port that the container
-    publishes on this machine or to its name, and in the variables of the compose file itself.
+    publishes on this machine or to its name, in the variables of the compose file itself, and for
+    `POSTGRES_PASSWORD`, `POSTGRES_USER` and `POSTGRES_DB` that the code reads: Compose puts in the
+    values of the `.env` beside its own file, the services read theirs.
     **To mend**, write the same in both places. A volume that was made before keeps its password.
     **Silent** about another host (`localhost` outside and the service's name inside are the same
     server), about another port, where scripts (`docker-entrypoint-initdb.d`) may make more roles,
@@ -171,6 +177,41 @@ def settings_contradict_compose(services: PostgresServices, env: EnvFile) -> Ite
             local = address.host in _LOCAL and address.port in service.ports and not inside
             if local or address.host == service.name:
                 yield from _contradictions(key, text, place, address, service)
+    if env.there and len(services.found) == 1 and not elsewhere.says(b"--env-file"):
+        yield from _pieces(env.there, services.found[0], source)
+
+
+_HOST = re.compile(r"(?:POSTGRES|PG|DB|DATABASE)_?(?:HOST|SERVER|HOSTNAME)", re.I)
+_PORT = re.compile(r"(?:POSTGRES|PG|DB|DATABASE)_?PORT", re.I)
+
+
+def _pieces(file: Dotenv, service: PostgresService, source: Source) -> Iterator[Finding]:
+    """The variables of the container's own names that the services read with other values."""
+    values = {s.key: s.value for s in file.settings}
+    hosts = [v for k, v in values.items() if _HOST.fullmatch(k)]
+    ports = {v for k, v in values.items() if _PORT.fullmatch(k)} - {"5432"}
+    elsewhere = any(host not in (*_LOCAL, service.name) for host in hosts)
+    if not hosts or elsewhere or ports - {str(port) for port in service.ports}:
+        return
+    said = {"POSTGRES_PASSWORD": service.password}
+    if not service.scripts:
+        said |= {"POSTGRES_USER": service.role, "POSTGRES_DB": service.database}
+    for key, other in said.items():
+        setting = file.find(key)
+        same = setting is None or other is None or setting.value in ("", other.value)
+        if same or not any(source.mentioning(key, key.lower())):
+            continue
+        assert setting
+        assert other
+        yield Finding(
+            f"{key} is another for the services than for {service.name}, their Postgres",
+            looked_at=f"{setting.place}; {other.place or f'{key} is not set for {service.name}'}",
+            found="two values" if "PASSWORD" in key else f"{setting.value} and {other.value}",
+            wanted="the same in both places",
+            target=f"{setting.place.path}:{key}",
+            place=setting.place,
+            next_step=f"write the same at {setting.place} and at {other.place or service.name}",
+        )
 
 
 _LOCAL = {"localhost", "127.0.0.1", "::1"}

@@ -9,8 +9,9 @@ from dataclasses import replace
 
 from saas_doctor.facts.dotenv import Setting
 from saas_doctor.facts.elsewhere import Elsewhere
+from saas_doctor.facts.environment_uses import EnvironmentUse, EnvironmentUses, refused_number
 from saas_doctor.facts.setting_fields import SettingField, SettingsClass
-from saas_doctor.facts.setting_sources import SettingSources, Text, View, seen
+from saas_doctor.facts.setting_sources import SettingSources, Text, View, shared, text_of
 from saas_doctor.facts.setting_types import beyond, refusal
 from saas_doctor.facts.settings_classes import SettingsClasses
 from saas_doctor.facts.versions import Versions
@@ -30,18 +31,25 @@ _EXACT = "2.7"
     symptoms=(
         r"(?P<key>\w+)\s+Field required \[type=missing",
         r"(?P<key>\w+)\s+field required \(type=value_error\.missing\)",
+        r"KeyError: '(?P<key>[A-Z][A-Z0-9_]+)'",
     ),
 )
 def setting_missing(
-    classes: SettingsClasses, sources: SettingSources, elsewhere: Elsewhere, platform: Platform
+    classes: SettingsClasses,
+    uses: EnvironmentUses,
+    sources: SettingSources,
+    elsewhere: Elsewhere,
+    platform: Platform,
 ) -> Iterator[Finding]:
     """A setting that the code requires is set nowhere: the services do not start.
 
-    Pydantic says `Field required`, with the name of the field, when the settings are made.
+    Pydantic says `Field required`, with the name of the field, when the settings are made;
+    `os.environ["X"]` ends in a `KeyError`.
 
     **Detected** in classes proven to be settings (`BaseSettings`) that are surely made, as
     pydantic-settings looks for a field: its aliases or prefix, the shell, then the files that the
-    class names or `load_dotenv` loads.
+    class names or `load_dotenv` loads; and for `os.environ["X"]` that surely runs, where
+    `load_dotenv` loads a file.
     **Fixed** where the example (`.env.example`) has a line for it, by that line; `undo` takes it
     out again. Secrets and placeholders of the example are not copied.
     It is a warning where the compose file, a Dockerfile, a script or another env file names the
@@ -73,12 +81,32 @@ def setting_missing(
                 target = f"{finding.target}:here"
                 yield replace(finding, severity=Severity.WARNING, target=target)
 
+    for use in uses.found:
+        if use.required and use.key not in told:
+            views = sources.views_of_process(use.module)
+            files = [file.name for view in views for file in view.all_files]
+            if files and not any(v.text([use.key]) for v in views) and not elsewhere.names(use.key):
+                told.add(use.key)
+                yield _not_in_environment(use, files)
+
+
+def _not_in_environment(use: EnvironmentUse, files: Sequence[str]) -> Finding:
+    return Finding(
+        f"{use.key} is set nowhere, and the code takes it from the environment",
+        looked_at=f"{', '.join(dict.fromkeys(files))}; the shell; {use.place}",
+        found=f"no {use.key}",
+        wanted=f'a value for os.environ["{use.key}"]',
+        target=f"{use.module.name}:{use.key}",
+        place=use.place,
+        next_step=f"set {use.key} in {files[0]}",
+        data={"no_fix": True},
+    )
+
 
 def _is_set(view: View, cls: SettingsClass, field: SettingField) -> bool:
-    keys = field.keys or ()
     nested = cls.delimiter and field.type.kind in ("map", "")
-    return view.text(cls, keys) is not None or bool(
-        nested and any(view.beginning_with(cls, key + cls.delimiter) for key in keys)
+    return text_of(view, cls, field) is not None or bool(
+        nested and any(view.beginning_with(key + cls.delimiter) for key in field.keys or ())
     )
 
 
@@ -101,22 +129,26 @@ def _missing(
         else:
             others.append(field)
     if lines:
-        yield _of_missing(cls, [f for f, _ in lines], files, [line for _, line in lines])
+        yield _of_missing(cls, [f for f, _ in lines], files, [line for _, line in lines], [])
     if others:
-        yield _of_missing(cls, others, files, [])
+        yield _of_missing(cls, others, files, [], sources.absent(cls))
 
 
 def _of_missing(
-    cls: SettingsClass, fields: Sequence[SettingField], files: Sequence[str], lines: list[Setting]
+    cls: SettingsClass,
+    fields: Sequence[SettingField],
+    files: Sequence[str],
+    lines: list[Setting],
+    absent: Sequence[str],
 ) -> Finding:
     keys = [(f.keys or ("",))[0] for f in fields]
     keys = [line.key for line in lines] or (keys if cls.sensitive else [k.upper() for k in keys])
     names = ", ".join(keys[:5]) + (", ..." if len(keys) > 5 else "")
-    step = f"set {names} in {files[0]}"
+    step = f"make {absent[0]}" if absent else f"set {names} in {files[0]}"
     return Finding(
         f"{names} {'is' if len(keys) == 1 else 'are'} set nowhere, and {cls.name} requires it",
         looked_at=f"{', '.join(files)}; the shell; {', '.join(str(f.place) for f in fields[:5])}",
-        found=f"no {', '.join(keys)}",
+        found=f"{len(keys)} that no file has" + (f"; {absent[0]} is not there" if absent else ""),
         wanted=", ".join(f"{line.key}={line.value}" for line in lines) or "a value",
         target=f"{cls.module.name}:{cls.name}{'' if lines else ':own'}",
         place=fields[0].place,
@@ -217,14 +249,17 @@ def _refused_keys(view: View, cls: SettingsClass, *, exact: bool) -> dict[str, S
         r"(?P<key>\w+)\s+value (?:is not a valid (?:integer|float)|could not be parsed to a boolean)",
     ),
 )
-def setting_does_not_parse(classes: SettingsClasses, sources: SettingSources) -> Iterator[Finding]:
+def setting_does_not_parse(
+    classes: SettingsClasses, uses: EnvironmentUses, sources: SettingSources
+) -> Iterator[Finding]:
     """A setting's value is not one that its field takes: the services do not start.
 
     Above all a list: pydantic-settings reads it as JSON (`["http://localhost:5173"]`), and a text
     with commas ends in `error parsing value for field`, also where a validator would split it.
 
     **Detected** in classes proven to be settings that are surely made: whole numbers, numbers, true
-    and false, lists and objects, choices, addresses, durations, and bounds that are written out.
+    and false, lists and objects, choices, addresses, durations, and bounds that are written out;
+    and where `int(os.getenv("X"))` surely runs.
     **Fixed** where a list is written with commas, by the same as JSON; `undo` brings the old text
     back. Other values are yours to choose.
     **Silent** about types of the code's own, unions, fields that a validator turns into something
@@ -237,12 +272,33 @@ def setting_does_not_parse(classes: SettingsClasses, sources: SettingSources) ->
             continue
         views = sources.views(cls)
         for field in fields:
-            text = seen(views, cls, field) if views else None
+            text = shared([text_of(view, cls, field) for view in views])
             why = _why_refused(text, field, cls) if text else ""
             if not text or not why or (text.where, field.name) in told or not classes.made(cls):
                 continue
             told.add((text.where, field.name))
             yield _unparsed(cls, field, text, why)
+
+    for use in uses.found:
+        views = sources.views_of_process(use.module) if use.number else ()
+        text = shared([view.text([use.key]) for view in views])
+        why = refused_number(text.value, use.number) if text else ""
+        if text and why and (text.where, use.key) not in told:
+            told.add((text.where, use.key))
+            yield _no_number(use, text, why)
+
+
+def _no_number(use: EnvironmentUse, text: Text, why: str) -> Finding:
+    return Finding(
+        f"{use.key} is not what the code takes: {why}",
+        looked_at=f"{text.where}; {use.place}",
+        found=f"{text.key}={text.value[:80]}",
+        wanted="a number",
+        target=text.key,
+        place=text.place,
+        next_step=f"correct {text.key} in {text.place.path if text.place else 'the shell'}",
+        data={"no_fix": True},
+    )
 
 
 def _why_refused(text: Text, field: SettingField, cls: SettingsClass) -> str:

@@ -19,7 +19,8 @@ _KINDS = re.compile(
     re.I,
 )
 _EXAMPLE = re.compile(r"example|sample|template|dist|default", re.I)
-_SETS = re.compile(rb"environ(?:\.setdefault\(|\.update\(|\[)[^\n]*")
+_SETS = re.compile(rb"environ(?:\.setdefault\([^\n]*|\.update\([^\n]*|\[[^\]\n]*\]\s*=(?!=))")
+_WORD = re.compile(rb"\w+")
 _MAXIMUM = 300_000
 
 
@@ -41,16 +42,19 @@ class Elsewhere(Fact):
 
     def names(self, key: str) -> bool:
         """Whether a variable of that name, in whatever case, may be set by any of them."""
-        word = re.compile(rb"(?<!\w)" + re.escape(key.encode()) + rb"(?!\w)", re.I)
-        if any(word.search(text) for text in self._texts):
-            return True
-        # `os.environ["KEY"] = ...` in the code itself.
-        return any(word.search(line) for line in self._set_by_code)
+        return key.lower().encode() in self._words
+
+    def says(self, text: bytes) -> bool:
+        """Whether any of them has this text."""
+        return any(text in other for other in self._texts)
 
     @cached_property
-    def _set_by_code(self) -> list[bytes]:
+    def _words(self) -> frozenset[bytes]:
         modules = self.source.mentioning("environ")
-        return [line for module in modules for line in _SETS.findall(module.data)]
+        # `os.environ["KEY"] = ...` in the code itself sets it too.
+        by_code = (line for module in modules for line in _SETS.findall(module.data))
+        texts = (*self._texts, *by_code)
+        return frozenset(word for text in texts for word in _WORD.findall(text.lower()))
 
     @cached_property
     def _texts(self) -> list[bytes]:

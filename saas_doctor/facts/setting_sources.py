@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -44,39 +44,48 @@ class View:
     shell: Mapping[str, str]
     loaded: tuple[Dotenv, ...]
     files: tuple[Dotenv, ...]
+    groups: dict[tuple[bool, bool], list[list[dict[str, Text]]]] = field(
+        default_factory=dict, compare=False, repr=False
+    )
 
     @property
     def all_files(self) -> tuple[Dotenv, ...]:
         return tuple({file.path: file for file in (*self.files, *self.loaded)}.values())
 
-    def text(self, cls: SettingsClass, keys: Sequence[str]) -> Text | None:
+    def text(
+        self, keys: Sequence[str], *, sensitive: bool = True, ignores_empty: bool = False
+    ) -> Text | None:
         """What the first of the variables that is set is set to."""
-        in_shell = {k: Text(k, v) for k, v in self.shell.items()}
-        # What is loaded never replaces what is there; of a class's own files the last one counts.
-        process = [self._folded(in_shell, cls), *(self._of(file, cls) for file in self.loaded)]
-        own = [self._of(file, cls) for file in reversed(self.files)]
-        for group in (process, own):  # one source after the other, each with all names
+
+        how = sensitive, ignores_empty
+        if how not in self.groups:
+            self.groups[how] = self._grouped(sensitive=sensitive, ignores_empty=ignores_empty)
+        for group in self.groups[how]:  # one source after the other, each with all names
             for key in keys:
-                wanted = key if cls.sensitive else key.lower()
+                wanted = key if sensitive else key.lower()
                 for texts in group:
                     if wanted in texts:
                         return texts[wanted]
         return None
 
-    def beginning_with(self, cls: SettingsClass, prefix: str) -> bool:
-        """Whether any variable of that beginning is set."""
-        wanted = prefix if cls.sensitive else prefix.lower()
+    def _grouped(self, *, sensitive: bool, ignores_empty: bool) -> list[list[dict[str, Text]]]:
+        def folded(texts: Iterable[Text]) -> dict[str, Text]:
+            kept = (t for t in texts if t.value or not ignores_empty)
+            return {t.key if sensitive else t.key.lower(): t for t in kept}
+
+        shell = folded(Text(key, value) for key, value in self.shell.items())
+        # What is loaded never replaces what is there; of a class's own files the last one counts.
+        loaded = [folded(_texts(file)) for file in self.loaded]
+        return [[shell, *loaded], [folded(_texts(file)) for file in reversed(self.files)]]
+
+    def beginning_with(self, prefix: str) -> bool:
+        """Whether any variable of that beginning, in whatever case, is set."""
         names = [*self.shell, *(s.key for f in self.all_files for s in f.settings)]
-        return any((n if cls.sensitive else n.lower()).startswith(wanted) for n in names)
+        return any(name.lower().startswith(prefix.lower()) for name in names)
 
-    def _of(self, file: Dotenv, cls: SettingsClass) -> dict[str, Text]:
-        given = {s.key: Text(s.key, s.value, s.place, file, s) for s in file.settings if not s.bare}
-        return self._folded(given, cls)
 
-    @staticmethod
-    def _folded(texts: Mapping[str, Text], cls: SettingsClass) -> dict[str, Text]:
-        kept = (t for t in texts.values() if t.value or not cls.ignores_empty)
-        return {t.key if cls.sensitive else t.key.lower(): t for t in kept}
+def _texts(file: Dotenv) -> Iterator[Text]:
+    return (Text(s.key, s.value, s.place, file, s) for s in file.settings if not s.bare)
 
 
 @dataclass(frozen=True)
@@ -105,13 +114,26 @@ class SettingSources(Fact):
         Folders in which it finds no file are left out where it finds one in others.
         """
         named = self._named(cls)
-        if named is None or self._loads is None:
+        return () if named is None else self._views(cls.module, named)
+
+    def absent(self, cls: SettingsClass) -> list[str]:
+        """The files that the class names by their whole path and that are not there."""
+        named = (path for path in self._named(cls) or () if path.is_absolute())
+        paths = (Path(os.path.normpath(path)) for path in named)
+        return [self.platform.relative(path) for path in paths if not os.path.isfile(path)]
+
+    def views_of_process(self, module: Module) -> tuple[View, ...]:
+        """What the code of a module sees in the environment of its process."""
+        return self._views(module, [])
+
+    def _views(self, module: Module, named: Sequence[Path]) -> tuple[View, ...]:
+        if self._loads is None:
             return ()
-        inside = tuple(f for f in self.services if cls.module.path.is_relative_to(f))
-        key = (*named, Path(), *inside, cls.module.root)
+        inside = tuple(f for f in self.services if module.path.is_relative_to(f))
+        key = (*named, Path(), *inside, module.root)
         if key not in self.known:
             # Shared code runs in any service, a service's own in that one.
-            folders = (*self.folders, *(inside or self.services), cls.module.root)
+            folders = (*self.folders, *(inside or self.services), module.root)
             self.known[key] = self._seen(named, self._loads, dict.fromkeys(folders))
         return self.known[key]
 
@@ -210,6 +232,7 @@ def shared(texts: Sequence[Text | None]) -> Text | None:
     return found[0] if found and same and len(found) == len(texts) else None
 
 
-def seen(views: Sequence[View], cls: SettingsClass, wanted: SettingField) -> Text | None:
-    """What sets a field, where that is the same from every folder."""
-    return shared([view.text(cls, wanted.keys or ()) for view in views])
+def text_of(view: View, cls: SettingsClass, wanted: SettingField) -> Text | None:
+    """What sets a field, as the class looks for it."""
+    empty = cls.ignores_empty
+    return view.text(wanted.keys or (), sensitive=cls.sensitive, ignores_empty=empty)

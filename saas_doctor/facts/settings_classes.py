@@ -14,7 +14,7 @@ from saas_doctor.facts.runs import is_aside, surely_runs
 from saas_doctor.facts.setting_fields import SettingsClass, settings_class
 from saas_doctor.facts.source import Module, Source, dotted_name
 from saas_doctor.facts.versions import Versions
-from saas_doctor.model import Absent, Place
+from saas_doctor.model import Place
 
 _OF_VERSION_1 = {"pydantic.BaseSettings", "pydantic.env_settings.BaseSettings"}
 _HEAD = re.compile(rb"\nclass[ \t]+(\w+)[ \t]*\(([^)]*)\)")
@@ -32,8 +32,6 @@ class SettingsClasses(Fact):
 
     @classmethod
     def read(cls, source: Source, versions: Versions) -> SettingsClasses:
-        if not any(source.mentioning("BaseSettings")):
-            raise Absent("no settings classes in the source")
         return cls(source, versions.at_least("pydantic", "2"))
 
     @cached_property

@@ -76,6 +76,31 @@ ENTRIES = [
         replace(COMPOSE, "saas_user:saas_password@postgres", "saas_user:another@postgres"),
         fixed=False,
     ),
+    Fault(
+        "CFG908",
+        "two .env files with two passwords",
+        both(
+            replace(
+                COMPOSE,
+                "POSTGRES_PASSWORD: saas_password",
+                "POSTGRES_PASSWORD: ${POSTGRES_PASSWORD:-saas_password}",
+            ),
+            replace(COMPOSE, "saas_user:saas_password", "saas_user:one"),
+            write(".env", "POSTGRES_PASSWORD=one\n"),
+            append(ENV, "POSTGRES_HOST=localhost\nPOSTGRES_PASSWORD=another\n"),
+            write("backend/core/parts.py", 'import os\n\nWORD = os.getenv("POSTGRES_PASSWORD")\n'),
+        ),
+        fixed=False,
+        target=f"{ENV}:POSTGRES_PASSWORD",
+    ),
+    Healthy(
+        "CFG908",
+        "parts for another server",
+        both(
+            append(ENV, "POSTGRES_HOST=db.example.org\nPOSTGRES_PASSWORD=another\n"),
+            write("backend/core/parts.py", 'import os\n\nWORD = os.getenv("POSTGRES_PASSWORD")\n'),
+        ),
+    ),
     Healthy("CFG908", "the same in both", address(SAAS)),
     Healthy("CFG908", "another server", address("postgresql://me:another@localhost:5499/mine")),
     Healthy(

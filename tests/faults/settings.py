@@ -42,6 +42,19 @@ def options(*body: str, made: str = MADE, config: str = IGNORE, env: str = "") -
     return both(write(OPTIONS, source), use, *([append(ENV, env)] if env else []))
 
 
+def plain(*body: str, load: str = "load_dotenv()", env: str = "") -> Inject:
+    """A module that takes variables from the environment by itself."""
+    head = ["import os", "", "from dotenv import load_dotenv", "", load]
+    use = replace(
+        "backend/core/main.py",
+        "from shared.config import",
+        "from core import options  # noqa: F401\nfrom shared.config import",
+    )
+    return both(
+        write(OPTIONS, "\n".join([*head, *body]) + "\n"), use, *([append(ENV, env)] if env else [])
+    )
+
+
 def options_load(copy: Copy) -> bool:
     return copy.imports("import core.options")
 
@@ -100,6 +113,33 @@ ENTRIES = [
         options('HOST: str = Field(alias="MAIL_HOST")'),
         works=options_load,
         fixed=False,
+    ),
+    Fault(
+        "CFG904",
+        "a variable that the code takes by itself",
+        plain('TOKEN = os.environ["MAIL_TOKEN"]'),
+        works=options_load,
+        fixed=False,
+        target=f"{OPTIONS}:MAIL_TOKEN",
+    ),
+    Healthy(
+        "CFG904",
+        "variables that the code does without",
+        plain(
+            'TOKEN = os.environ.get("MAIL_TOKEN")',
+            'if "MAIL_HOST" in os.environ:',
+            '    HOST = os.environ["MAIL_HOST"]',
+            "try:",
+            '    PORT = os.environ["MAIL_PORT"]',
+            "except KeyError:",
+            "    PORT = None",
+        ),
+    ),
+    Healthy("CFG904", "one that the file has", plain('URL = os.environ["REGISTRY_URL"]')),
+    Healthy(
+        "CFG904",
+        "the environment of somebody else",
+        plain('TOKEN = os.environ["MAIL_TOKEN"]', load=""),
     ),
     Healthy("CFG904", "a default in the code", unset("SERVICE_EXPIRY")),
     Healthy("CFG904", "set in the shell", both(options("TOKEN: str"), in_shell("TOKEN", "x"))),
@@ -289,6 +329,19 @@ ENTRIES = [
         works=options_load,
         fixed=False,
         target="WORKERS",
+    ),
+    Fault(
+        "CFG906",
+        "a number that the code makes by itself",
+        plain('WORKERS = int(os.getenv("WORKERS", "2"))', env="WORKERS=2.5\n"),
+        works=options_load,
+        fixed=False,
+        target="WORKERS",
+    ),
+    Healthy(
+        "CFG906",
+        "a number with blanks, by the code itself",
+        plain('WORKERS = int(os.getenv("WORKERS", "2"))', env='WORKERS=" 1_0 "\n'),
     ),
     Healthy(
         "CFG906",
