@@ -70,7 +70,8 @@ def setting_missing(
             field for field in required if not any(_is_set(view, cls, field) for view in views)
         ]
         shipped = {s.key.lower() for s in (sources.example.settings if sources.example else ())}
-        named = [f for f in missing if any(elsewhere.names(key) for key in f.keys or ())]
+        read = {file.path for view in views for file in view.all_files}
+        named = [f for f in missing if any(elsewhere.names(k, read) for k in f.keys or ())]
         # In containers it may be there; but who ships it in the example means it for the file.
         slight = [f for f in named if any(key.lower() in shipped for key in f.keys or ())]
         sure = [f for f in missing if f not in named]
@@ -84,16 +85,17 @@ def setting_missing(
     for use in uses.found:
         if use.required and use.key not in told:
             views = sources.views_of_process(use.module)
-            files = [file.name for view in views for file in view.all_files]
-            if files and not any(v.text([use.key]) for v in views) and not elsewhere.names(use.key):
+            files = {file.path: file.name for view in views for file in view.all_files}
+            is_set = any(view.text([use.key]) for view in views)
+            if files and not is_set and not elsewhere.names(use.key, files):
                 told.add(use.key)
-                yield _not_in_environment(use, files)
+                yield _not_in_environment(use, list(files.values()))
 
 
 def _not_in_environment(use: EnvironmentUse, files: Sequence[str]) -> Finding:
     return Finding(
         f"{use.key} is set nowhere, and the code takes it from the environment",
-        looked_at=f"{', '.join(dict.fromkeys(files))}; the shell; {use.place}",
+        looked_at=f"{', '.join(files)}; the shell; {use.place}",
         found=f"no {use.key}",
         wanted=f'a value for os.environ["{use.key}"]',
         target=f"{use.module.name}:{use.key}",

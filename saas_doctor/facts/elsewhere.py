@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -40,25 +40,28 @@ class Elsewhere(Fact):
         compose = platform.path(config.compose_file).parent if config.compose_file else None
         return cls((*folders, *([compose] if compose else [])), source)
 
-    def names(self, key: str) -> bool:
-        """Whether a variable of that name, in whatever case, may be set by any of them."""
-        return key.lower().encode() in self._words
+    def names(self, key: str, besides: Iterable[Path] = ()) -> bool:
+        """Whether any of them, beside these, may set a variable of that name, in whatever case."""
+        word, left_out = key.lower().encode(), set(besides)
+        return any(word in words for path, words in self._words.items() if path not in left_out)
 
     def says(self, text: bytes) -> bool:
         """Whether any of them has this text."""
-        return any(text in other for other in self._texts)
+        return any(text in other for other in self._texts.values())
 
     @cached_property
-    def _words(self) -> frozenset[bytes]:
-        modules = self.source.mentioning("environ")
+    def _words(self) -> Mapping[Path, frozenset[bytes]]:
         # `os.environ["KEY"] = ...` in the code itself sets it too.
-        by_code = (line for module in modules for line in _SETS.findall(module.data))
-        texts = (*self._texts, *by_code)
-        return frozenset(word for text in texts for word in _WORD.findall(text.lower()))
+        by_code = {
+            module.path: b"\n".join(_SETS.findall(module.data))
+            for module in self.source.mentioning("environ")
+        }
+        texts = {**self._texts, **by_code}
+        return {path: frozenset(_WORD.findall(text.lower())) for path, text in texts.items()}
 
     @cached_property
-    def _texts(self) -> list[bytes]:
-        return [text for path in self._files() if (text := _read(path))]
+    def _texts(self) -> Mapping[Path, bytes]:
+        return {path: text for path in self._files() if (text := _read(path))}
 
     def _files(self) -> Iterator[Path]:
         for folder in self.folders:

@@ -145,8 +145,8 @@ class _Reader:
                     fields.pop(part.target.id, None)
                 elif isinstance(part, ast.Assign):
                     self._given_anew(part, fields)
-                elif isinstance(part, ast.If | ast.Try | ast.With | ast.For | ast.While):
-                    self.doubt = self.doubt or "its fields depend on a condition"
+                elif not _is_plain(part):
+                    self.doubt = self.doubt or "what its body does can't be told"
         if "enable_decoding" in config:
             fields = {n: replace(f, type=ANYTHING) for n, f in fields.items()}
         file = config.get("env_file")
@@ -263,7 +263,9 @@ class _Reader:
     def _given_anew(self, node: ast.Assign, fields: dict[str, SettingField]) -> None:
         """A field of a base that is given another default."""
         for target in node.targets:
-            if isinstance(target, ast.Name) and target.id in fields:
+            if not isinstance(target, ast.Name):  # `model_config["extra"] = "ignore"`
+                self.doubt = self.doubt or "what its body does can't be told"
+            elif target.id in fields:
                 fields[target.id] = replace(fields[target.id], required=False)
 
     def _field(
@@ -336,6 +338,12 @@ def _is_required(node: ast.AnnAssign, described: list[ast.Call]) -> bool:
 def _texts(nodes: list[ast.expr]) -> tuple[str, ...] | None:
     found = [n.value for n in nodes if isinstance(n, ast.Constant) and isinstance(n.value, str)]
     return tuple(found) if found and len(found) == len(nodes) else None
+
+
+def _is_plain(node: ast.stmt) -> bool:
+    """Whether a statement of a class's body brings no field and changes nothing."""
+    text = isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+    return text or isinstance(node, Function | ast.ClassDef | ast.Pass)
 
 
 def _is_ellipsis(node: ast.expr) -> bool:

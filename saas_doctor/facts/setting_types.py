@@ -119,7 +119,7 @@ def _known(
     home, _, last = full.rpartition(".")
     if home in ("typing", "typing_extensions"):
         if last == "Optional" and parts:
-            return replace(setting_type(source, module, parts[0], depth + 1), optional=True)
+            return _union(source, module, [parts[0], ast.Constant(None)], depth)
         if last == "Union":
             return _union(source, module, parts, depth)
         if last == "Annotated" and parts:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from saas_doctor.facts import Fact
@@ -83,7 +83,10 @@ class SettingsClasses(Fact):
             version = 1
         else:
             version = 1 if "pydantic.v1.BaseSettings" in ancestry else 2
-        return settings_class(self.source, version, module, node)
+        found = settings_class(self.source, version, module, node)
+        # `Settings.model_config["extra"] = "ignore"`, behind the class.
+        changed = any(self.source.mentioning(f"{node.name}.model_config", f"{node.name}.Config."))
+        return replace(found, doubt="its configuration is changed later") if changed else found
 
     def made(self, cls: SettingsClass) -> Place | None:
         """Where an object of the class is surely made, without arguments, when the code is used."""
