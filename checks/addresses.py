@@ -318,8 +318,11 @@ def _ends_too_early(text: str) -> str:
     user, colon, behind = rest.partition(":")
     if not colon or "/" in user or "@" in behind.partition("@")[0]:
         return ""
-    host = re.split(r"[/?]", behind.partition("@")[2], maxsplit=1)[0]
-    return "@" if "@" in host else ""
+    rest = behind.partition("@")[2]
+    host = re.split(r"[/?]", rest, maxsplit=1)[0]
+    port = host.rpartition("]")[2].partition(":")[2]
+    no_port = port and not port.isdigit() and "@" in rest
+    return "@" if "@" in host or no_port else ""
 
 
 def _ends_before_host(text: str) -> str:
