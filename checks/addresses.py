@@ -10,7 +10,7 @@ from saas_doctor.facts.database import Address, parse_url
 from saas_doctor.facts.dotenv import Dotenv, EnvFile, Setting
 from saas_doctor.facts.elsewhere import Elsewhere
 from saas_doctor.facts.engines import Driver, Engine, Engines, driver_of
-from saas_doctor.facts.packages import Installed, Requirements
+from saas_doctor.facts.interpreter import Interpreter
 from saas_doctor.facts.postgres_service import (
     PostgresService,
     PostgresServices,
@@ -18,6 +18,7 @@ from saas_doctor.facts.postgres_service import (
     addresses,
 )
 from saas_doctor.facts.source import Source
+from saas_doctor.facts.versions import Versions
 from saas_doctor.model import Absent, Finding, Place, Severity, Unreadable
 from saas_doctor.platform import Platform
 from saas_doctor.rules import check
@@ -25,7 +26,7 @@ from saas_doctor.rules import check
 
 @check(
     "CFG909",
-    needs=("PY103", "PKG301", "CFG902"),
+    needs=("CFG902",),
     symptoms=(
         r"No module named '(?P<driver>psycopg2|psycopg|asyncpg|pymysql|MySQLdb|aiomysql|asyncmy|"
         r"aiosqlite|pg8000|pyodbc)'",
@@ -34,7 +35,7 @@ from saas_doctor.rules import check
     ),
 )
 def driver_missing(
-    engines: Engines, installed: Installed, requirements: Requirements, env: EnvFile
+    engines: Engines, versions: Versions, interpreter: Interpreter, env: EnvFile
 ) -> Iterator[Finding]:
     """The database's address names a driver that is not installed, or not one of the engine's kind.
 
@@ -45,13 +46,14 @@ def driver_missing(
     be told: settings, their defaults, and what the code puts into them.
     **Fixed** by the driver in the requirements and in the environment; where SQLAlchemy 2.1 is
     beside psycopg2, by `postgresql+psycopg2://` in the settings file. `undo` brings back both.
-    **Silent** where the address is put together from what can't be told, for engines with a
+    **Silent** without an environment, where the driver is required (PKG301 then tells that it is not
+    installed), where the address is put together from what can't be told, for engines with a
     `creator`, and for dialects that are not in SQLAlchemy itself.
     """
-    sqlalchemy = installed.get("sqlalchemy")
+    sqlalchemy = versions.installed("sqlalchemy")
     if sqlalchemy is None:
         return
-    since_2_1 = sqlalchemy.version.release[:2] >= (2, 1)
+    since_2_1 = sqlalchemy.release[:2] >= (2, 1)
     told: set[str] = set()
     for engine in engines.found:
         driver = driver_of(engine.scheme, since_2_1=since_2_1)
@@ -61,16 +63,18 @@ def driver_missing(
         if engine.asyncio != driver.asyncio and not (driver.sync and driver.asyncio):
             told.add(where)
             yield _of_other_kind(engine, driver)
-        elif not _is_there(driver, installed):
+        elif not interpreter.sees_system and not _is_there(driver, versions):
             told.add(where)
-            yield _not_there(engine, driver, installed, requirements, env)
+            yield _not_there(engine, driver, versions, env)
 
 
-def _is_there(driver: Driver, installed: Installed) -> bool:
-    if not driver.distributions or any(installed.get(name) for name in driver.distributions):
+def _is_there(driver: Driver, versions: Versions) -> bool:
+    """Whether the driver is installed, or required: that it is not installed is then told already."""
+    if not driver.distributions or any(map(versions.installed, driver.distributions)):
         return True
-    folder = installed.folder
-    return (folder / driver.module).exists() or installed.provider(driver.module) is not None
+    site = versions.site
+    found = site and any((site / name).exists() for name in (driver.module, f"{driver.module}.py"))
+    return bool(found) or any(map(versions.requirements.find, driver.distributions))
 
 
 def _of_other_kind(engine: Engine, driver: Driver) -> Finding:
@@ -94,27 +98,20 @@ def _of_other_kind(engine: Engine, driver: Driver) -> Finding:
     )
 
 
-def _not_there(
-    engine: Engine,
-    driver: Driver,
-    installed: Installed,
-    requirements: Requirements,
-    env: EnvFile,
-) -> Finding:
-    version = installed.packages["sqlalchemy"].version
-    has_2 = installed.get("psycopg2-binary") or installed.get("psycopg2")
+def _not_there(engine: Engine, driver: Driver, versions: Versions, env: EnvFile) -> Finding:
+    has_2 = versions.installed("psycopg2-binary") or versions.installed("psycopg2")
     setting = _setting_of(engine, env)
     renamed = bool(
         setting and has_2 and engine.scheme == "postgresql" and driver.module == "psycopg"
     )
     address = f"postgresql+psycopg2{engine.address.removeprefix('postgresql')}" if renamed else ""
-    installs = bool(driver.requirement and requirements.files)
-    step = f"install {driver.requirement or driver.distributions[0]} into {installed.name}"
+    installs = bool(driver.requirement and versions.requirements.files)
+    step = f"install {driver.requirement or driver.distributions[0]} into {versions.name}"
     fixed = "saas-doctor fix --select CFG909"
     return Finding(
         f"{engine.scheme}:// needs {driver.module}, which is not installed",
-        looked_at=f"{engine.spot or engine.place}; {engine.place}; {installed.name}",
-        found=f"no {driver.module} beside SQLAlchemy {version}",
+        looked_at=f"{engine.spot or engine.place}; {engine.place}; {versions.name}",
+        found=f"no {driver.module} beside SQLAlchemy {versions.installed('sqlalchemy')}",
         wanted="postgresql+psycopg2://" if renamed else driver.requirement or driver.module,
         target=driver.module,
         place=_place(engine),

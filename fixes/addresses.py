@@ -27,8 +27,7 @@ def install_driver(
         yield env.file.set(finding.data["key"], finding.data["address"])
         return
     wanted = finding.data["requirement"]
-    if requirements.find(wanted.partition("[")[0].partition(">")[0]) is None:
-        yield requirements.add(wanted)
+    yield requirements.add(wanted)
     files = tuple(f for f in map(platform.path, platform.config.requirements) if f.is_file())
     yield InstallPackages(interpreter.folder, interpreter.name, files, (wanted,))
 

@@ -9,10 +9,13 @@ from urllib.parse import unquote, urlsplit
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from packaging.version import Version
 
+from saas_doctor import rules
 from saas_doctor.facts.database import parse_url
-from saas_doctor.facts.packages import Installed, Package
+from saas_doctor.facts.interpreter import Interpreter
+from saas_doctor.facts.packages import Requirements
+from saas_doctor.facts.versions import Versions
+from saas_doctor.platform import Platform
 from tests.trees import MakeTree, findings, fixed
 
 EXAMPLES = int(os.environ.get("SD_EXAMPLES", "200"))
@@ -43,17 +46,15 @@ COMPOSE = """services:
 """
 
 
-def installed(*names: str) -> Installed:
-    packages = {}
+def versions_of(site: Path, *names: str) -> Versions:
     for text in names:
         name, _, version = text.partition("==")
-        packages[name] = Package(name, Version(version), Path(f"/site/{name}.dist-info"))
-    return Installed(Path("/site"), "site", packages, {})
+        (site / f"{name.replace('-', '_')}-{version}.dist-info").mkdir(parents=True)
+    return Versions(site, "site", Requirements({}, {}, ()))
 
 
-def with_address(tree: MakeTree, address: str, main: str = ENGINE, **more: str) -> object:
-    files: dict[str, str | bytes] = {"main.py": main, ".env": f"DATABASE_URL={address}\n"}
-    return tree({**files, **{f"/{n.replace('_', '.')}": t for n, t in more.items()}})
+def with_address(tree: MakeTree, address: str, main: str = ENGINE) -> Platform:
+    return tree({"main.py": main, ".env": f"DATABASE_URL={address}\n"})
 
 
 @pytest.mark.parametrize(
@@ -74,10 +75,11 @@ def with_address(tree: MakeTree, address: str, main: str = ENGINE, **more: str) 
     ],
 )
 def test_a_driver_is_wanted_as_the_version_of_sqlalchemy_has_it(
-    address: str, main: str, packages: tuple[str, ...], target: str, tree: MakeTree
+    address: str, main: str, packages: tuple[str, ...], target: str, tree: MakeTree, tmp_path: Path
 ) -> None:
     platform = with_address(tree, address, main)
-    found = findings(platform, "CFG909", installed(*packages))  # type: ignore[arg-type]
+    known = versions_of(tmp_path / "site", *packages), Interpreter(tmp_path, "backend/.venv")
+    found = findings(platform, "CFG909", *known)
     assert [f.target.removeprefix("backend/") for f in found] == ([target] if target else [])
 
 
@@ -97,7 +99,7 @@ def test_sqlalchemy_ends_a_password_at_the_first_at(
     address: str, mended: str | None, tree: MakeTree
 ) -> None:
     platform = with_address(tree, address)
-    result = fixed(platform, "CFG910").get("backend/.env")  # type: ignore[arg-type]
+    result = fixed(platform, "CFG910").get("backend/.env")
     assert result == (f"DATABASE_URL={mended}\n" if mended else None)
 
 
@@ -133,8 +135,6 @@ words = st.text("pq@/:?#[]%+ 1", min_size=1, max_size=8)
 @settings(max_examples=EXAMPLES, deadline=None)
 @given(password=words, host=st.sampled_from(["h", "db.example.org:5432", "127.0.0.1"]))
 def test_what_was_escaped_is_what_the_readers_take(password: str, host: str) -> None:
-    from saas_doctor import rules
-
     names = rules.checks()["CFG910"].function.__globals__
     address = f"redis://u:{password}@{host}/0"
     mended = names["_encoded"](address)
@@ -153,8 +153,6 @@ def test_what_was_escaped_is_what_the_readers_take(password: str, host: str) -> 
 @settings(max_examples=EXAMPLES, deadline=None)
 @given(st.text("redis:/@#?[]%ab1", max_size=24))
 def test_no_address_makes_the_reader_fail(text: str) -> None:
-    from saas_doctor import rules
-
     names = rules.checks()["CFG910"].function.__globals__
     names["_ends_too_early"](text)
     names["_ends_before_host"](text)
