@@ -109,7 +109,7 @@ ENTRIES = [
         works=keeps_others_out,
         target=ENV,
         group="mode",
-        against=("CFG901", "CFG912"),
+        against=("CFG901", "CFG902", "CFG912"),
     ),
     Healthy("CFG913", "a group may read it", open_to_all(0o640)),
     Healthy("CFG913", "a folder above keeps others out", both(REAL, mode(ENV, 0o644))),

@@ -83,10 +83,24 @@ ENTRIES = [
     Fault(
         "CFG904",
         "a required setting that the example has",
+        both(
+            replace(CONFIG, "SERVICE_EXPIRY: float = 30.0", "SERVICE_EXPIRY: float"),
+            unset("SERVICE_EXPIRY"),
+        ),
+        works=settings_load,
+        target=f"{CONFIG}:Settings",
+        against=("CFG901",),
+    ),
+    Fault(
+        "CFG904",
+        "one that the compose file names too",
         unset("DATABASE_URL"),
         works=settings_load,
         target=f"{CONFIG}:Settings:here",
-        against=("CFG901", "CFG903", "CFG908", "CFG909", "CFG910"),
+        against=(
+            *("CFG901", "CFG903", "CFG908", "CFG909", "CFG910"),
+            *(f"DB50{number}" for number in range(1, 6)),
+        ),
     ),
     Fault(
         "CFG904",
