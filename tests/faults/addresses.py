@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from tests.faults import Copy, Fault, Healthy, Inject, append, both, install, replace, write
+from tests.faults import Copy, Fault, Healthy, Inject, append, both, install, replace, sql, write
 from tests.faults.config import ENV, setting
 from tests.faults.settings import in_shell
 
@@ -28,7 +28,7 @@ def address_holds(copy: Copy) -> bool:
 def redis_holds(copy: Copy) -> bool:
     return copy.imports(
         "import redis; from shared.config import get_settings as s; "
-        "assert redis.from_url(s().REDIS_URL).connection_pool.connection_kwargs['host'] == 'cache'"
+        "assert redis.from_url(s().REDIS_URL).connection_pool.connection_kwargs['port']"
     )
 
 
@@ -43,6 +43,16 @@ def scheme(name: str) -> Inject:
 
 def address(text: str) -> Inject:
     return setting("DATABASE_URL", f"DATABASE_URL={text}")
+
+
+def unescaped(copy: Copy) -> None:
+    text = re.sub(r":[^:@/]+@", ":p@ss@", copy.cluster.url(copy.role, copy.password, copy.database))
+    address(text)(copy)
+
+
+def unescaped_cache(copy: Copy) -> None:
+    text = copy.redis_url.replace("://", "://:p/w#x@")
+    setting("REDIS_URL", f"REDIS_URL={text}  # with a sign")(copy)
 
 
 def asynchronous(copy: Copy) -> None:
@@ -213,15 +223,16 @@ ENTRIES = [
     Fault(
         "CFG910",
         "an @ in the database's password",
-        address("postgresql://saas:p@ss@db.example.org:5432/saas"),
+        both(sql("ALTER ROLE {role} PASSWORD 'p@ss'"), unescaped),
         works=address_holds,
         target="DATABASE_URL",
+        group="server",
         against=("CFG901", "CFG903", "CFG904", "CFG908", "CFG909"),
     ),
     Fault(
         "CFG910",
         "a slash in Redis' password",
-        setting("REDIS_URL", "REDIS_URL=redis://:p/w#x@cache:6379/0  # with a sign"),
+        unescaped_cache,
         works=redis_holds,
         target="REDIS_URL",
         against=("CFG901",),
