@@ -1,190 +1,346 @@
-"""Where the containers of the Compose file call each other."""
+"""The addresses in the settings: their drivers, their passwords, and what else knows them."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from urllib.parse import quote
 
-from saas_doctor.actions.files import EditFile
-from saas_doctor.compose.edit import replaced
-from saas_doctor.compose.model import Service, Variable
-from saas_doctor.facts.compose_calls import Call, ComposeCalls
-from saas_doctor.facts.images import store_of
-from saas_doctor.model import Finding, Severity
-from saas_doctor.rules import check
-
-# Names of variables that are meant for a browser, or for addresses that others are told.
-_FOR_OTHERS = re.compile(
-    r"^(VITE|NEXT|NUXT|REACT|EXPO|VUE|NG|GATSBY)_|PUBLIC|ORIGIN|CORS|ALLOW|EXTERNAL|CALLBACK|REDIRECT"
-    r"|FRONT|BROWSER|DOMAIN|ISSUER|CLIENT|WEB|SITE|ADVERTISED|LISTEN|BIND|LINK|LOGIN|LOGOUT|HOOK|TRUSTED"
+from saas_doctor.facts.database import Address, parse_url
+from saas_doctor.facts.dotenv import Dotenv, EnvFile, Setting
+from saas_doctor.facts.elsewhere import Elsewhere
+from saas_doctor.facts.engines import Driver, Engine, Engines, driver_of
+from saas_doctor.facts.interpreter import Interpreter
+from saas_doctor.facts.postgres_service import (
+    PostgresService,
+    PostgresServices,
+    Said,
+    addresses,
 )
+from saas_doctor.facts.source import Source
+from saas_doctor.facts.versions import Versions
+from saas_doctor.model import Absent, Finding, Place, Severity, Unreadable
+from saas_doctor.platform import Platform
+from saas_doctor.rules import check
 
 
 @check(
-    "DOCK609",
-    needs=("DOCK601",),
+    "CFG909",
+    needs=("CFG902",),
     symptoms=(
-        r"\[Errno 111\] Connection refused",
-        r"connection to server at \"(?:localhost|127\.0\.0\.1|::1)\".* port (?P<port>\d+) failed: Connection refused",
-        r"Error 111 connecting to (?:localhost|127\.0\.0\.1):(?P<port>\d+)\. Connection refused",
+        r"No module named '(?P<driver>psycopg2|psycopg|asyncpg|pymysql|MySQLdb|aiomysql|asyncmy|"
+        r"aiosqlite|pg8000|pyodbc)'",
+        r"The asyncio extension requires an async driver to be used\. The loaded '(?P<driver>\w+)'",
+        r"greenlet_spawn has not been called; can't call await_(?:only)?\(\) here",
     ),
 )
-def localhost_between_containers(calls: ComposeCalls) -> Iterator[Finding]:
-    """A container calls `localhost` for what another container serves.
+def driver_missing(
+    engines: Engines, versions: Versions, interpreter: Interpreter, env: EnvFile
+) -> Iterator[Finding]:
+    """The database's address names a driver that is not installed, or not one of the engine's kind.
 
-    In a container, `localhost` is that container. Another service is called by its name and the
-    port inside of its container.
+    `postgresql://` alone means psycopg2 up to SQLAlchemy 2.0 and psycopg 3 from 2.1 on. An
+    asynchronous engine needs a driver such as asyncpg, and a plain one can't use that.
 
-    **Detected** in `environment` and the env files of each service: a database, a cache or a broker
-    (`postgresql://...@localhost`, `REDIS_HOST=localhost`), or a service whose name the variable
-    bears (`REGISTRY_URL=http://localhost:8001`), where another service of the file has it. It is an
-    error for such a store in `environment`, which is for the container alone, else a warning.
-    **Fixed** in `environment`, where one service alone has it: by that one's name and port; `undo`
-    brings the old address back. An env file is not touched: what runs on this machine may read it,
-    too. Set the variable in `environment`, which counts before it.
-    **Silent** where `environment` has another value for it, with `network_mode: host` or the
-    network of another container, for a port that the container may serve itself, and for variables
-    that are meant for a browser or to be told to others (`VITE_`, `CORS_ORIGINS`, `..._CALLBACK`).
+    **Detected** for engines that are surely made, where the whole address that they are given can
+    be told: settings, their defaults, and what the code puts into them.
+    **Fixed** by the driver in the requirements and in the environment; where SQLAlchemy 2.1 is
+    beside psycopg2, by `postgresql+psycopg2://` in the settings file. `undo` brings back both.
+    **Silent** without an environment, where the driver is required (PKG301 then tells that it is not
+    installed), where the address is put together from what can't be told, for engines with a
+    `creator`, and for dialects that are not in SQLAlchemy itself.
     """
-    for call, providers in _called_here(calls):
-        variable, service = call.variable, call.service
-        one = (
-            providers[0] if len(providers) == 1 and calls.reachable(service, providers[0]) else None
-        )
-        port = _inner_port(calls, call, one) if one else None
-        right = f"{one.name}:{port}" if one and port else ""
-        if one and call.whole == call.host:  # the port stands elsewhere, and is to stay
-            right = one.name if port == call.port else ""
-        edit = _in_place(variable, call.whole, right) if right else None
-        names = " or ".join(p.name for p in providers)
-        certain = variable.given and not call.is_web
-        yield Finding(
-            f"{variable.name} has {service.name} call itself at {call.shown}, where {names} is meant",
-            looked_at=f"{variable.place}, {providers[0].place}",
-            found=call.whole,
-            wanted=right or f"the name of the service, and its container's port: {names}",
-            target=f"{service.name}.{variable.name}",
-            place=variable.place,
-            next_step="saas-doctor fix --select DOCK609"
-            if edit
-            else f"set {variable.name} in `environment` of {service.name}, with {right or names} for "
-            f"{call.whole}",
-            severity=None if certain else Severity.WARNING,
-            data={"no_fix": edit is None, "edit": edit},
-        )
-
-
-def _called_here(calls: ComposeCalls) -> Iterator[tuple[Call, list[Service]]]:
-    """The calls to `localhost` that another service is meant by, each place once."""
-    done: set[tuple[object, str]] = set()
-    for call in calls.calls:
-        service, variable = call.service, call.variable
-        place = (variable.place, call.whole)
-        if not call.is_here or place in done or service.network_mode or not service.active:
+    sqlalchemy = versions.installed("sqlalchemy")
+    if sqlalchemy is None:
+        return
+    since_2_1 = sqlalchemy.release[:2] >= (2, 1)
+    told: set[str] = set()
+    for engine in engines.found:
+        driver = driver_of(engine.scheme, since_2_1=since_2_1)
+        where = str(engine.spot or engine.place)
+        if driver is None or where in told:
             continue
-        if not variable.given and not service.node.get("build"):
-            continue  # an image of others gets the whole file, and uses what it knows
-        hosts = service.node.get("extra_hosts")
-        if (hosts and "localhost" in hosts.source) or calls.may_listen(service, call.port):
-            continue
-        providers = [o for o in calls.others(service) if _provides(calls, call, o)]
-        if not providers or (call.is_web and not _is_named(variable.name, providers)):
-            continue
-        if not variable.given and _told_otherwise(service, providers):
-            continue
-        done.add(place)
-        yield call, providers
+        if engine.asyncio != driver.asyncio and not (driver.sync and driver.asyncio):
+            told.add(where)
+            yield _of_other_kind(engine, driver)
+        elif not interpreter.sees_system and not _is_there(driver, versions):
+            told.add(where)
+            yield _not_there(engine, driver, versions, env)
 
 
-def _provides(calls: ComposeCalls, call: Call, other: Service) -> bool:
-    if other.network_mode:
-        return False
-    if call.store:
-        store = store_of(other.image)
-        if store is None or store.port != call.store.port:
-            return False
-    elif not call.is_web:
-        return False
-    published = {n for port in other.ports for n in port.numbers}
-    return call.port in published or call.port in calls.ports(other)
+def _is_there(driver: Driver, versions: Versions) -> bool:
+    """Whether the driver is installed, or required: that it is not installed is then told already."""
+    if not driver.distributions or any(map(versions.installed, driver.distributions)):
+        return True
+    site = versions.site
+    found = site and any((site / name).exists() for name in (driver.module, f"{driver.module}.py"))
+    return bool(found) or any(map(versions.requirements.find, driver.distributions))
 
 
-def _is_named(variable: str, providers: list[Service]) -> bool:
-    if _FOR_OTHERS.search(variable.upper()):
-        return False
-    words = variable.upper().replace("-", "_")
-    return any(p.name.upper().replace("-", "_") in words for p in providers)
-
-
-def _told_otherwise(service: Service, providers: list[Service]) -> bool:
-    """Whether another variable of `environment` names one of them: the code may build its own address."""
-    names = [re.escape(name) for p in providers for name in p.names]
-    pattern = re.compile(rf"(?<![\w.\-])({'|'.join(names)})(?![\w.\-])")
-    return any(
-        v.given and v.value and pattern.search(v.value) for v in service.environment.values()
+def _of_other_kind(engine: Engine, driver: Driver) -> Finding:
+    dialect = engine.scheme.partition("+")[0]
+    usual = {"postgresql": "asyncpg", "sqlite": "aiosqlite"}.get(dialect, "an asynchronous driver")
+    plain = {"postgresql": "psycopg2", "mysql": "pymysql"}.get(dialect, "")
+    kind = "asynchronous" if engine.asyncio else "plain"
+    wanted = f"{dialect}+{usual}://" if engine.asyncio else f"{dialect}{plain and '+' + plain}://"
+    return Finding(
+        f"An {kind} engine can't use {driver.module}"
+        if engine.asyncio
+        else f"A {kind} engine can't use {driver.module}, which is asynchronous",
+        looked_at=f"{engine.place}; {engine.spot}",
+        found=f"{engine.scheme}:// for {'create_async_engine' if engine.asyncio else 'create_engine'}",
+        wanted=wanted,
+        target=str(engine.place),
+        place=_place(engine),
+        next_step=f"write {wanted} in {engine.spot}, or make the other kind of engine at "
+        f"{engine.place}",
+        data={"no_fix": True},
     )
 
 
-def _inner_port(calls: ComposeCalls, call: Call, provider: Service) -> int | None:
-    """The port inside of the container that a port of this machine, or one of its own, stands for."""
-    for port in provider.ports:
-        for target in range(port.target.first, port.target.last + 1):
-            if port.published_for(target) == call.port:
-                return target
-    return call.port if call.port in calls.ports(provider) else None
+def _not_there(engine: Engine, driver: Driver, versions: Versions, env: EnvFile) -> Finding:
+    has_2 = versions.installed("psycopg2-binary") or versions.installed("psycopg2")
+    setting = _setting_of(engine, env)
+    renamed = bool(
+        setting and has_2 and engine.scheme == "postgresql" and driver.module == "psycopg"
+    )
+    address = f"postgresql+psycopg2{engine.address.removeprefix('postgresql')}" if renamed else ""
+    installs = bool(driver.requirement and versions.requirements.files)
+    step = f"install {driver.requirement or driver.distributions[0]} into {versions.name}"
+    fixed = "saas-doctor fix --select CFG909"
+    return Finding(
+        f"{engine.scheme}:// needs {driver.module}, which is not installed",
+        looked_at=f"{engine.spot or engine.place}; {engine.place}; {versions.name}",
+        found=f"no {driver.module} beside SQLAlchemy {versions.installed('sqlalchemy')}",
+        wanted="postgresql+psycopg2://" if renamed else driver.requirement or driver.module,
+        target=driver.module,
+        place=_place(engine),
+        next_step=fixed if renamed or installs else step,
+        data={
+            "key": engine.spot.variable if engine.spot else "",
+            "address": address,
+            "requirement": driver.requirement,
+            "no_fix": not (renamed or installs),
+            "risk": "safe" if renamed else "changes",
+        },
+    )
 
 
-@check("DOCK610", needs=("DOCK601",), symptoms=(r"\[Errno 111\] Connection refused",))
-def published_port_between_containers(calls: ComposeCalls) -> Iterator[Finding]:
-    """A container calls another at the port that is published on this machine.
+def _setting_of(engine: Engine, env: EnvFile) -> Setting | None:
+    """The line that gives the engine its address, where it says it word for word."""
+    if not engine.is_setting or not engine.spot or not engine.spot.place or not env.there:
+        return None
+    setting = env.there.find(engine.spot.variable)
+    return setting if setting and env.there.says_plainly(setting) else None
 
-    Between containers the port inside of the container counts, the second one in `"18001:8001"`.
-    The first is open on this machine only.
 
-    **Detected** in `environment` and the env files: the name of a service with a port at which it
-    is published and, as `ports`, `expose`, its Dockerfile, its command and its variables say, does
-    not listen.
-    **Fixed** in `environment`: the container's port is put in its place; `undo` brings the old one
-    back. An env file is not touched.
-    **Silent** where nothing says at which ports the service listens, and where it shares the
-    machine's or another container's network.
+def _place(engine: Engine) -> Place | None:
+    return (engine.spot.place if engine.spot else None) or engine.place
+
+
+@check(
+    "CFG908",
+    severity=Severity.WARNING,
+    needs=("CFG902", "DOCK601"),
+    symptoms=(r"password authentication failed for user \"(?P<role>[^\"]+)\"",),
+)
+def settings_contradict_compose(
+    services: PostgresServices, env: EnvFile, source: Source, elsewhere: Elsewhere
+) -> Iterator[Finding]:
+    """The settings have another password, role or name than the compose file's Postgres.
+
+    The container makes the one role and the one database of its variables when its volume is empty;
+    whoever comes with others is refused: `password authentication failed`.
+
+    **Detected** in the settings file, for addresses that lead to the port that the container
+    publishes on this machine or to its name, in the variables of the compose file itself, and for
+    `POSTGRES_PASSWORD`, `POSTGRES_USER` and `POSTGRES_DB` that the code reads: Compose puts in the
+    values of the `.env` beside its own file, the services read theirs.
+    **To mend**, write the same in both places. A volume that was made before keeps its password.
+    **Silent** about another host (`localhost` outside and the service's name inside are the same
+    server), about another port, where scripts (`docker-entrypoint-initdb.d`) may make more roles,
+    where an override file adds to the compose file, and about what variables leave open.
     """
-    done: set[tuple[object, str]] = set()
-    for call in calls.calls:
-        variable, service = call.variable, call.service
-        found = [o for o in calls.others(service) if call.host in o.names]
-        if len(found) != 1 or (variable.place, call.whole) in done or service.network_mode:
+    told: list[tuple[str, str, Place]] = [*addresses(services.compose)]
+    if env.there:
+        told += [(s.key, s.value, s.place) for s in env.there.settings if _is_postgres(s.value)]
+    for key, text, place in told:
+        try:
+            address = parse_url(text, key)
+        except (Absent, Unreadable):
             continue
-        other = found[0]
-        inner = None if other.network_mode else _inner_port(calls, call, other)
-        if inner is None or inner == call.port or calls.may_listen(other, call.port):
+        inside = place.path == services.compose.name
+        for service in services.found:
+            local = address.host in _LOCAL and address.port in service.ports and not inside
+            if local or address.host == service.name:
+                yield from _contradictions(key, text, place, address, service)
+    if env.there and len(services.found) == 1 and not elsewhere.says(b"--env-file"):
+        yield from _pieces(env.there, services.found[0], source)
+
+
+_HOST = re.compile(r"(?:POSTGRES|PG|DB|DATABASE)_?(?:HOST|SERVER|HOSTNAME)", re.I)
+_PORT = re.compile(r"(?:POSTGRES|PG|DB|DATABASE)_?PORT", re.I)
+
+
+def _pieces(file: Dotenv, service: PostgresService, source: Source) -> Iterator[Finding]:
+    """The variables of the container's own names that the services read with other values."""
+    values = {s.key: s.value for s in file.settings}
+    hosts = [v for k, v in values.items() if _HOST.fullmatch(k)]
+    ports = {v for k, v in values.items() if _PORT.fullmatch(k)} - {"5432"}
+    elsewhere = any(host not in (*_LOCAL, service.name) for host in hosts)
+    if not hosts or elsewhere or ports - {str(port) for port in service.ports}:
+        return
+    said = {"POSTGRES_PASSWORD": service.password}
+    if not service.scripts:
+        said |= {"POSTGRES_USER": service.role, "POSTGRES_DB": service.database}
+    for key, other in said.items():
+        setting = file.find(key)
+        same = setting is None or other is None or setting.value in ("", other.value)
+        if same or not any(source.mentioning(key, key.lower())):
             continue
-        done.add((variable.place, call.whole))
-        holder = call.port_variable or variable
-        old, new = call.whole, f"{call.host}:{inner}"
-        if call.port_variable:
-            old, new = str(call.port), str(inner)
-        edit = _in_place(holder, old, new)
+        assert setting
+        assert other
         yield Finding(
-            f"{holder.name} has {service.name} call {other.name} at {call.port}, "
-            f"and that container listens at {inner}",
-            looked_at=f"{holder.place}, {other.place}",
-            found=call.shown,
-            wanted=f"{call.host}:{inner}",
-            target=f"{service.name}.{holder.name}",
-            place=holder.place,
-            next_step="saas-doctor fix --select DOCK610"
-            if edit
-            else f"set {holder.name} in `environment` of {service.name}, with {inner} for {call.port}",
-            severity=None if holder.given and service.active else Severity.WARNING,
-            data={"no_fix": edit is None, "edit": edit},
+            f"{key} is another for the services than for {service.name}, their Postgres",
+            looked_at=f"{setting.place}; {other.place or f'{key} is not set for {service.name}'}",
+            found="two values" if "PASSWORD" in key else f"{setting.value} and {other.value}",
+            wanted="the same in both places",
+            target=f"{setting.place.path}:{key}",
+            place=setting.place,
+            next_step=f"write the same at {setting.place} and at {other.place or service.name}",
         )
 
 
-def _in_place(variable: Variable, old: str, new: str) -> EditFile | None:
-    """The new address for the old one, where that stands in the file as such and once."""
-    node = variable.node
-    if node is None or node.source.count(old) != 1 or node.raw.count(old) != 1:
-        return None
-    start = node.start + node.source.find(old)
-    return replaced(node.file, start, start + len(old), new, f"{new} for {old}")
+_LOCAL = {"localhost", "127.0.0.1", "::1"}
+
+
+def _is_postgres(text: str) -> bool:
+    return text.startswith("postgres") and "://" in text
+
+
+def _contradictions(
+    key: str, text: str, place: Place, address: Address, service: PostgresService
+) -> Iterator[Finding]:
+    role = service.role
+    same_role = role is not None and address.role == role.value
+    pairs: list[tuple[str, str, str | None, Said | None]] = []
+    if same_role:
+        pairs.append(("password", "POSTGRES_PASSWORD", address.password, service.password))
+    if not service.scripts:
+        pairs.append(("role", "POSTGRES_USER", address.role, role))
+        pairs.append(("database", "POSTGRES_DB", address.database, service.database))
+    # What an address leaves out is the driver's to choose.
+    pairs = [p for p in pairs if p[2] and (p[2] in text or quote(p[2], safe="") in text)]
+    wrong = [
+        (what, variable, given, said)
+        for what, variable, given, said in pairs
+        if said is not None and given != said.value and (what, given) not in _ALWAYS
+    ]
+    if not wrong:
+        return
+    names = " and ".join(what for what, *_ in wrong)
+    places = [str(said.place or f"{variable} is not set") for _, variable, _, said in wrong]
+    shown = (
+        "two passwords" if what == "password" else f"{what} {given} and {said.value}"
+        for what, _, given, said in wrong
+    )
+    yield Finding(
+        f"{key} has another {names} than {service.name}, the Postgres of the compose file",
+        looked_at=f"{place}; {', '.join(places)}",
+        found="; ".join(shown),
+        wanted=f"the same {names} in both places",
+        target=f"{place}:{service.name}",
+        place=place,
+        next_step=f"write the same {names} at {place} and for {service.name} ({', '.join(places)})",
+    )
+
+
+# What every Postgres has.
+_ALWAYS = {("database", "postgres"), ("database", "template1")}
+
+
+@check(
+    "CFG910",
+    needs=("CFG902",),
+    symptoms=(
+        r"could not translate host name \"(?P<host>[^\"]*@[^\"]*)\" to address",
+        r"Port could not be cast to integer value as",
+        r"Invalid port: ",
+    ),
+)
+def password_not_encoded(env: EnvFile, platform: Platform, engines: Engines) -> Iterator[Finding]:
+    """A password in an address has a sign that ends it too early, so that host and port are wrong.
+
+    SQLAlchemy takes the password up to the first `@`; what follows is the host. The readers of
+    other addresses (redis, httpx) take the last `@`, but end the whole at the first `/`, `?` or `#`.
+
+    **Detected** in Redis' and the registry's address, and in the database's where an engine of
+    SQLAlchemy is given it as it is.
+    **Fixed** by writing the signs as `%40`, `%2F` and so on, which all readers turn back; `undo`
+    brings the old text back.
+    **Silent** about signs that the reader takes as they are: `:`, `%`, and `/`, `#` and `?` in what
+    SQLAlchemy reads.
+    """
+    config = platform.config
+    database = config.database.variable if config.database else ""
+    redis = config.redis.variable if config.redis else ""
+    for key in dict.fromkeys(filter(None, (database, redis, "REGISTRY_URL"))):
+        setting = env.file.find(key)
+        if setting is None or "://" not in setting.value:
+            continue
+        if key != database:
+            signs = _ends_before_host(setting.value)
+        else:
+            read = any(e.is_setting and e.spot and e.spot.variable == key for e in engines.found)
+            signs = _ends_too_early(setting.value) if read else ""
+        if signs:
+            mended = _encoded(setting.value) if env.file.says_plainly(setting) else ""
+            yield Finding(
+                f"the password in {key} has an unescaped {signs}",
+                looked_at=str(setting.place),
+                found=f"a {signs} that ends it, so that the rest is taken for the host",
+                wanted=" and ".join(f"{quote(sign, safe='')} for {sign}" for sign in signs),
+                target=key,
+                place=setting.place,
+                next_step="saas-doctor fix --select CFG910 escapes it"
+                if mended
+                else f"escape the password in {key}",
+                data={"key": key, "value": mended, "no_fix": not mended},
+            )
+
+
+def _ends_too_early(text: str) -> str:
+    """The sign by which SQLAlchemy ends a password too early: an `@` before the last one."""
+    rest = text.partition("://")[2]
+    user, colon, behind = rest.partition(":")
+    if not colon or "/" in user or "@" in behind.partition("@")[0]:
+        return ""
+    rest = behind.partition("@")[2]
+    host = re.split(r"[/?]", rest, maxsplit=1)[0]
+    port = host.rpartition("]")[2].partition(":")[2]
+    no_port = port and not port.isdigit() and "@" in rest
+    return "@" if "@" in host or no_port else ""
+
+
+def _ends_before_host(text: str) -> str:
+    """The sign at which `urlsplit` ends an address's host and password before its `@`."""
+    rest = text.partition("://")[2]
+    head = re.split(r"[/?#]", rest, maxsplit=1)[0]
+    behind = rest[len(head) :]
+    host, colon, port = head.rpartition(":")
+    sound = (port.isdigit() and host) or head.startswith("[")
+    if "@" in head or "@" not in behind or not colon or sound:
+        return ""
+    return behind[0]
+
+
+def _encoded(text: str) -> str:
+    """The address with its password escaped; empty where it can't be told what the password is."""
+    scheme, _, rest = text.partition("://")
+    userinfo, _, host = rest.rpartition("@")
+    user, _, password = userinfo.partition(":")
+    kept = "".join(re.findall(r"[^@/?#\[\]]", password))
+    if not kept or not re.match(r"[\w.\-]+(:\d+)?(/|\?|$)|\[", host):
+        return ""
+    escaped = re.sub(r"[@/?#\[\]]", lambda sign: quote(sign[0], safe=""), password)
+    return f"{scheme}://{user}:{escaped}@{host}"

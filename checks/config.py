@@ -6,9 +6,10 @@ import re
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
+from saas_doctor.facts.configured import ConfiguredPaths
 from saas_doctor.facts.dotenv import EnvExample, EnvFile, Setting
-from saas_doctor.facts.git import Tracked
 from saas_doctor.facts.requirements import Requirements
+from saas_doctor.facts.source import Source
 from saas_doctor.model import Finding, Severity
 from saas_doctor.platform import Platform
 from saas_doctor.rules import check
@@ -183,29 +184,57 @@ def setting_given_twice(env: EnvFile) -> Iterator[Finding]:
         )
 
 
-@check("CFG911", severity=Severity.WARNING, needs=("CFG901",))
-def settings_file_in_git(env: EnvFile, tracked: Tracked) -> Iterator[Finding]:
-    """The settings file with its secrets is kept in git: everybody with the repository has them.
+@check("CFG914", needs=("CFG902", "CFG906"))
+def setting_leads_nowhere(env: EnvFile, source: Source) -> Iterator[Finding]:
+    """A port in the settings file is none that there is.
 
-    **Detected** by asking git which files it keeps, where a key of the file names a secret and has
-    a value.
-    **To mend**, `git rm --cached` the file and name it in `.gitignore`; the old values stay in the
-    history, so make new ones.
-    **Silent** without git, for examples, and for a file without secrets in it.
+    Whatever listens at it, or connects to it, ends in `port must be 0-65535`.
+
+    **Detected** for keys that end in `PORT`, are a number beyond 1 to 65535, and are named by the
+    code.
+    **To mend**, write the port that is meant.
+    **Silent** about 0, which means any free port, and about what is no number.
     """
-    if env.there is None or env.name not in tracked.files:
-        return
-    secret = next((s for s in env.file.settings if _SECRET.search(s.key) and s.value), None)
-    if secret is not None:
-        yield Finding(
-            f"git keeps {env.name}, with {secret.key} in it",
-            looked_at=f"git ls-files; {secret.place}",
-            found=f"{env.name} is tracked",
-            wanted=f"{env.name} in .gitignore, and in no commit",
-            target=env.name,
-            place=secret.place,
-            next_step=f"git rm --cached {env.name}, name it in .gitignore, and make new secrets",
-        )
+    for setting in env.file.settings:
+        number = re.fullmatch(r"\s*(-?\d{1,20})\s*", setting.value)
+        last = env.file.find(setting.key) is setting
+        if not number or not last or not re.search(r"(?i)(?:^|_)PORT$", setting.key):
+            continue
+        named = any(source.mentioning(setting.key, setting.key.lower()))
+        if not 0 <= int(number[1]) <= 65535 and named:
+            yield Finding(
+                f"{setting.key} is {number[1]}, which is no port",
+                looked_at=str(setting.place),
+                found=number[1],
+                wanted="1 to 65535",
+                target=setting.key,
+                place=setting.place,
+                next_step=f"correct {setting.key} in {setting.place.path}",
+            )
 
 
-_SECRET = re.compile(r"SECRET|PASSWORD|PASSWD|TOKEN|API_?KEY|PRIVATE_?KEY|DATABASE_URL")
+@check("CFG915", severity=Severity.WARNING)
+def configured_path_missing(paths: ConfiguredPaths) -> Iterator[Finding]:
+    """The doctor's configuration names a folder or file that is not there.
+
+    The checks that would look into it are then skipped, without anybody having wanted that.
+
+    **Detected** for the paths that `saas-doctor.toml` (or `[tool.saas-doctor]`) itself names: the
+    back end, services, the front end, requirements, the compose file, the example.
+    **To mend**, correct the path; the nearest one that is there is named.
+    **Silent** about what is found without being named, and about the environment and the settings
+    file, which may have to be made first and have checks of their own.
+    """
+    for named in paths.named:
+        if not named.exists:
+            yield Finding(
+                f"`{named.key}` of the configuration is {named.path}, which is not there",
+                looked_at=str(named.place),
+                found=f"no {named.path}",
+                wanted=named.near or "a path that is there",
+                target=named.key,
+                place=named.place,
+                next_step=f"write {named.near} at {named.place}"
+                if named.near
+                else f"correct `{named.key}` at {named.place}",
+            )

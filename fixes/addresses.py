@@ -1,21 +1,38 @@
-"""Puts addresses between containers right, in the Compose file."""
+"""Repairs addresses in the settings, and installs the drivers that they name."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 from saas_doctor.actions import Action
-from saas_doctor.model import Finding
+from saas_doctor.actions.packages import InstallPackages
+from saas_doctor.facts.dotenv import EnvFile
+from saas_doctor.facts.interpreter import Interpreter
+from saas_doctor.facts.requirements import Requirements
+from saas_doctor.model import Finding, Risk
+from saas_doctor.platform import Platform
 from saas_doctor.rules import fix
 
 
-@fix("DOCK609")
-def service_in_place_of_localhost(finding: Finding) -> Iterator[Action]:
-    """Call the service by its name."""
-    yield finding.data["edit"]
+@fix("CFG909", risk=Risk.CHANGES)
+def install_driver(
+    finding: Finding,
+    platform: Platform,
+    env: EnvFile,
+    interpreter: Interpreter,
+    requirements: Requirements,
+) -> Iterator[Action]:
+    """Install the driver, or name the one that is installed."""
+    if finding.data["address"]:
+        yield env.file.set(finding.data["key"], finding.data["address"])
+        return
+    wanted = finding.data["requirement"]
+    yield requirements.add(wanted)
+    files = tuple(f for f in map(platform.path, platform.config.requirements) if f.is_file())
+    yield InstallPackages(interpreter.folder, interpreter.name, files, (wanted,))
 
 
-@fix("DOCK610")
-def inner_port(finding: Finding) -> Iterator[Action]:
-    """Call the service at its container's port."""
-    yield finding.data["edit"]
+@fix("CFG910")
+def escape_password(finding: Finding, env: EnvFile) -> Iterator[Action]:
+    """Escape the signs in the password."""
+    yield env.file.set(finding.data["key"], finding.data["value"])

@@ -31,6 +31,7 @@ FILES = Path(__file__).parent / "mutations"
 PLACES = {
     "models.py": "backend/app/models.py",
     "main.py": "backend/app/main.py",
+    "options.py": "backend/app/options.py",
     "requirements.txt": "backend/requirements.txt",
     "env": "backend/.env",
     "compose.yaml": "compose.yaml",

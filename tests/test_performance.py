@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from saas_doctor.facts import Facts
-from saas_doctor.facts.composetree import ComposeTree
+from saas_doctor.facts.compose import Compose
 from saas_doctor.facts.pools import Pools, Server
 from saas_doctor.facts.processes import Processes
 from saas_doctor.facts.reach import Reach
@@ -238,4 +238,4 @@ def test_a_compose_file_with_changed_bytes_raises_nothing(
     facts = Facts(platforms.load(root, exact=True, environ={}))
     facts.get(Pools).server("db")
     assert facts.get(Processes).applications == ()
-    assert facts.get(ComposeTree).data == bytes(changed)
+    assert facts.get(Compose).name == "compose.yaml"

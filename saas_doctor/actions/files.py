@@ -199,6 +199,57 @@ class CreateFile(Action):
         return None
 
 
+@dataclass(frozen=True)
+class ChangeMode(Action):
+    """Give a file other permission bits; its content stays."""
+
+    path: Path
+    name: str
+    was: int
+    mode: int
+
+    order = 15
+
+    @property
+    def title(self) -> str:
+        return f"let nobody else read {self.name} (mode {self.mode:o})"
+
+    @property
+    def target(self) -> Hashable:
+        return self.path
+
+    def preview(self) -> str:
+        return f"chmod {self.mode:o} {self.name}  (now {self.was:o})"
+
+    def before(self, bench: Bench) -> Record:  # noqa: ARG002
+        if _mode(self.path) != self.was:
+            raise NotApplied(f"the mode of {self.name} was changed since the plan was made")
+        return {"path": str(self.path), "name": self.name, "was": self.was, "mode": self.mode}
+
+    def apply(self, bench: Bench, before: Record) -> Record:  # noqa: ARG002
+        os.chmod(self.path, self.mode)
+        return {}
+
+    def verify(self, bench: Bench) -> bool:  # noqa: ARG002
+        return _mode(self.path) == self.mode
+
+    @classmethod
+    def undo(cls, bench: Bench, before: Record, after: Record | None) -> str | None:  # noqa: ARG003
+        path, now = Path(before["path"]), _mode(Path(before["path"]))
+        if now == before["mode"]:
+            os.chmod(path, before["was"])
+        elif now != before["was"]:
+            raise Refused(f"the mode of {before['name']} was changed since, or it is gone")
+        return None
+
+
+def _mode(path: Path) -> int | None:
+    try:
+        return stat.S_IMODE(os.stat(path).st_mode)
+    except OSError:
+        return None
+
+
 def unified_diff(name: str, old: bytes, new: bytes, *, created: bool = False) -> str:
     """The change as a unified diff, secrets masked."""
     lines = difflib.unified_diff(

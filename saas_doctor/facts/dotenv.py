@@ -47,6 +47,11 @@ class Dotenv:
         found = self.find(key)
         return found.value if found else None
 
+    def says_plainly(self, setting: Setting) -> bool:
+        """Whether the value stands in its line as it is, with no variable put into it."""
+        written = self.data[setting.start : setting.end].decode()
+        return written.strip("'\"") == setting.value
+
     def set(self, key: str, value: str) -> EditFile:
         """The edit that gives a key this value, or adds it at the end; all other bytes stay."""
         text = _quoted(value)

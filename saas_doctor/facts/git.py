@@ -1,42 +1,87 @@
-"""What git keeps of the platform, asked of git itself."""
+"""Which of the platform's settings files git keeps, or would take up, asked of git itself."""
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
+from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 from saas_doctor.facts import Fact
+from saas_doctor.facts.dotenv import Dotenv, read_dotenv
 from saas_doctor.model import Absent, Unreadable
 from saas_doctor.platform import Platform
 
+_NAME = re.compile(r"\.env(?:\.[\w.\-]+)?")
+_EXAMPLE = re.compile(r"example|sample|template|dist|default|test|\bci\b", re.I)
+_MOST = 40
+
 
 @dataclass(frozen=True)
-class Tracked(Fact):
-    """Which settings files git keeps; paths are relative to the platform."""
+class SettingsInGit(Fact):
+    """The settings files that git tracks, and those that it neither tracks nor leaves out.
 
-    files: frozenset[str]
+    Examples, and files for tests, are not among them.
+    """
+
+    tracked: tuple[Dotenv, ...]
+    loose: tuple[Dotenv, ...]
 
     @classmethod
-    def read(cls, platform: Platform) -> Tracked:
+    def read(cls, platform: Platform) -> SettingsInGit:
         git = shutil.which("git", path=platform.environ.get("PATH"))
-        if git is None or not any(
-            (f / ".git").exists() for f in (platform.root, *platform.root.parents)
-        ):
+        above = (platform.root, *platform.root.parents)
+        if git is None or not any((folder / ".git").exists() for folder in above):
             raise Absent("no git repository")
+        names = [platform.relative(path) for path in _files(platform)][:_MOST]
+        if not names:
+            raise Absent("no settings files")
+        states = _ask(git, platform.root, names)
+        found = {name: read_dotenv(platform.path(name), platform) for name in states}
+        told = [(states[name], file) for name, file in found.items() if file is not None]
+        tracked = tuple(file for state, file in told if state != "?")
+        return cls(tracked, tuple(file for state, file in told if state == "?"))
+
+
+def _files(platform: Platform) -> Iterator[Path]:
+    config = platform.config
+    folders = [".", config.backend, *(s.directory for s in config.services.values())]
+    folders += [config.frontend.directory] if config.frontend else []
+    seen: set[Path] = set()
+    for folder in (*map(platform.path, folders), platform.path(config.env_file).parent):
+        if folder in seen:
+            continue
+        seen.add(folder)
         try:
-            done = subprocess.run(
-                [git, "ls-files", "-z", "--", platform.config.env_file],
-                cwd=platform.root,
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                timeout=2.5,
-                check=False,
-            )
-        except (OSError, subprocess.TimeoutExpired) as error:
-            raise Unreadable(f"git ls-files: {error}") from None
-        if done.returncode:
-            last = (done.stderr.decode("utf-8", "replace").strip().splitlines() or ["?"])[-1]
-            raise Unreadable(f"git ls-files: {last}")
-        names = done.stdout.decode("utf-8", "replace").split("\0")
-        return cls(frozenset(name for name in names if name))
+            inside = sorted(folder.iterdir())
+        except OSError:
+            continue
+        own = platform.path(config.env_file)
+        for path in inside:
+            named = _NAME.fullmatch(path.name) and not _EXAMPLE.search(path.name)
+            if (named or path == own) and path.is_file() and path.is_relative_to(platform.root):
+                yield path
+
+
+def _ask(git: str, root: Path, names: list[str]) -> dict[str, str]:
+    """The files that git tracks or would take up, each with the letter of its state."""
+    # Cached ones and others, as .gitignore has it; nothing is written.
+    words = ["--no-optional-locks", "ls-files", "-z", "-t", "--cached", "--others"]
+    try:
+        done = subprocess.run(
+            [git, *words, "--exclude-standard", "--", *names],
+            cwd=root,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=2.5,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise Unreadable(f"git ls-files: {error}") from None
+    if done.returncode:
+        last = (done.stderr.decode("utf-8", "replace").strip().splitlines() or ["?"])[-1]
+        raise Unreadable(f"git ls-files: {last}")
+    lines = done.stdout.decode("utf-8", "surrogateescape").split("\0")
+    return {line[2:]: line[:1] for line in lines if line[2:] in names}

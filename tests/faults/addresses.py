@@ -1,215 +1,257 @@
-"""Faults of the addresses that containers call each other at."""
+"""Faults of the addresses in the settings."""
 
 from __future__ import annotations
 
-from tests.faults import Fault, Healthy, Inject, both, replace, write
-from tests.faults.docker import COMPOSE, service
+import re
 
-DATABASE = "@postgres:5432/"
-REGISTRY = "REGISTRY_URL: http://registry:8001"
-REGISTRY_PORTS = 'ports: ["127.0.0.1:8001:8001"]'
-POSTGRES_PORTS = 'ports: ["127.0.0.1:5432:5432"]'
+from tests.faults import Copy, Fault, Healthy, Inject, append, both, install, replace, sql, write
+from tests.faults.config import ENV, setting
+from tests.faults.settings import in_shell
+
+COMPOSE = "docker-compose.yml"
+DATABASE = "backend/shared/database.py"
+REQUIREMENTS = "backend/requirements.txt"
+REMOTE = "postgresql://saas:pa-role@db.example.org/saas"
 
 
-def worker(*lines: str) -> Inject:
-    """A further service that is built here, with these lines."""
-    return both(
-        service("  worker:\n    build: worker\n" + "".join(f"    {line}\n" for line in lines)),
-        write("worker/Dockerfile", "FROM python:3.11\n"),
+def engine_is_made(copy: Copy) -> bool:
+    return copy.imports("from shared.database import get_engine; get_engine()")
+
+
+def address_holds(copy: Copy) -> bool:
+    """Whether SQLAlchemy finds a host in the address that has no password in it."""
+    return copy.imports(
+        "from shared.database import get_engine as e; assert '@' not in str(e().url.host)"
     )
 
 
+def redis_holds(copy: Copy) -> bool:
+    return copy.imports(
+        "import redis; from shared.config import get_settings as s; "
+        "assert redis.from_url(s().REDIS_URL).connection_pool.connection_kwargs['port']"
+    )
+
+
+def scheme(name: str) -> Inject:
+    def inject(copy: Copy) -> None:
+        file = copy.path(ENV)
+        text = re.sub(r"(?m)^(DATABASE_URL=)[\w+]+://", rf"\g<1>{name}://", file.read_text())
+        file.write_text(text)
+
+    return inject
+
+
+def address(text: str) -> Inject:
+    return setting("DATABASE_URL", f"DATABASE_URL={text}")
+
+
+def unescaped(copy: Copy) -> None:
+    text = re.sub(r":[^:@/]+@", ":p@ss@", copy.cluster.url(copy.role, copy.password, copy.database))
+    address(text)(copy)
+
+
+def unescaped_cache(copy: Copy) -> None:
+    text = copy.redis_url.replace("://", "://:p/w#x@")
+    setting("REDIS_URL", f"REDIS_URL={text}  # with a sign")(copy)
+
+
+def asynchronous(copy: Copy) -> None:
+    text = copy.path(DATABASE).read_text()
+    text = text.replace("import Engine, create_engine", "import Engine")
+    text = text.replace(
+        "from sqlalchemy.orm",
+        "from sqlalchemy.ext.asyncio import create_async_engine\nfrom sqlalchemy.orm",
+    )
+    copy.path(DATABASE).write_text(text.replace("create_engine(\n", "create_async_engine(\n"))
+
+
+SAAS = "postgresql://saas_user:saas_password@localhost:5432/saas_platform"
+
 ENTRIES = [
     Fault(
-        "DOCK609",
-        "the database of all",
-        replace(COMPOSE, DATABASE, "@localhost:5432/"),
-        target="registry.DATABASE_URL",
-        group="addresses",
+        "CFG908",
+        "another password than the container's",
+        address("postgresql://saas_user:another@localhost:5432/saas_platform"),
+        fixed=False,
     ),
     Fault(
-        "DOCK609",
-        "a cache in a list",
-        worker("environment:", "  - 'CELERY_BROKER=redis://127.0.0.1:6379/1' # the queue"),
-        target="worker.CELERY_BROKER",
-        group="addresses",
+        "CFG908",
+        "another name than the container's",
+        both(address(SAAS), replace(COMPOSE, "POSTGRES_DB: saas_platform", "POSTGRES_DB: saas")),
+        fixed=False,
     ),
     Fault(
-        "DOCK609",
-        "the published port of it",
+        "CFG908",
+        "a service's own address in the compose file",
+        replace(COMPOSE, "saas_user:saas_password@postgres", "saas_user:another@postgres"),
+        fixed=False,
+    ),
+    Fault(
+        "CFG908",
+        "two .env files with two passwords",
         both(
-            replace(COMPOSE, POSTGRES_PORTS, 'ports: ["127.0.0.1:15432:5432"]'),
-            worker("environment: {DATABASE_URL: 'postgresql+asyncpg://a:b@localhost:15432/c'}"),
-        ),
-        target="worker.DATABASE_URL",
-        group="addresses",
-    ),
-    Fault(
-        "DOCK609",
-        "a host and a port",
-        worker("environment: {POSTGRES_HOST: localhost, POSTGRES_PORT: 5432}"),
-        target="worker.POSTGRES_HOST",
-        group="addresses",
-    ),
-    Fault(
-        "DOCK609",
-        "a service that the variable names",
-        worker("environment: [REGISTRY_URL=http://localhost:8001]"),
-        target="worker.REGISTRY_URL",
-        group="addresses",
-    ),
-    Fault(
-        "DOCK609",
-        "an env file",
-        both(
-            worker("env_file: worker/worker.env"),
-            write("worker/worker.env", "# of this machine\nREDIS_URL=redis://localhost:6379/0\n"),
+            replace(
+                COMPOSE,
+                "POSTGRES_PASSWORD: saas_password",
+                "POSTGRES_PASSWORD: ${POSTGRES_PASSWORD:-saas_password}",
+            ),
+            replace(COMPOSE, "saas_user:saas_password", "saas_user:one"),
+            write(".env", "POSTGRES_PASSWORD=one\n"),
+            append(ENV, "POSTGRES_HOST=localhost\nPOSTGRES_PASSWORD=another\n"),
+            write("backend/core/parts.py", 'import os\n\nWORD = os.getenv("POSTGRES_PASSWORD")\n'),
         ),
         fixed=False,
-        target="worker.REDIS_URL",
+        target=f"{ENV}:POSTGRES_PASSWORD",
     ),
     Healthy(
-        "DOCK609",
-        "an env file under the environment",
+        "CFG908",
+        "parts for another server",
         both(
-            worker("env_file: worker/worker.env", "environment: {REDIS_URL: 'redis://redis:6379'}"),
-            write("worker/worker.env", "REDIS_URL=redis://localhost:6379/0\n"),
+            append(ENV, "POSTGRES_HOST=db.example.org\nPOSTGRES_PASSWORD=another\n"),
+            write("backend/core/parts.py", 'import os\n\nWORD = os.getenv("POSTGRES_PASSWORD")\n'),
+        ),
+    ),
+    Healthy("CFG908", "the same in both", address(SAAS)),
+    Healthy("CFG908", "another server", address("postgresql://me:another@localhost:5499/mine")),
+    Healthy(
+        "CFG908", "the service's name for the host", address(SAAS.replace("localhost", "postgres"))
+    ),
+    Healthy(
+        "CFG908",
+        "a password that a variable leaves open",
+        both(
+            address("postgresql://saas_user:another@localhost:5432/saas_platform"),
+            replace(
+                COMPOSE, "POSTGRES_PASSWORD: saas_password", "POSTGRES_PASSWORD: ${DB_PASSWORD:?}"
+            ),
+            in_shell("DB_PASSWORD", "another"),
+            replace(COMPOSE, "saas_user:saas_password@postgres", "saas_user:another@postgres"),
         ),
     ),
     Healthy(
-        "DOCK609",
-        "the code makes its address of others",
+        "CFG908",
+        "a role that a script makes",
         both(
-            worker("env_file: worker/worker.env", "environment: {DB_HOST: postgres}"),
-            write("worker/worker.env", "DATABASE_URL=postgresql://a:b@localhost:5432/c\n"),
-        ),
-    ),
-    Healthy(
-        "DOCK609",
-        "the machine's own network",
-        worker("network_mode: host", "environment: [REDIS_URL=redis://localhost:6379/0]"),
-    ),
-    Healthy(
-        "DOCK609",
-        "the network of the one it calls",
-        worker("network_mode: service:redis", "environment: [REDIS_URL=redis://localhost:6379/0]"),
-    ),
-    Healthy(
-        "DOCK609",
-        "a browser's addresses",
-        worker(
-            "environment:",
-            "  VITE_REGISTRY_URL: http://localhost:8001",
-            "  REGISTRY_CALLBACK_URL: http://localhost:8001/back",
-            "  CORS_ORIGINS: http://localhost:8001,http://localhost:5173",
-        ),
-    ),
-    Healthy(
-        "DOCK609",
-        "an address that none is named for",
-        worker("environment: {API: 'http://localhost:8001'}"),
-    ),
-    Healthy(
-        "DOCK609",
-        "what it serves itself",
-        worker("environment: {REGISTRY_URL: 'http://localhost:8001', PORT: 8001}"),
-    ),
-    Healthy(
-        "DOCK609",
-        "a store that no service is",
-        worker("environment: {MONGO_URL: 'mongodb://localhost:27017', DB_HOST: localhost}"),
-    ),
-    Healthy(
-        "DOCK609",
-        "the machine by its name",
-        worker("environment: [REDIS_URL=redis://host.docker.internal:6379/0]"),
-    ),
-    Healthy(
-        "DOCK609",
-        "an image of others with the env file of all",
-        both(
-            service("  admin:\n    image: adminer\n    env_file: worker.env\n"),
-            write("worker.env", "REDIS_URL=redis://localhost:6379/0\n"),
-        ),
-    ),
-    # The port of this machine.
-    Fault(
-        "DOCK610",
-        "the registry of all",
-        both(
-            replace(COMPOSE, REGISTRY_PORTS, 'ports: ["127.0.0.1:18001:8001"]'),
-            replace(COMPOSE, REGISTRY, "REGISTRY_URL: http://registry:18001"),
-        ),
-        target="gateway.REGISTRY_URL",
-        group="addresses",
-    ),
-    Fault(
-        "DOCK610",
-        "the database",
-        both(
-            replace(COMPOSE, POSTGRES_PORTS, 'ports: ["127.0.0.1:15432:5432"]'),
-            replace(COMPOSE, DATABASE, "@postgres:15432/"),
-        ),
-        target="registry.DATABASE_URL",
-        group="addresses",
-    ),
-    Fault(
-        "DOCK610",
-        "a port of its own",
-        both(
-            replace(COMPOSE, POSTGRES_PORTS, 'ports: ["127.0.0.1:15432:5432"]'),
-            worker("environment:", "  DB_HOST: postgres", "  DB_PORT: 15432"),
-        ),
-        target="worker.DB_PORT",
-        group="addresses",
-    ),
-    Fault(
-        "DOCK610",
-        "by its alias",
-        both(
+            address("postgresql://app:another@localhost:5432/saas_platform"),
             replace(
                 COMPOSE,
-                POSTGRES_PORTS,
-                'ports: ["127.0.0.1:15432:5432"]\n    networks: { default: { aliases: [db] } }',
+                'volumes: ["postgres_data:/var/lib/postgresql/data"]',
+                "volumes:\n      - postgres_data:/var/lib/postgresql/data\n"
+                "      - ./docker:/docker-entrypoint-initdb.d",
             ),
-            worker("environment: ['DATABASE_URL=postgresql://a:b@db:15432/c']"),
         ),
-        target="worker.DATABASE_URL",
-        group="addresses",
     ),
     Healthy(
-        "DOCK610",
-        "the container's port",
-        replace(COMPOSE, REGISTRY_PORTS, 'ports: ["127.0.0.1:18001:8001"]'),
-    ),
-    Healthy(
-        "DOCK610",
-        "it listens at both",
+        "CFG908",
+        "an override that may say more",
         both(
+            address("postgresql://saas_user:another@localhost:5432/saas_platform"),
+            write("docker-compose.override.yml", "services: {}\n"),
+        ),
+    ),
+    Fault(
+        "CFG909",
+        "a driver that is not installed",
+        scheme("postgresql+psycopg"),
+        works=engine_is_made,
+        target="psycopg",
+        environment=True,
+        group="driver",
+        against=("CFG901", "CFG903", "CFG904"),
+    ),
+    Fault(
+        "CFG909",
+        "SQLAlchemy 2.1 beside psycopg2",
+        both(
+            install("sqlalchemy==2.1.9"),
+            replace(REQUIREMENTS, "sqlalchemy>=2.0.31,<2.1", "sqlalchemy>=2.1,<2.2"),
+        ),
+        works=engine_is_made,
+        target="psycopg",
+        environment=True,
+        group="driver",
+        against=("CFG901", "CFG903", "CFG904"),
+    ),
+    Fault(
+        "CFG909",
+        "an asynchronous engine with a driver that is not",
+        asynchronous,
+        works=engine_is_made,
+        fixed=False,
+    ),
+    Fault(
+        "CFG909",
+        "a driver of another database",
+        address("sqlite+aiosqlite:///platform.db"),
+        fixed=False,  # a plain engine can't use it, installed or not
+    ),
+    Healthy("CFG909", "the driver written out", scheme("postgresql+psycopg2")),
+    Healthy("CFG909", "a database that Python brings along", address("sqlite:///platform.db")),
+    Healthy(
+        "CFG909",
+        "a scheme that the code replaces",
+        both(
+            scheme("postgresql+psycopg"),
             replace(
-                COMPOSE, REGISTRY_PORTS, 'ports: ["127.0.0.1:18001:8001"]\n    expose: [18001]'
+                DATABASE,
+                "        get_settings().DATABASE_URL,\n",
+                '        get_settings().DATABASE_URL.replace("+psycopg:", "+psycopg2:"),\n',
             ),
-            replace(COMPOSE, REGISTRY, "REGISTRY_URL: http://registry:18001"),
         ),
     ),
     Healthy(
-        "DOCK610",
-        "its command says so",
+        "CFG909",
+        "a scheme that the code chooses",
         both(
+            scheme("postgresql+psycopg"),
             replace(
-                COMPOSE,
-                REGISTRY_PORTS,
-                'ports: ["127.0.0.1:18001:8001"]\n    command: run --port 18001',
+                DATABASE,
+                "        get_settings().DATABASE_URL,\n",
+                "        make_url(get_settings().DATABASE_URL).set(drivername=chosen()),\n",
             ),
-            replace(COMPOSE, REGISTRY, "REGISTRY_URL: http://registry:18001"),
         ),
     ),
     Healthy(
-        "DOCK610",
-        "a host of another name",
-        both(
-            replace(COMPOSE, REGISTRY_PORTS, 'ports: ["127.0.0.1:18001:8001"]'),
-            replace(COMPOSE, REGISTRY, "REGISTRY_URL: http://registry.example.com:18001"),
+        "CFG909",
+        "an engine of a test",
+        write(
+            "backend/tests/test_engine.py",
+            "from sqlalchemy import create_engine\n\n"
+            'engine = create_engine("postgresql+asyncpg://u@h/d")\n',
         ),
+    ),
+    Fault(
+        "CFG910",
+        "an @ in the database's password",
+        both(sql("ALTER ROLE {role} PASSWORD 'p@ss'"), unescaped),
+        works=address_holds,
+        target="DATABASE_URL",
+        group="server",
+        against=("CFG901", "CFG903", "CFG904", "CFG908", "CFG909"),
+    ),
+    Fault(
+        "CFG910",
+        "a slash in Redis' password",
+        unescaped_cache,
+        works=redis_holds,
+        target="REDIS_URL",
+        against=("CFG901",),
+    ),
+    Healthy("CFG910", "escaped", address(REMOTE.replace("pa-role", "p%40ss%2F"))),
+    Healthy(
+        "CFG910", "signs that SQLAlchemy takes", address(REMOTE.replace("pa-role", "p/a#s:s%"))
+    ),
+    Healthy(
+        "CFG910",
+        "an @ that Redis' reader takes",
+        setting("REDIS_URL", "REDIS_URL=redis://:p@ss:w@cache:6379/0"),
+    ),
+    Healthy(
+        "CFG910",
+        "an @ behind the path",
+        setting("REDIS_URL", "REDIS_URL=redis://cache:6379/0?client_name=a@b"),
+    ),
+    Healthy(
+        "CFG910", "an address that nothing reads", append(ENV, "OLD_URL=postgresql://u:p@s@h/d\n")
     ),
 ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from tests.faults import Copy, Fault, Healthy, Inject, append, remove, replace
+from tests.faults import Copy, Fault, Healthy, Inject, append, remove, replace, write
 
 ENV = "backend/.env"
 
@@ -29,16 +29,6 @@ def old_scheme(copy: Copy) -> None:
     replace(ENV, "postgresql://", "postgres://")(copy)
 
 
-def in_git(*paths: str) -> Inject:
-    """Make the copy a repository that keeps these files."""
-
-    def inject(copy: Copy) -> None:
-        for words in (["init", "-q"], ["add", "-f", *paths]):
-            assert copy.run("git", *words, cwd=".").returncode == 0
-
-    return inject
-
-
 def open_double_quote(copy: Copy) -> None:
     """The lines up to the next quote are lost with it; the fix must leave them."""
     setting("SECRET_KEY", 'SECRET_KEY="open')(copy)
@@ -54,6 +44,11 @@ def carriage_returns(copy: Copy) -> None:
     file = copy.path(ENV)
     file.write_bytes(file.read_bytes().replace(b"\n", b"\r\n"))
 
+
+SOUND = """compose-file = "docker-compose.yml"
+env-file = "backend/.env"
+requirements = ["backend/requirements.txt"]
+"""
 
 ENTRIES = [
     Fault(
@@ -111,7 +106,22 @@ ENTRIES = [
     ),
     Healthy("CFG907", "the same twice", append(ENV, "\nHOST=127.0.0.1\n")),
     Healthy("CFG907", "one that builds on the first", append(ENV, '\nHOST="${HOST}"\n')),
-    Fault("CFG911", "kept in git", in_git("backend/.env"), fixed=False, target="backend/.env"),
-    Healthy("CFG911", "left out by git", in_git(".gitignore")),
-    Healthy("CFG911", "the example kept in git", in_git("backend/.env.example")),
+    Healthy("CFG907", "a comment beside it", append(ENV, "\n# HOST=0.0.0.0\n")),
+    Fault(
+        "CFG914",
+        "a port beyond the last",
+        setting("DEMO_SERVICE_PORT", "DEMO_SERVICE_PORT=80033"),
+        fixed=False,
+        target="DEMO_SERVICE_PORT",
+    ),
+    Healthy("CFG914", "a port that no code names", append(ENV, "\nOLD_PORT=99999\n")),
+    Healthy("CFG914", "any free port", setting("DEMO_SERVICE_PORT", "DEMO_SERVICE_PORT=0")),
+    Fault(
+        "CFG915",
+        "a compose file of another name",
+        write("saas-doctor.toml", '# what is where\ncompose-file = "docker-compose.yaml"\n'),
+        fixed=False,
+        target="compose-file",
+    ),
+    Healthy("CFG915", "paths that are there", write("saas-doctor.toml", SOUND)),
 ]
