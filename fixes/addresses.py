@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from saas_doctor.actions import Action
-from saas_doctor.actions.packages import InstallPackages
+from saas_doctor.actions.packages import install_requirements
 from saas_doctor.facts.dotenv import EnvFile
 from saas_doctor.facts.interpreter import Interpreter
 from saas_doctor.facts.requirements import Requirements
@@ -28,8 +28,7 @@ def install_driver(
         return
     wanted = finding.data["requirement"]
     yield requirements.add(wanted)
-    files = tuple(f for f in map(platform.path, platform.config.requirements) if f.is_file())
-    yield InstallPackages(interpreter.folder, interpreter.name, files, (wanted,))
+    yield install_requirements(platform, interpreter, wanted)
 
 
 @fix("CFG910")

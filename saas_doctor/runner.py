@@ -240,8 +240,9 @@ class _Run:
             late = everything or (began is not None and now >= began + CHECK_LIMIT)
             if code in self.results or not late:
                 continue
-            limit = f"{timeout:g} s of the whole run" if everything else f"{CHECK_LIMIT:g} s"
-            reason = f"not finished within the {limit} (--timeout)"
+            whole = f"{timeout:g} s of the whole run (--timeout)"
+            limit = whole if everything else f"{CHECK_LIMIT:g} s of one check"
+            reason = f"not finished within the {limit}"
             self._settle(
                 Result(
                     code,

@@ -125,6 +125,9 @@ class Requirements(Fact):
         if path is None:
             raise Absent(f"no requirements file to add {text} to")
         self._refuse(path, text)
+        if any(line.hashed and line.path == path for line in self.lines):
+            # pip asks for a hash of every line where it finds one.
+            raise Conflict(f"{self.names[path]} is pinned by hash; make it anew with {text}")
         data = self.files[path]
         if requirement_files.as_utf8(data)[1]:
             raise Conflict(f"{self.names[path]} is not UTF-8; add {text} to it by hand")
