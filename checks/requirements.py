@@ -79,10 +79,10 @@ def _both_hold(one: RequirementLine, other: RequirementLine, interpreter: Interp
 
 def _holds(line: RequirementLine, beside: RequirementLine, interpreter: Interpreter) -> bool:
     marker = line.requirement.marker
-    if marker is None or str(marker) == str(beside.requirement.marker):
+    if marker is None:
         return True
-    if interpreter.version is None:
-        return False  # can't be told, so not claimed
+    if interpreter.version is None:  # of two that differ it can't be told, so it is not claimed
+        return str(marker) == str(beside.requirement.marker)
     return marker.evaluate({**markers(interpreter.version), "extra": ""})
 
 

@@ -143,10 +143,13 @@ ENTRIES = [
     ),
     Healthy(
         "CFG908",
-        "an override that may say more",
+        "an override file that moves the port: it is another server",
         both(
             address("postgresql://saas_user:another@localhost:5432/saas_platform"),
-            write("docker-compose.override.yml", "services: {}\n"),
+            write(
+                "docker-compose.override.yml",
+                'services:\n  postgres:\n    ports: !override ["127.0.0.1:15432:5432"]\n',
+            ),
         ),
     ),
     Fault(
@@ -157,7 +160,7 @@ ENTRIES = [
         target="psycopg",
         environment=True,
         group="driver",
-        against=("CFG901", "CFG903", "CFG904"),
+        against=("CFG901", "CFG903", "CFG904", "PY101", "PY102", "PY103"),
     ),
     Fault(
         "CFG909",

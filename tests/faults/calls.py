@@ -391,7 +391,10 @@ ENTRIES = [
     Healthy(
         "SRC241",
         "reloading and workers in two recipes",
-        write("Makefile", f"dev:\n\tuvicorn core.main:app --reload\nrun:\n\t{FOUR}\n"),
+        write(
+            "Makefile",
+            f"dev:\n\t.venv/bin/uvicorn core.main:app --reload\nrun:\n\t.venv/bin/{FOUR}\n",
+        ),
     ),
     Healthy(
         "SRC241",

@@ -39,7 +39,9 @@ ENTRIES = [
         "the published port of it",
         both(
             replace(COMPOSE, POSTGRES_PORTS, 'ports: ["127.0.0.1:15432:5432"]'),
-            worker("environment: {DATABASE_URL: 'postgresql+asyncpg://a:b@localhost:15432/c'}"),
+            worker(
+                "environment: {DATABASE_URL: 'postgresql+asyncpg://saas_user:saas_password@localhost:15432/saas_platform'}"
+            ),
         ),
         target="worker.DATABASE_URL",
         group="addresses",

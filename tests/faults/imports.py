@@ -275,7 +275,8 @@ ENTRIES = [
         both(
             replace(RUN, INSERT, ""),
             write(
-                "scripts/start.sh", "export PYTHONPATH=backend\npython backend/registry/run.py\n"
+                "scripts/start.sh",
+                "export PYTHONPATH=backend\nbackend/.venv/bin/python backend/registry/run.py\n",
             ),
         ),
     ),

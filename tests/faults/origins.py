@@ -83,6 +83,7 @@ ENTRIES = [
         target=ORIGIN,
         works=allows(),
         group="origins",
+        against=("CFG901",),
     ),
     Fault(
         "WEB801",
@@ -91,6 +92,7 @@ ENTRIES = [
         target=ORIGIN,
         works=allows(),
         group="origins",
+        against=("CFG901",),
     ),
     Fault(
         "WEB801",
@@ -99,6 +101,7 @@ ENTRIES = [
         target=ORIGIN,
         works=allows(),
         group="origins",
+        against=("CFG901",),
     ),
     Fault("WEB801", "an empty list in JSON", origins("[]"), works=allows(), group="origins"),
     Fault(
@@ -152,6 +155,7 @@ ENTRIES = [
         target=f"{ORIGIN}/",
         works=allows(),
         group="origins",
+        against=("CFG901",),
     ),
     Fault(
         "WEB806",
@@ -159,6 +163,7 @@ ENTRIES = [
         origins("http://LOCALHOST:5173"),
         works=allows(),
         group="origins",
+        against=("CFG901",),
     ),
     Fault("WEB806", "no scheme", origins("localhost:5173"), works=allows(), group="origins"),
     Fault("WEB806", "a path", origins(f"{ORIGIN}/index.html"), works=allows(), group="origins"),
@@ -168,6 +173,7 @@ ENTRIES = [
         origins(f"{ORIGIN},http://saas.example:80"),
         works=allows("http://saas.example"),
         group="origins",
+        against=("CFG901",),
     ),
     Fault(
         "WEB806",
@@ -176,6 +182,7 @@ ENTRIES = [
         fixed=False,
         works=allows("https://a.saas.example"),
         group="origins",
+        against=("CFG901",),
     ),
     Fault(
         "WEB806",
@@ -186,6 +193,7 @@ ENTRIES = [
         ),
         works=allows(),
         group="origins",
+        against=("CFG901",),
     ),
     Fault("WEB806", "in the source", made(LITERAL), works=allows(), group="origins"),
     Fault(

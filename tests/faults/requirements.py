@@ -74,6 +74,7 @@ ENTRIES = [
         "what the extra brings was taken out",
         uninstall("cryptography"),
         target="python-jose",
+        against=("PKG301", "PY101", "PY102", "PY103"),
     ),
     Fault(
         "PKG309",
@@ -105,7 +106,13 @@ ENTRIES = [
             REQUIREMENTS, "pydantic>=2.9,<3", 'pydantic[timezone]>=2.9,<3; sys_platform != "win32"'
         ),
     ),
-    Fault("PKG312", "a pip without a resolver", install("pip==20.2.4"), target="pip"),
+    Fault(
+        "PKG312",
+        "a pip without a resolver",
+        install("pip==20.2.4"),
+        target="pip",
+        against=("PY101", "PY102", "PY103"),
+    ),
     Fault(
         "PKG312",
         "a uv that the project excludes",

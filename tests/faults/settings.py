@@ -273,7 +273,7 @@ ENTRIES = [
         works=settings_load,
         target="CORS_ORIGINS",
         group="cors",
-        against=("CFG901", "WEB801", "WEB806", "WEB807", "WEB808"),
+        against=("CFG901", "SRC210", "WEB801", "WEB806", "WEB807", "WEB808"),
     ),
     Fault(
         "CFG906",
@@ -281,6 +281,7 @@ ENTRIES = [
         options("MAIL_HOSTS: list[str] = []", env="MAIL_HOSTS=a.example, b.example  # two\n"),
         works=options_load,
         target="MAIL_HOSTS",
+        against=("SRC209",),
     ),
     Fault(
         "CFG906",

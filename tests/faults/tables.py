@@ -358,6 +358,7 @@ ENTRIES = [
         ),
         works=lambda copy: copy.imports("import core.new"),
         target="greenlet",
+        also=("CFG909",),  # `postgresql://` means another driver there
         environment=True,
         against=("PY101", "PY102", "PY103"),
     ),
