@@ -82,8 +82,8 @@ def setting_missing(
                 target = f"{finding.target}:here"
                 yield replace(finding, severity=Severity.WARNING, target=target)
 
-    for use in uses.found:
-        if use.required and use.key not in told:
+    for use in uses.required if sources.loads_files else ():
+        if use.key not in told:
             views = sources.views_of_process(use.module)
             files = {file.path: file.name for view in views for file in view.all_files}
             is_set = any(view.text([use.key]) for view in views)
@@ -281,8 +281,8 @@ def setting_does_not_parse(
             told.add((text.where, field.name))
             yield _unparsed(cls, field, text, why)
 
-    for use in uses.found:
-        views = sources.views_of_process(use.module) if use.number else ()
+    for use in uses.numbers:
+        views = sources.views_of_process(use.module)
         text = shared([view.text([use.key]) for view in views])
         why = refused_number(text.value, use.number) if text else ""
         if text and why and (text.where, use.key) not in told:

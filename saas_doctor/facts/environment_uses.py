@@ -13,7 +13,8 @@ from saas_doctor.facts.runs import is_aside, surely_runs
 from saas_doctor.facts.source import Module, Source, dotted_name
 from saas_doctor.model import Place
 
-_LIKELY = re.compile(rb"\benviron\s*\[|\b(?:int|float)\(\s*(?:os\.)?(?:getenv|environ)\b")
+_TAKES = re.compile(rb"\benviron\s*\[")
+_COUNTS = re.compile(rb"\b(?:int|float)\(\s*(?:os\.)?(?:getenv|environ)\b")
 _ENVIRON = "os.environ"
 _GET = {"os.getenv", "os.environ.get"}
 
@@ -45,17 +46,25 @@ class EnvironmentUses(Fact):
         return cls(source)
 
     @cached_property
-    def found(self) -> tuple[EnvironmentUse, ...]:
-        modules = (m for m in self.source.mentioning("environ", "getenv") if not is_aside(m))
-        return tuple(u for m in modules if _LIKELY.search(m.data) for u in self._in(m))
+    def required(self) -> tuple[EnvironmentUse, ...]:
+        """The variables that have to be there."""
+        return tuple(use for use in self._like(_TAKES) if use.required)
+
+    @cached_property
+    def numbers(self) -> tuple[EnvironmentUse, ...]:
+        """The variables that numbers are made of."""
+        return tuple(use for use in self._like(_COUNTS) if use.number)
+
+    def _like(self, pattern: re.Pattern[bytes]) -> Iterator[EnvironmentUse]:
+        for module in self.source.mentioning("environ", "getenv"):
+            if pattern.search(module.data) and not is_aside(module):
+                yield from self._in(module)
 
     def _in(self, module: Module) -> Iterator[EnvironmentUse]:
         for node in module.nodes:
             key, required = self._variable(module, node)
-            if not key:
-                continue
-            number = self._number(module, node)
-            if (required or number) and surely_runs(self.source, module, node):
+            number = self._number(module, node) if key else ""
+            if key and (required or number) and surely_runs(self.source, module, node):
                 assert isinstance(node, ast.expr)
                 yield EnvironmentUse(module, key, module.place(node), required, number)
 

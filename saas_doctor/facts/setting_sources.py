@@ -170,6 +170,11 @@ class SettingSources(Fact):
         told = [path for path in paths if path is not None]
         return told if len(told) == len(paths) else None
 
+    @property
+    def loads_files(self) -> bool:
+        """Whether the source loads files that can be told into the environment of its process."""
+        return bool(self._loads)
+
     @cached_property
     def _loads(self) -> list[Path] | None:
         """The files that the source loads into the environment; None where they can't be told."""

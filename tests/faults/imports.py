@@ -544,8 +544,8 @@ ENTRIES = [
     Fault(
         "SRC209",
         "a file in other letters",
-        renamed("backend/shared/utils/security.py", "backend/shared/utils/Security.py"),
-        works=imports("import core.main"),
+        renamed("backend/gateway/table.py", "backend/gateway/Table.py"),
+        works=imports("import gateway.main"),
     ),
     Fault(
         "SRC209",
