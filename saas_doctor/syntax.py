@@ -15,6 +15,7 @@ from contextlib import contextmanager
 
 from packaging.requirements import Requirement
 
+_NO_PARTS = {str, int, type(None), ast.Load, ast.Store, ast.Del}
 _ONE = threading.Lock()
 
 
@@ -36,3 +37,17 @@ def parse_requirement(text: str) -> Requirement:
     """One requirement; raises packaging's InvalidRequirement."""
     with _ONE:
         return Requirement(text)
+
+
+def parts(node: ast.AST) -> list[ast.AST]:
+    """The nodes directly below one, but for contexts (`ast.Load`, ...): quick, as it is asked often."""
+    found: list[ast.AST] = []
+    for field in node._fields:
+        value = getattr(node, field, None)
+        if value.__class__ in _NO_PARTS:
+            continue
+        if isinstance(value, list):
+            found += [item for item in value if isinstance(item, ast.AST)]
+        elif isinstance(value, ast.AST):
+            found.append(value)
+    return found

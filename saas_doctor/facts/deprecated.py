@@ -15,7 +15,7 @@ from saas_doctor.facts.models import PydanticModels
 from saas_doctor.facts.objects import Objects
 from saas_doctor.facts.refused import Refused
 from saas_doctor.facts.scopes import Scope
-from saas_doctor.facts.source import Module, mentions
+from saas_doctor.facts.source import Module, dotted_name, mentions
 from saas_doctor.model import Place
 
 _METHODS = {
@@ -121,13 +121,23 @@ class StillTaken(Fact):
         return tuple(found)
 
     def _in(self, module: Module) -> Iterator[tuple[ast.expr | ast.stmt, str, str]]:
+        named = {n for n, full in module.imports.items() if full.rpartition(".")[2] in _NAMES}
+        named |= {
+            n for n, v in module.values.items() if dotted_name(v).rpartition(".")[2] in _NAMES
+        }
+        named |= _NAMES.keys()
         for scope in self.objects.scopes(module):
             for node in scope.nodes:
                 if isinstance(node, ast.ClassDef):
                     yield from self._configuration(module, node)
                 elif isinstance(node, ast.Call):
                     yield from self._field(module, node)
-                if isinstance(node, ast.Name | ast.Attribute) and isinstance(node.ctx, ast.Load):
+                word = node.id if isinstance(node, ast.Name) else getattr(node, "attr", "")
+                if (
+                    word in named
+                    and isinstance(node, ast.Name | ast.Attribute)
+                    and isinstance(node.ctx, ast.Load)
+                ):
                     name = self.models.name(module, node)
                     if name in _NAMES:
                         kind = f"@{name}" if name.endswith("validator") else name

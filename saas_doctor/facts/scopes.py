@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 from saas_doctor.facts.source import Module, dotted_name
+from saas_doctor.syntax import parts
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 Comprehension = ast.ListComp | ast.SetComp | ast.GeneratorExp | ast.DictComp
@@ -57,7 +59,7 @@ def depends(node: ast.expr | None) -> bool:
     return isinstance(node, ast.Call) and dotted_name(node.func).rpartition(".")[2] in kinds
 
 
-class _Reader(ast.NodeVisitor):
+class _Reader:
     """Sorts a module's nodes by scope, and notes every binding of a name."""
 
     def __init__(self, module: Module) -> None:
@@ -66,7 +68,9 @@ class _Reader(ast.NodeVisitor):
 
     def visit(self, node: ast.AST) -> None:
         self.scope.nodes.append(node)
-        super().visit(node)
+        kind = node.__class__
+        if kind not in _LEAVES:
+            _VISITS.get(kind, _Reader._others)(self, node)
 
     def _bind(self, target: ast.AST | str | None, binding: Binding = _UNKNOWN) -> None:
         if isinstance(target, ast.Name):
@@ -84,7 +88,7 @@ class _Reader(ast.NodeVisitor):
         self.scopes.append(self.scope)
         return outer
 
-    def visit_ClassDef(self, node: ast.ClassDef) -> None:
+    def _class(self, node: ast.ClassDef) -> None:
         if self.scope.parent is not None:
             self._bind(node.name)
         for part in (*node.decorator_list, *node.bases, *node.keywords):
@@ -122,30 +126,20 @@ class _Reader(ast.NodeVisitor):
             self.visit(line)
         self.scope = outer
 
-    visit_FunctionDef = visit_AsyncFunctionDef = visit_Lambda = _function
-
     def _comprehension(self, node: Comprehension) -> None:
         outer = self._enter(None)
         outer.inner[id(node)] = self.scope
         for part in node.generators:
             self._bind(part.target, ("of", part.iter))
-        self.generic_visit(node)
+        self._within(node)
         self.scope = outer
 
-    visit_ListComp = visit_SetComp = visit_GeneratorExp = visit_DictComp = _comprehension
-
-    def visit_Assign(self, node: ast.Assign) -> None:
+    def _assign(self, node: ast.Assign) -> None:
         for target in node.targets:
             self._bind(target, ("is", node.value))
-        self.generic_visit(node)
+        self._within(node)
 
-    def visit_Import(self, node: ast.Import) -> None:
-        """No binding: the module's imports tell what the name is, wherever they stand."""
-
-    def visit_ImportFrom(self, node: ast.ImportFrom) -> None:
-        """No binding."""
-
-    def generic_visit(self, node: ast.AST) -> None:
+    def _others(self, node: ast.AST) -> None:
         if isinstance(node, ast.AnnAssign):
             self._bind(node.target, ("annotated", node.annotation))
         elif isinstance(node, ast.NamedExpr):
@@ -159,7 +153,26 @@ class _Reader(ast.NodeVisitor):
         else:
             for name in _unclear(node):
                 self._bind(name)
-        super().generic_visit(node)
+        self._within(node)
+
+    def _within(self, node: ast.AST) -> None:
+        for part in parts(node):
+            self.visit(part)
+
+
+# Imports bind nothing here: the module's imports tell what the name is, wherever they stand.
+_LEAVES = {ast.Name, ast.Constant, ast.Import, ast.ImportFrom}
+_VISITS: dict[type[ast.AST], Callable[[_Reader, Any], None]] = {
+    ast.ClassDef: _Reader._class,
+    ast.FunctionDef: _Reader._function,
+    ast.AsyncFunctionDef: _Reader._function,
+    ast.Lambda: _Reader._function,
+    ast.ListComp: _Reader._comprehension,
+    ast.SetComp: _Reader._comprehension,
+    ast.GeneratorExp: _Reader._comprehension,
+    ast.DictComp: _Reader._comprehension,
+    ast.Assign: _Reader._assign,
+}
 
 
 def _unclear(node: ast.AST) -> list[ast.expr | str | None]:
