@@ -11,6 +11,7 @@ Line = list[tuple[str, str]]
 
 _STYLE = {Severity.ERROR: "bold red", Severity.WARNING: "bold yellow", Severity.INFO: "bold blue"}
 _LABEL = 11
+_LONG = 300
 
 PARTS = {
     "PY": "Python and its environment",
@@ -28,11 +29,12 @@ PARTS = {
 
 
 def render(report: Report, *, verbose: bool = False) -> Iterator[Line]:
-    """The lines of the report. `verbose` also lists the checks that hold and those skipped."""
+    """The lines of the report. `verbose` also lists the checks that hold and those skipped, and
+    shortens no list."""
     for note in report.notes:
         yield [(f"note: {note}", "yellow")]
     for finding in sorted(report.findings, key=_order):
-        yield from _finding(finding, _waiting(report, finding))
+        yield from _finding(finding, _waiting(report, finding), verbose=verbose)
     for results in _undecided(report):
         waiting = [w for result in results for w in _blocked_under(report, result.code)]
         yield from _undecided_lines(results, waiting)
@@ -54,13 +56,13 @@ def _order(finding: Finding) -> tuple[int, str]:
     return (finding.severity.rank if finding.severity else 0, finding.code)
 
 
-def _finding(finding: Finding, waiting: list[Result]) -> Iterator[Line]:
+def _finding(finding: Finding, waiting: list[Result], *, verbose: bool) -> Iterator[Line]:
     severity = finding.severity or Severity.ERROR
     yield [(f"{severity.value} {finding.code}", _STYLE[severity]), (f"  {finding.message}", "")]
     if finding.place:
         yield from _labelled("at", str(finding.place))
     for name, text in finding.evidence.items():
-        yield from _labelled(name.replace("_", " "), text)
+        yield from _labelled(name.replace("_", " "), text if verbose else _shortened(text))
     if finding.next_step:
         yield from _labelled("next", finding.next_step)
     if finding.fix:
@@ -70,6 +72,15 @@ def _finding(finding: Finding, waiting: list[Result]) -> Iterator[Line]:
     if waiting:
         yield from _labelled("blocked", ", ".join(r.code for r in waiting))
     yield []
+
+
+def _shortened(text: str) -> str:
+    """A long list with its first items only: nobody reads the fortieth; `-v` and JSON have them."""
+    if len(text) <= _LONG or "\n" in text:
+        return text
+    kept = text[:_LONG].rpartition(", ")[0]
+    left = text.count(", ", len(kept))
+    return f"{kept} and {left} more (all: -v)" if kept else text
 
 
 def _undecided(report: Report) -> Iterable[list[Result]]:
