@@ -98,7 +98,13 @@ def _of_httpx(versions: Versions) -> tuple[Severity | None, str]:
             return Severity.INFO, f"httpx {installed} only takes until 0.28"
         return None, ""
     line = versions.requirements.find("httpx")
-    assert line
+    if versions.locked("httpx") or line is None:
+        locked = versions.where("httpx")
+        if from_28:
+            return Severity.ERROR, f"{locked} does not know"
+        if versions.at_least("httpx", "0.26"):
+            return Severity.INFO, f"{locked} only takes until 0.28"
+        return None, ""
     if from_28:
         older = any(line.requirement.specifier.contains(v) for v in _BEFORE_0_28)
         if older:

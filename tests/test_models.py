@@ -52,6 +52,17 @@ ORM = "from pydantic import BaseModel\n\n\nclass User(BaseModel):\n    class Con
 ROW = "from a import User\nclass Row: ...\nclass Admin(User): ...\nrow = Row()\n"
 
 
+def test_a_lock_tells_which_pydantic_the_code_runs_on(tree: MakeTree) -> None:
+    files: dict[str, str | bytes] = {
+        "/saas-doctor.toml": 'requirements = ["backend/pyproject.toml"]\n',
+        "pyproject.toml": '[tool.poetry.dependencies]\npydantic = ">=1.10"\n',
+        "a.py": ORM,
+    }
+    assert len(findings(tree(files), "SRC202")) == 1  # the newest that is allowed
+    lock = '[[package]]\nname = "pydantic"\nversion = "1.10.26"\n'
+    assert findings(tree({**files, "poetry.lock": lock}), "SRC202") == []
+
+
 def test_only_the_key_itself_is_changed(tree: MakeTree) -> None:
     text = ORM.replace("\n", "\r\n").replace("    class", "    é: str = 'é'\r\n    class")
     platform = tree({"a.py": text})

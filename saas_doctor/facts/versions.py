@@ -1,4 +1,4 @@
-"""Which versions the platform's code runs on: what is installed, else what is required."""
+"""Which versions the platform's code runs on: what is installed, else locked, else required."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from saas_doctor.platform import Platform
 
 @dataclass(frozen=True)
 class Versions(Fact):
-    """The versions that the platform's environment has, or, where it lacks one, its requirements.
+    """The versions that the platform's environment has; where it lacks one, its lock, its requirements.
 
     `site` is None where the environment has no interpreter that answers. Cheaper than the whole
     list of packages, and never unreadable: source can be examined before anything is installed.
@@ -49,11 +49,21 @@ class Versions(Fact):
                     return None
         return None
 
+    def locked(self, package: str) -> tuple[Version, ...]:
+        """What the next installation brings by the lock; several for a package locked by markers."""
+        lock = self.requirements.lock
+        return lock.versions.get(canonicalize_name(package), ()) if lock else ()
+
     def at_least(self, package: str, bound: str) -> bool | None:
-        """Whether the code runs on this version or a newer one; None where the package is not used."""
+        """Whether the code runs on this version or a newer one.
+
+        None where the package is not used, or locked at versions on both sides.
+        """
         version = self.installed(package)
-        if version is not None:
-            return version >= Version(bound)
+        known = (version,) if version is not None else self.locked(package)
+        if known:
+            answers = {one >= Version(bound) for one in known}
+            return answers.pop() if len(answers) == 1 else None
         line = self.requirements.find(package)
         return None if line is None else reaches(line, bound)
 
@@ -62,6 +72,10 @@ class Versions(Fact):
         version = self.installed(package)
         if version is not None:
             return f"{package} {version} in {self.name}"
+        lock, locked = self.requirements.lock, self.locked(package)
+        if lock and locked:
+            at = lock.lines[canonicalize_name(package)]
+            return f"{package} {', '.join(map(str, locked))} ({lock.name}:{at})"
         line = self.requirements.find(package)
         return f"{line.requirement} ({line.place})" if line else f"no {package}"
 
