@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from urllib.parse import urlsplit
 
 from saas_doctor.facts.configured import ConfiguredPaths
 from saas_doctor.facts.dotenv import EnvExample, EnvFile, Setting
+from saas_doctor.facts.elsewhere import Elsewhere
+from saas_doctor.facts.environment_uses import EnvironmentUses
 from saas_doctor.facts.requirements import Requirements
+from saas_doctor.facts.setting_sources import SettingSources, sets_field
+from saas_doctor.facts.settings_classes import SettingsClasses
 from saas_doctor.facts.source import Source
-from saas_doctor.model import Finding, Severity
+from saas_doctor.model import Finding, Place, Severity
 from saas_doctor.platform import Platform
 from saas_doctor.rules import check
 
@@ -24,27 +28,64 @@ from saas_doctor.rules import check
     ),
 )
 def settings_file_missing(
-    env: EnvFile, example: EnvExample, platform: Platform
+    env: EnvFile,
+    example: EnvExample,
+    classes: SettingsClasses,
+    uses: EnvironmentUses,
+    sources: SettingSources,
+    elsewhere: Elsewhere,
+    platform: Platform,
 ) -> Iterator[Finding]:
     """The settings file `.env` is missing.
 
     The services then run with defaults, or do not start: `Field required`.
 
     **Detected** where an example (`.env.example`) is shipped and the file it is for is not there.
+    An error where the code is proven to require a key of the example that nothing else sets; else a
+    warning.
     **Fixed** by making the file from the example, readable by you alone; `undo` removes it while it
     is still the same. Values such as passwords are the example's: look through them.
     **Silent** when the environment of the shell sets every key of the example.
     """
     unset = [s.key for s in example.file.settings if s.key not in platform.environ]
     if env.there is None and unset:
+        needed = next(_required(unset, classes, uses, sources, elsewhere), None)
         yield Finding(
-            f"{env.name} is missing",
-            looked_at=str(env.path),
+            f"{env.name} is missing" + (f", and the code requires {needed[0]}" if needed else ""),
+            looked_at=str(env.path) + (f"; {needed[1]}" if needed else ""),
             found="nothing",
             wanted=f"the settings that {example.file.name} lists ({', '.join(unset[:4])}, ...)",
             target=env.name,
+            severity=None if needed else Severity.WARNING,
             next_step=f"saas-doctor fix --select CFG901 makes it from {example.file.name}",
         )
+
+
+def _required(
+    unset: Sequence[str],
+    classes: SettingsClasses,
+    uses: EnvironmentUses,
+    sources: SettingSources,
+    elsewhere: Elsewhere,
+) -> Iterator[tuple[str, Place]]:
+    """The keys of the example without which the code surely does not start, and what says so."""
+    shipped = {key.lower(): key for key in unset}
+    for cls in classes.found:
+        if cls.doubt or cls.open or cls.rewrites:
+            continue
+        for field in cls.fields:
+            keys = field.keys or ()
+            key = next((shipped[k.lower()] for k in keys if k.lower() in shipped), None)
+            if not field.required or key is None or any(map(elsewhere.names, keys)):
+                continue
+            views = sources.views(cls)
+            if views and not any(sets_field(v, cls, field) for v in views) and classes.made(cls):
+                yield key, field.place
+    for use in uses.required if sources.loads_files else ():
+        if use.key in unset and not elsewhere.names(use.key):
+            views = sources.views_of_process(use.module)
+            if views and not any(view.text([use.key]) for view in views):
+                yield use.key, use.place
 
 
 @check("CFG902", needs=("CFG901",), symptoms=(r"python-dotenv could not parse statement",))

@@ -86,6 +86,7 @@ def test_an_older_python_that_the_project_file_allows_is_silent(
 def test_where_nothing_says_so_an_old_python_is_a_warning(tmp_path: Path, setup: str) -> None:
     assert verdict(wanted(tmp_path, {"setup.py": setup})) == [Severity.WARNING]
 
+
 @pytest.mark.parametrize(
     ("name", "text", "sure"),
     [
