@@ -364,9 +364,13 @@ def test_the_order_is_that_of_the_text_or_of_the_list(tree: MakeTree) -> None:
 
 def test_a_known_package_refuses_too(tree: MakeTree) -> None:
     main = GATEWAY + "from slowapi.middleware import SlowAPIMiddleware\n"
-    main += "app.add_middleware(SlowAPIMiddleware)\n"
-    (finding,) = verdict(tree({"backend/gateway/main.py": main}), "WEB810")
+    main += "app.add_middleware(SlowAPIMiddleware)\nfrom slowapi import Limiter\n"
+    limiter = "app.state.limiter = Limiter(key_func=str, default_limits=['5/minute'])\n"
+    (finding,) = verdict(tree({"backend/gateway/main.py": main + limiter}), "WEB810")
     assert finding.target == "backend/gateway/main.py:SlowAPIMiddleware"
+    # Without limits by default, it is the decorated routes that refuse: inside.
+    limiter = "app.state.limiter = Limiter(key_func=str)\n"
+    assert verdict(tree({"backend/gateway/main.py": main + limiter}), "WEB810") == []
 
 
 # Properties.
