@@ -423,10 +423,21 @@ def test_the_names_that_are_gone_are_gone_from_pydantic_itself() -> None:
                 run(f"from {home} import {name}")
 
 
+@pytest.mark.parametrize(
+    ("name", "severity"),
+    [("a.py", None), ("tests/a.py", Severity.WARNING), ("docs/a.py", Severity.WARNING)],
+)
+def test_what_no_service_runs_is_a_warning(
+    tree: MakeTree, name: str, severity: Severity | None
+) -> None:
+    platform = tree({name: "from pydantic import BaseSettings\n\n\nclass S(BaseSettings): ...\n"})
+    assert [f.severity for f in findings(platform, "SRC210")] == [severity]
+
+
 # SRC211 and SRC212.
 
 
-def test_what_is_deprecated_is_told_once_for_each_kind_of_a_file(tree: MakeTree) -> None:
+def test_what_is_deprecated_is_told_once_for_each_kind(tree: MakeTree) -> None:
     text = f"""{IMPORTS}
 class A(BaseModel):
     a: int
@@ -440,10 +451,15 @@ class A(BaseModel):
 def f(a: A, rows: dict):
     a.dict(); a.copy(); rows.copy(); A.parse_obj(rows); A.__fields__
 """
-    found = {f.target: f for f in findings(tree({"a.py": text}), "SRC211")}
+    files: dict[str, str | bytes] = {"a.py": text, "b.py": text}
+    found = {f.target: f for f in findings(tree(files), "SRC211")}
     kinds = {".copy()", ".dict()", ".parse_obj()", "@validator", "Field(min_items=)", "__fields__", "class Config"}  # fmt: skip
-    assert set(found) == {f"backend/a.py:{kind}" for kind in kinds}
-    assert found["backend/a.py:@validator"].found.endswith("8:6, 10:6")
+    assert set(found) == kinds
+    validators = found["@validator"]
+    assert "4 places in 2 files" in validators.message
+    assert validators.found.endswith(
+        "backend/a.py:8:6, backend/a.py:10:6, backend/b.py:8:6, backend/b.py:10:6"
+    )
 
 
 @pytest.mark.parametrize(
