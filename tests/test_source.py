@@ -16,7 +16,6 @@ from packaging.version import Version
 
 from saas_doctor import platform as platforms
 from saas_doctor import rules
-from saas_doctor.facts import Facts
 from saas_doctor.facts import syntax as syntax_module
 from saas_doctor.facts.changed import ChangedFields
 from saas_doctor.facts.deprecated import StillTaken
@@ -32,7 +31,7 @@ from saas_doctor.facts.source import MAXIMUM, Module, Source
 from saas_doctor.facts.syntax import Broken, Syntax
 from saas_doctor.facts.tables import Tables
 from saas_doctor.facts.versions import Versions, reaches
-from saas_doctor.model import Absent, Severity, Undecided
+from saas_doctor.model import Absent, Blocked, Severity, Undecided
 from saas_doctor.platform import Platform
 from tests.trees import MakeTree, findings, fixed, source_of
 
@@ -418,7 +417,8 @@ def test_without_an_environment_names_that_no_module_here_has_are_another_packag
     tree: MakeTree,
 ) -> None:
     keys = {"locksmith/realm.py": "REALM = 1\n", "app.py": "from locksmith import Admin, Client\n"}
-    assert findings(tree(keys), "SRC201") == []
+    with pytest.raises(Blocked, match="locksmith"):
+        findings(tree(keys), "SRC201")
     keys["locksmith/admin.py"] = "class Admin: ...\n"
     assert [f.target for f in findings(tree(keys), "SRC201")] == ["locksmith"]
 
@@ -476,9 +476,9 @@ def test_an_import_is_found_however_it_is_written(tree: MakeTree, statement: str
 
 def test_without_an_environment_it_is_not_told_which_package_wins(tree: MakeTree) -> None:
     platform = tree({"shared/config.py": "", "app.py": "from shared.config import x\n"})
-    check = rules.checks()["SRC201"]
-    found = list(check.function(**Facts(platform).arguments(check.facts)))
-    assert [type(f) for f in found] == [Undecided]
+    with pytest.raises(Blocked, match="shared") as blocked:
+        findings(platform, "SRC201")
+    assert blocked.value.code == "PY102"
 
 
 # Versions.
