@@ -371,7 +371,8 @@ def test_imports_that_do_not_fail_are_no_error(tree: MakeTree, main: str) -> Non
 def test_a_folder_where_none_is_due_is_silent(
     tree: MakeTree, files: dict[str, str | bytes]
 ) -> None:
-    assert findings(tree(files), "SRC201") == []
+    platform = tree(files)
+    assert findings(platform, "SRC201", environment(platform)) == []
 
 
 def test_a_plugins_folder_is_not_what_the_back_end_imports(tree: MakeTree) -> None:
@@ -384,7 +385,7 @@ def test_a_plugins_folder_is_not_what_the_back_end_imports(tree: MakeTree) -> No
             "/plugins/one/models/item.py": "class Item: ...\n",
         }
     )
-    assert findings(platform, "SRC201") == []
+    assert findings(platform, "SRC201", environment(platform)) == []
 
 
 def environment(platform: Platform, *files: str) -> Interpreter:
@@ -512,6 +513,29 @@ def test_the_versions_of_an_environment_come_before_the_requirements(tree: MakeT
     assert versions.at_least("pydantic", "2") is False
     assert versions.installed("pydantic-core") == Version("2.0")
     assert versions.at_least("sqlalchemy", "2") is None
+
+
+def test_several_projects_tell_a_version_where_they_agree(tree: MakeTree) -> None:
+    files: dict[str, str | bytes] = {
+        "orders/requirements.txt": "pydantic==2.11.7\n",
+        "orders/main.py": "",
+        "users/pyproject.toml": '[project]\nname = "users"\ndependencies = ["pydantic>=2"]\n',
+        "users/main.py": "",
+    }
+    platform = tree(files, "rich\n")
+    none = Interpreter(platform.path("backend/.venv"), "backend/.venv", exists=False)
+    versions = Versions.read(platform, none, Requirements.read(platform))
+    assert versions.at_least("pydantic", "2") is True
+    assert versions.where("pydantic") == "pydantic==2.11.7 (backend/orders/requirements.txt:1)"
+    assert versions.at_least("pydantic", "2.12") is None  # one can't, the other can
+    assert versions.at_least("httpx", "0.28") is None
+    assert not versions.is_of_the_whole("pydantic")
+    # What the platform itself asks for counts alone.
+    platform = tree(files, "pydantic<2\n")
+    assert (
+        Versions.read(platform, none, Requirements.read(platform)).at_least("pydantic", "2")
+        is False
+    )
 
 
 def test_the_layout_needs_no_environment(tree: MakeTree) -> None:
