@@ -92,6 +92,7 @@ def _after_rename(from_orm: tuple[str, ...]) -> str:
         r"\.build\(\) got an unexpected keyword argument 'user'",
         r"__init_subclass__\(\) takes no keyword arguments",
         r"AttributeError: Config$",
+        r"The `__modify_schema__` method is not supported in Pydantic v2",
     ),
 )
 def refused_by_pydantic_2(refused: Refused, versions: Versions) -> Iterator[Finding]:
@@ -100,7 +101,8 @@ def refused_by_pydantic_2(refused: Refused, versions: Versions) -> Iterator[Find
     Most of it fails where the class is made, so the service does not start: `BaseSettings` and
     other names imported from `pydantic`, `Field(regex=...)` and `const=`, `constr(regex=...)`,
     `conlist(min_items=...)`, a bare `@root_validator`, a `@validator` whose function takes `field`
-    or `config`, `class Config` beside `model_config`, a field without an annotation, `__root__`.
+    or `config`, `class Config` beside `model_config`, a field without an annotation, `__root__`, a
+    field's type with `__modify_schema__`.
     Some fails when it is called: `.json(indent=...)`, `PostgresDsn.build(user=...)`. A warning in
     tests, examples, scripts and documentation, which no service runs.
 

@@ -434,6 +434,40 @@ def test_what_no_service_runs_is_a_warning(
     assert [f.severity for f in findings(platform, "SRC210")] == [severity]
 
 
+PHONE = (
+    "class Phone(str):\n"
+    "    @classmethod\n    def __get_validators__(cls): yield cls\n"
+    "    @classmethod\n    def __modify_schema__(cls, schema): schema.update(type='string')\n\n\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "refused"),
+    [
+        (PHONE + "class M(BaseModel):\n    phone: Phone\n", True),
+        (PHONE + "class M(BaseModel):\n    phones: Optional[List[Phone]] = None\n", True),
+        (PHONE + "class Mobile(Phone): ...\n\n\nclass M(BaseModel):\n    phone: Mobile\n", True),
+        (
+            "class M(BaseModel):\n    @classmethod\n    def __modify_schema__(cls, schema): ...\n",
+            True,
+        ),
+        (PHONE, False),
+        (PHONE + "class M(BaseModel):\n    phone: ClassVar[Phone] = Phone('1')\n", False),
+        (PHONE + "class M:\n    phone: Phone\n", False),
+        (
+            PHONE.rstrip()
+            + "\n    @classmethod\n    def __get_pydantic_json_schema__(cls, *_): ...\n"
+            "\n\nclass M(BaseModel):\n    phone: Phone\n",
+            False,
+        ),
+    ],
+)
+def test_a_fields_type_with_a_schema_of_pydantic_1_is_refused(text: str, refused: bool) -> None:
+    found = refused_in(f"{IMPORTS}\n\n{text}")
+    assert ["__modify_schema__"] * refused == [c.kind for c in found]
+    assert not (refused and "." in found[0].where)
+
+
 # SRC211 and SRC212.
 
 
