@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from saas_doctor.facts.changed import ChangedFields
 from saas_doctor.facts.deprecated import Deprecated, StillTaken
-from saas_doctor.facts.model_config import REMOVED, ModelConfigs
+from saas_doctor.facts.model_config import REMOVED, ModelConfigs, OldKey
 from saas_doctor.facts.refused import Refused
 from saas_doctor.facts.runs import is_aside
 from saas_doctor.facts.versions import Versions
@@ -43,28 +43,39 @@ def pydantic_v1_configuration(configs: ModelConfigs, versions: Versions) -> Iter
     """
     if not versions.at_least("pydantic", "2"):
         return
-    for key in configs.old_keys:
-        more = {"uses not touched": ", ".join(key.from_orm)} if key.from_orm else {}
-        instead = REMOVED.get(key.old, "")
-        if key.new and key.edit:
-            step = _after_rename(key.from_orm)
-        elif key.new:
-            step = f"write `{key.new}` in place of `{key.old}`"
-        else:
-            step = f"remove `{key.old}`; in its place: {instead}"
-        yield Finding(
-            f"`{key.old}` in {key.model} means nothing under Pydantic 2",
-            looked_at=f"{key.place}; {versions.where('pydantic')}",
-            found=key.old
-            + (f"; objects are turned into it at {key.fails_at}" if key.fails_at else ""),
-            wanted=key.new or f"no such key: Pydantic 2 removed it; in its place: {instead}",
-            target=f"{key.module.name}:{key.model}.{key.old}",
-            place=key.place,
-            severity=Severity.ERROR if key.fails_at and not is_aside(key.module) else None,
-            next_step=step,
-            data={"key": key, "no_fix": key.edit is None},
-            more=more,
-        )
+    alike: dict[tuple[str, ...], list[OldKey]] = {}
+    for key in sorted(configs.old_keys, key=lambda k: (k.place.path, k.place.line or 0)):
+        # Of those that are only not done, one finding for all of a file.
+        own = key.model if key.fails_at or key.from_orm else ""
+        alike.setdefault((key.module.name, key.old, str(bool(key.edit)), own), []).append(key)
+    for keys in alike.values():
+        yield _old_key(keys, versions)
+
+
+def _old_key(keys: list[OldKey], versions: Versions) -> Finding:
+    key, instead = keys[0], REMOVED.get(keys[0].old, "")
+    models, also = [k.model for k in keys], [str(k.place) for k in keys[1:]]
+    shown = ", ".join(models[:5]) + (f" and {len(models) - 5} more" if len(models) > 5 else "")
+    more = {"uses not touched": ", ".join(key.from_orm)} if key.from_orm else {}
+    more |= {"also at": ", ".join(also)} if also else {}
+    if key.new and key.edit:
+        step = _after_rename(key.from_orm)
+    elif key.new:
+        step = f"write `{key.new}` in place of `{key.old}`"
+    else:
+        step = f"remove `{key.old}`; in its place: {instead}"
+    return Finding(
+        f"`{key.old}` in {shown} means nothing under Pydantic 2",
+        looked_at=f"{key.place}; {versions.where('pydantic')}",
+        found=key.old + (f"; objects are turned into it at {key.fails_at}" if key.fails_at else ""),
+        wanted=key.new or f"no such key: Pydantic 2 removed it; in its place: {instead}",
+        target=f"{key.module.name}:{key.model}.{key.old}",
+        place=key.place,
+        severity=Severity.ERROR if key.fails_at and not is_aside(key.module) else None,
+        next_step=step,
+        data={"keys": keys, "no_fix": key.edit is None},
+        more=more,
+    )
 
 
 def _after_rename(from_orm: tuple[str, ...]) -> str:

@@ -21,9 +21,9 @@ SETTINGS = ">=2.7,<3"
 @fix("SRC202")
 def rename_key(finding: Finding) -> Iterator[Action]:
     """Rename the configuration key."""
-    key: OldKey = finding.data["key"]
-    assert key.edit
-    yield key.module.edited([key.edit], f"{key.old} becomes {key.new}")
+    keys: list[OldKey] = finding.data["keys"]
+    edits = [key.edit for key in keys if key.edit]
+    yield keys[0].module.edited(edits, f"{keys[0].old} becomes {keys[0].new}")
 
 
 @fix("SRC210", risk=Risk.CHANGES)

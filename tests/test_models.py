@@ -52,6 +52,17 @@ ORM = "from pydantic import BaseModel\n\n\nclass User(BaseModel):\n    class Con
 ROW = "from a import User\nclass Row: ...\nclass Admin(User): ...\nrow = Row()\n"
 
 
+def test_models_of_a_file_that_lack_the_same_are_one_finding(tree: MakeTree) -> None:
+    model = "class {0}(BaseModel):\n    class Config:\n        schema_extra = {{}}\n"
+    text = "from pydantic import BaseModel\n\n\n" + model.format("A") + model.format("B")
+    platform = tree({"a.py": text, "b.py": text})
+    one, other = findings(platform, "SRC202")
+    assert "`schema_extra` in A, B means" in one.message
+    assert one.more["also at"] == "backend/a.py:9:9"
+    assert other.place and other.place.path == "backend/b.py"
+    assert fixed(platform, "SRC202")["backend/a.py"] == text.replace("schema_", "json_schema_")
+
+
 def test_a_lock_tells_which_pydantic_the_code_runs_on(tree: MakeTree) -> None:
     files: dict[str, str | bytes] = {
         "/saas-doctor.toml": 'requirements = ["backend/pyproject.toml"]\n',
