@@ -59,7 +59,8 @@ def test_models_of_a_file_that_lack_the_same_are_one_finding(tree: MakeTree) -> 
     one, other = findings(platform, "SRC202")
     assert "`schema_extra` in A, B means" in one.message
     assert one.more["also at"] == "backend/a.py:9:9"
-    assert other.place and other.place.path == "backend/b.py"
+    assert other.place
+    assert other.place.path == "backend/b.py"
     assert fixed(platform, "SRC202")["backend/a.py"] == text.replace("schema_", "json_schema_")
 
 
