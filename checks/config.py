@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 from saas_doctor.facts.configured import ConfiguredPaths
 from saas_doctor.facts.dotenv import EnvExample, EnvFile, Setting
-from saas_doctor.facts.elsewhere import Elsewhere
-from saas_doctor.facts.environment_uses import EnvironmentUses
+from saas_doctor.facts.required_settings import RequiredSettings
 from saas_doctor.facts.requirements import Requirements
-from saas_doctor.facts.setting_sources import SettingSources, sets_field
-from saas_doctor.facts.settings_classes import SettingsClasses
 from saas_doctor.facts.source import Source
-from saas_doctor.model import Finding, Place, Severity
+from saas_doctor.model import Finding, Severity
 from saas_doctor.platform import Platform
 from saas_doctor.rules import check
 
@@ -28,13 +25,7 @@ from saas_doctor.rules import check
     ),
 )
 def settings_file_missing(
-    env: EnvFile,
-    example: EnvExample,
-    classes: SettingsClasses,
-    uses: EnvironmentUses,
-    sources: SettingSources,
-    elsewhere: Elsewhere,
-    platform: Platform,
+    env: EnvFile, example: EnvExample, required: RequiredSettings, platform: Platform
 ) -> Iterator[Finding]:
     """The settings file `.env` is missing.
 
@@ -49,7 +40,7 @@ def settings_file_missing(
     """
     unset = [s.key for s in example.file.settings if s.key not in platform.environ]
     if env.there is None and unset:
-        needed = next(_required(unset, classes, uses, sources, elsewhere), None)
+        needed = required.among(unset)
         yield Finding(
             f"{env.name} is missing" + (f", and the code requires {needed[0]}" if needed else ""),
             looked_at=str(env.path) + (f"; {needed[1]}" if needed else ""),
@@ -59,33 +50,6 @@ def settings_file_missing(
             severity=None if needed else Severity.WARNING,
             next_step=f"saas-doctor fix --select CFG901 makes it from {example.file.name}",
         )
-
-
-def _required(
-    unset: Sequence[str],
-    classes: SettingsClasses,
-    uses: EnvironmentUses,
-    sources: SettingSources,
-    elsewhere: Elsewhere,
-) -> Iterator[tuple[str, Place]]:
-    """The keys of the example without which the code surely does not start, and what says so."""
-    shipped = {key.lower(): key for key in unset}
-    for cls in classes.found:
-        if cls.doubt or cls.open or cls.rewrites:
-            continue
-        for field in cls.fields:
-            keys = field.keys or ()
-            key = next((shipped[k.lower()] for k in keys if k.lower() in shipped), None)
-            if not field.required or key is None or any(map(elsewhere.names, keys)):
-                continue
-            views = sources.views(cls)
-            if views and not any(sets_field(v, cls, field) for v in views) and classes.made(cls):
-                yield key, field.place
-    for use in uses.required if sources.loads_files else ():
-        if use.key in unset and not elsewhere.names(use.key):
-            views = sources.views_of_process(use.module)
-            if views and not any(view.text([use.key]) for view in views):
-                yield use.key, use.place
 
 
 @check("CFG902", needs=("CFG901",), symptoms=(r"python-dotenv could not parse statement",))

@@ -199,7 +199,7 @@ def another_environment_is_active(
     )
 
 
-@check("PY106", severity=Severity.INFO)
+@check("PY106", severity=Severity.INFO, needs=("PY102",))
 def scripts_start_another_python(
     scripts: ShellScripts, shell: ShellPython, interpreter: Interpreter
 ) -> Iterator[Finding]:
