@@ -96,6 +96,7 @@ def test_where_nothing_says_so_an_old_python_is_a_warning(tmp_path: Path, setup:
         ("/Makefile", "run:\n\tbackend/.venv/bin/python backend/run.py\n", True),
         ("/start.bat", "backend\\.venv\\Scripts\\python backend\\run.py\n", True),
         ("/README.md", "`.venv/bin/activate` of another folder\n", False),
+        ("README.md", "At the root: `.venv/bin/python -m pytest backend`\n", False),
         ("Dockerfile", "ENV PATH=/app/.venv/bin:$PATH\nRUN .venv/bin/pip check\n", False),
         ("/README.md", "We use conda; `.venv` is ignored by git.\n", False),
     ],

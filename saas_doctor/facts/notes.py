@@ -64,8 +64,10 @@ class Notes(Fact):
         for name in self.texts:
             if _IN_CONTAINERS.search(name):
                 continue
-            # By its path from the root or, in a note beside it, by its own name.
-            beside = Path(name).parent == path.parent
+            # By its path from the root or, in a script beside it, by its own name; a text below
+            # the root may speak of commands that are given at the root.
+            inside = Path(name).parent == path.parent
+            beside = inside and (path.parent == Path() or not name.lower().endswith(".md"))
             folder = rf"(?:\./)?(?:{re.escape(path.as_posix())}{f'|{re.escape(path.name)}' if beside else ''})"
             folder = folder.replace("/", r"[/\\]")
             used = rf"(?<![\w./\\-]){folder}[/\\](?:bin|Scripts)\b"
