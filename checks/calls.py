@@ -12,6 +12,7 @@ from saas_doctor.facts.clients import Clients, InternalCalls
 from saas_doctor.facts.importstrings import ImportStrings, Missing
 from saas_doctor.facts.memory import Kept, Memory
 from saas_doctor.facts.proxies import Proxies
+from saas_doctor.facts.requirements import RequirementLine
 from saas_doctor.facts.servers import Servers, Start
 from saas_doctor.facts.source import Module, Source
 from saas_doctor.facts.versions import Versions
@@ -97,16 +98,19 @@ def _of_httpx(versions: Versions) -> tuple[Severity | None, str]:
         if installed >= Version("0.26"):
             return Severity.INFO, f"httpx {installed} only takes until 0.28"
         return None, ""
-    line = versions.requirements.find("httpx")
-    assert line
+    said = versions.where("httpx")
     if from_28:
-        older = any(line.requirement.specifier.contains(v) for v in _BEFORE_0_28)
+        older = [v for line in versions.required("httpx") for v in _allowed_before_28(line)]
         if older:
             return Severity.WARNING, "httpx 0.28, which a fresh installation brings, does not know"
-        return Severity.ERROR, f"{line.requirement} does not know"
+        return Severity.ERROR, f"{said} does not know"
     if versions.at_least("httpx", "0.26"):
-        return Severity.INFO, f"{line.requirement} only takes until 0.28"
+        return Severity.INFO, f"{said} only takes until 0.28"
     return None, ""
+
+
+def _allowed_before_28(line: RequirementLine) -> list[str]:
+    return [v for v in _BEFORE_0_28 if line.requirement.specifier.contains(v)]
 
 
 @check("SRC231", severity=Severity.INFO)

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 from saas_doctor.facts.configured import ConfiguredPaths
 from saas_doctor.facts.dotenv import EnvExample, EnvFile, Setting
+from saas_doctor.facts.required_settings import RequiredSettings
 from saas_doctor.facts.requirements import Requirements
 from saas_doctor.facts.source import Source
 from saas_doctor.model import Finding, Severity
@@ -24,25 +25,29 @@ from saas_doctor.rules import check
     ),
 )
 def settings_file_missing(
-    env: EnvFile, example: EnvExample, platform: Platform
+    env: EnvFile, example: EnvExample, required: RequiredSettings, platform: Platform
 ) -> Iterator[Finding]:
     """The settings file `.env` is missing.
 
     The services then run with defaults, or do not start: `Field required`.
 
     **Detected** where an example (`.env.example`) is shipped and the file it is for is not there.
+    An error where the code is proven to require a key of the example that nothing else sets; else a
+    warning.
     **Fixed** by making the file from the example, readable by you alone; `undo` removes it while it
     is still the same. Values such as passwords are the example's: look through them.
     **Silent** when the environment of the shell sets every key of the example.
     """
     unset = [s.key for s in example.file.settings if s.key not in platform.environ]
     if env.there is None and unset:
+        needed = required.among(unset)
         yield Finding(
-            f"{env.name} is missing",
-            looked_at=str(env.path),
+            f"{env.name} is missing" + (f", and the code requires {needed[0]}" if needed else ""),
+            looked_at=str(env.path) + (f"; {needed[1]}" if needed else ""),
             found="nothing",
             wanted=f"the settings that {example.file.name} lists ({', '.join(unset[:4])}, ...)",
             target=env.name,
+            severity=None if needed else Severity.WARNING,
             next_step=f"saas-doctor fix --select CFG901 makes it from {example.file.name}",
         )
 

@@ -172,13 +172,13 @@ def everybody_with_credentials(cors: Cors) -> Iterator[Finding]:
     versions send the `*`, which a browser refuses for calls with credentials.
 
     **Detected** where `allow_origins` is proven to hold `*`, or `allow_origin_regex` takes
-    everything, and `allow_credentials` is proven to be true.
+    everything, and `allow_credentials` is proven to be true; one finding for all apps.
     **To mend**, name the origins; or leave `allow_credentials` out, which an API with tokens in the
     `Authorization` header does not need.
     **Silent** where either is not proven, and in a branch for development
     (`if settings.DEBUG: ...`).
     """
-    seen: set[str] = set()
+    found: dict[str, dict[str, CorsMiddleware]] = {}
     for middleware in cors.middlewares:
         target = f"{middleware.module.name}:{middleware.app or 'CORSMiddleware'}"
         origins, pattern = middleware.origins, middleware.values["allow_origin_regex"]
@@ -187,21 +187,23 @@ def everybody_with_credentials(cors: Cors) -> Iterator[Finding]:
         )
         by_pattern = bool(pattern.text and _EVERYTHING.fullmatch(pattern.text))
         credentials = middleware.values["allow_credentials"].truth
-        if not (everybody or by_pattern) or not credentials or _in_development(middleware):
-            continue
-        if target in seen:
-            continue
-        seen.add(target)
-        argument = "allow_origins" if everybody else "allow_origin_regex"
+        if (everybody or by_pattern) and credentials and not _in_development(middleware):
+            argument = "allow_origins" if everybody else "allow_origin_regex"
+            found.setdefault(argument, {}).setdefault(target, middleware)
+    for argument, apps in found.items():
+        target, middleware = next(iter(apps.items()))
+        places = [str(m.place_of(argument)) for m in apps.values()]
+        shown = ", ".join(places[:10]) + (f" and {len(places) - 10} more" if places[10:] else "")
+        text = middleware.values[argument].text if argument == "allow_origin_regex" else "*"
         yield Finding(
-            f"{argument} allows everybody, with credentials",
-            looked_at=str(middleware.place),
-            found=f"{argument} {'*' if everybody else pattern.text!r}, allow_credentials true",
+            f"{argument} allows everybody, with credentials"
+            + (f", in {len(apps)} apps" if len(apps) > 1 else ""),
+            looked_at=", ".join(str(m.place) for m in apps.values()),
+            found=f"{argument} {text!r}, allow_credentials true",
             wanted="the origins by name, or no credentials",
-            target=target,
+            target=target if len(apps) == 1 else argument,
             place=middleware.place_of(argument),
-            next_step=f"name the front end's origins at {middleware.place_of(argument)}, or leave "
-            "allow_credentials out",
+            next_step=f"name the front end's origins at {shown}, or leave allow_credentials out",
         )
 
 

@@ -9,7 +9,7 @@ from saas_doctor.compose.edit import replaced
 from saas_doctor.compose.files import NAMES
 from saas_doctor.compose.nodes import Problem
 from saas_doctor.facts.builds import Builds, Lost, ServiceBuild
-from saas_doctor.facts.compose import Compose
+from saas_doctor.facts.compose import Compose, UnusedEnvFile
 from saas_doctor.model import Finding, Place, Severity, Undecided
 from saas_doctor.platform import Platform
 from saas_doctor.rules import check
@@ -174,36 +174,66 @@ def named_file_is_missing(
     **Silent** about git addresses and other contexts that lie elsewhere, paths with a variable that
     has no value, `required: false`, a Dockerfile for another front end than Docker's own
     (`# syntax=`), and the settings file that CFG901 tells of. An env file that everybody makes for
-    himself (a `.env`, or what git is told to ignore) is a warning, as is a service that only a
-    profile starts.
+    himself (a `.env`, or what git is told to ignore) is a warning, several of them one, as is a
+    service that only a profile starts.
     """
     example = platform.path(platform.config.env_example)
     own = platform.path(platform.config.env_file)
     done: set[str] = set()
+    by_hand: list[UnusedEnvFile] = []
     for unused in compose.unused_env_files:
         if (unused.file.path == own and unused.example == example) or unused.name in done:
             continue
         done.add(unused.name)
-        place = unused.file.node.place
-        yield Finding(
-            f"{unused.name}, an env file of {unused.service.name}, "
-            + (f"can't be read: {unused.reason}" if unused.reason else "is not there"),
-            looked_at=f"{place} ({unused.file.path})",
-            found=unused.reason or "nothing",
-            wanted="KEY=value lines",
-            target=unused.name,
-            place=place,
-            next_step="saas-doctor fix --select DOCK604 makes it from its example"
-            if unused.example
-            else f"make {unused.name}, or set `required: false` for it",
-            severity=Severity.WARNING if unused.private or not unused.service.active else None,
-            data={"no_fix": not unused.example, "example": unused.example, "unused": unused},
-        )
+        if unused.private and not unused.example and not unused.reason:
+            by_hand.append(unused)
+        else:
+            yield _unused_env_file(unused)
+    if len(by_hand) > 1:
+        yield _to_be_made(by_hand, compose.name)
+    else:
+        yield from map(_unused_env_file, by_hand)
     for build in builds.builds:
         for finding in _flaws_of(build):
             if finding.target not in done:
                 done.add(finding.target)
                 yield finding
+
+
+def _unused_env_file(unused: UnusedEnvFile) -> Finding:
+    place = unused.file.node.place
+    return Finding(
+        f"{unused.name}, an env file of {unused.service.name}, "
+        + (f"can't be read: {unused.reason}" if unused.reason else "is not there"),
+        looked_at=f"{place} ({unused.file.path})",
+        found=unused.reason or "nothing",
+        wanted="KEY=value lines",
+        target=unused.name,
+        place=place,
+        next_step="saas-doctor fix --select DOCK604 makes it from its example"
+        if unused.example
+        else f"make {unused.name}, or set `required: false` for it",
+        severity=Severity.WARNING if unused.private or not unused.service.active else None,
+        data={"no_fix": not unused.example, "example": unused.example, "unused": unused},
+    )
+
+
+def _to_be_made(files: list[UnusedEnvFile], compose: str) -> Finding:
+    """One finding for the env files that everybody makes for himself."""
+    names = [unused.name for unused in files]
+    shown = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+    place = files[0].file.node.place
+    return Finding(
+        f"{len(files)} env files of {compose} are not there: {shown}",
+        looked_at=", ".join(str(unused.file.node.place) for unused in files),
+        found="nothing",
+        wanted="KEY=value lines",
+        target=compose,
+        place=place,
+        next_step=f"make {shown}, or set `required: false` for them",
+        severity=Severity.WARNING,
+        data={"no_fix": True},
+    )
 
 
 def _flaws_of(build: ServiceBuild) -> Iterator[Finding]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
+from saas_doctor.edits import Edit
 from saas_doctor.facts.imports import Imports
 from saas_doctor.facts.launches import Launches, Unstartable
 from saas_doctor.facts.missing import Missing, MissingImports
@@ -118,8 +119,14 @@ def _beside(origin: str, name: str) -> str:
 
 
 def _also(missing: Missing) -> dict[str, str]:
-    shown = missing.also[:10]
-    rest = len(missing.also) - len(shown)
+    return _places(missing.also)
+
+
+def _places(places: Sequence[str]) -> dict[str, str]:
+    """Further places, each once."""
+    also = list(dict.fromkeys(places))
+    shown = also[:10]
+    rest = len(also) - len(shown)
     text = ", ".join(shown) + (f" and {rest} more" if rest else "")
     return {"also at": text} if text else {}
 
@@ -171,7 +178,8 @@ def name_not_defined(missing: MissingImports, imports: Imports) -> Iterator[Find
 
     **Detected** in the syntax trees: everything that binds a name at the top level of a module
     counts, under a condition as well, and so do its submodules. `__all__` alone binds nothing. An
-    error where what starts a service imports it, else a warning: the module can't be imported.
+    error where what starts a service imports it, else a warning: the module can't be imported. One
+    finding for all names of a module.
     **Fixed** where the package's `__init__.py` lacks the name and exactly one module in the package
     defines it: the import is added there, relative or absolute as the others, and the name to a
     plain `__all__`; not where that would make a circle of imports, or the module itself imports
@@ -181,46 +189,50 @@ def name_not_defined(missing: MissingImports, imports: Imports) -> Iterator[Find
     attribute of that name that is set anywhere; for imports in a `try`, under a condition or in a
     function; and for a folder without `__init__.py` (SRC201).
     """
-    groups: dict[tuple[str, str], list[Missing]] = {}
+    groups: dict[tuple[str, bool, bool], list[tuple[Missing, tuple[Edit, ...]]]] = {}
     for found in missing.all:
         if found.name and not found.right:
             assert found.target
             edits = reexport(imports, found)
-            if edits:
-                yield _undefined([found], edits)
-            else:
-                groups.setdefault((found.target.name, found.module.name), []).append(found)
+            key = (found.target.name, found.used, bool(edits))
+            groups.setdefault(key, []).append((found, edits))
     for same in groups.values():
-        yield _undefined(same, ())
+        yield _undefined([m for m, _ in same], tuple(e for _, edits in same for e in edits))
 
 
-def _undefined(same: list[Missing], edits: tuple[object, ...]) -> Finding:
+def _undefined(same: list[Missing], edits: tuple[Edit, ...]) -> Finding:
     first = same[0]
     assert first.target
     target, names = first.target, [missing.name for missing in same]
     shown = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
-    home = first.homes[0].name if len(first.homes) == 1 else ""
+    importers = {m.module.name for m in same} | {a.split(":")[0] for m in same for a in m.also}
+    elsewhere = [str(m.place) for m in same if m.module.name != first.module.name]
+    elsewhere += [place for m in same for place in m.also]
+    others = f" and {len(importers) - 1} more import" if len(importers) > 1 else " imports"
+    homes = {missing.homes[0].name for missing in same if len(missing.homes) == 1}
+    home = next(iter(homes)) if len(homes) == 1 else ""
     if edits:
-        step = f"saas-doctor fix --select SRC206 imports it there from {home}"
+        step = (
+            f"saas-doctor fix --select SRC206 imports {'it' if len(names) == 1 else 'them'} there"
+        )
+        step += f" from {home}" if home else ""
     elif home and len(names) == 1:
         step = f"import it from {home}, which defines it"
     elif first.near and len(names) == 1:
         step = f"write {' or '.join(first.near)}, if that is meant; or define {first.name}"
     else:
-        step = f"define {shown} in {target.name}, or correct the import"
+        step = f"define {shown} in {target.name}, or correct the imports"
     return Finding(
-        f"{target.name} does not define {shown}, which {first.module.name} imports",
+        f"{target.name} does not define {shown}, which {first.module.name}{others}",
         looked_at=f"{first.place}; {target.name}",
         found=f"no {shown} in {target.name}" + (f"; {home} defines it" if home else ""),
         wanted=f"{shown} at its top level",
-        target=f"{target.name}:{first.name}"
-        if len(names) == 1
-        else f"{target.name}:{first.module.name}",
+        target=f"{target.name}:{first.name}",
         place=first.place,
-        severity=Severity.ERROR if any(m.used for m in same) else Severity.WARNING,
+        severity=Severity.ERROR if first.used else Severity.WARNING,
         next_step=step,
-        data={"package": target, "edits": edits, "name": first.name, "no_fix": not edits},
-        more=_also(first),
+        data={"package": target, "edits": edits, "name": shown, "no_fix": not edits},
+        more=_places(elsewhere),
     )
 
 

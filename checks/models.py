@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from saas_doctor.facts.changed import ChangedFields
-from saas_doctor.facts.deprecated import StillTaken
-from saas_doctor.facts.model_config import REMOVED, ModelConfigs
+from saas_doctor.facts.deprecated import Deprecated, StillTaken
+from saas_doctor.facts.model_config import REMOVED, ModelConfigs, OldKey
 from saas_doctor.facts.refused import Refused
+from saas_doctor.facts.runs import is_aside
 from saas_doctor.facts.versions import Versions
 from saas_doctor.model import Finding, Place, Severity
 from saas_doctor.rules import check
@@ -33,7 +34,8 @@ def pydantic_v1_configuration(configs: ModelConfigs, versions: Versions) -> Iter
     **Detected** in classes proven to be Pydantic models, their bases followed across files, in
     `class Config`, `ConfigDict(...)` or a dictionary, their own or one that several models share;
     where Pydantic 2 is installed or, with no environment, required. It is an error where an object
-    is surely turned into the model or into one that derives from it.
+    is surely turned into the model or into one that derives from it; not in tests, examples and
+    documentation.
     **Fixed** by renaming the key in place (`from_attributes`); `undo` restores the bytes. Keys that
     Pydantic 2 has no like of are named only, and so are calls of `from_orm`, which still work.
     **Silent** under Pydantic 1, for `pydantic.v1` models, for a configuration that has the new key
@@ -41,28 +43,39 @@ def pydantic_v1_configuration(configs: ModelConfigs, versions: Versions) -> Iter
     """
     if not versions.at_least("pydantic", "2"):
         return
-    for key in configs.old_keys:
-        more = {"uses not touched": ", ".join(key.from_orm)} if key.from_orm else {}
-        instead = REMOVED.get(key.old, "")
-        if key.new and key.edit:
-            step = _after_rename(key.from_orm)
-        elif key.new:
-            step = f"write `{key.new}` in place of `{key.old}`"
-        else:
-            step = f"remove `{key.old}`; in its place: {instead}"
-        yield Finding(
-            f"`{key.old}` in {key.model} means nothing under Pydantic 2",
-            looked_at=f"{key.place}; {versions.where('pydantic')}",
-            found=key.old
-            + (f"; objects are turned into it at {key.fails_at}" if key.fails_at else ""),
-            wanted=key.new or f"no such key: Pydantic 2 removed it; in its place: {instead}",
-            target=f"{key.module.name}:{key.model}.{key.old}",
-            place=key.place,
-            severity=Severity.ERROR if key.fails_at else None,
-            next_step=step,
-            data={"key": key, "no_fix": key.edit is None},
-            more=more,
-        )
+    alike: dict[tuple[str, ...], list[OldKey]] = {}
+    for key in sorted(configs.old_keys, key=lambda k: (k.place.path, k.place.line or 0)):
+        # Of those that are only not done, one finding for all of a file.
+        own = key.model if key.fails_at or key.from_orm else ""
+        alike.setdefault((key.module.name, key.old, str(bool(key.edit)), own), []).append(key)
+    for keys in alike.values():
+        yield _old_key(keys, versions)
+
+
+def _old_key(keys: list[OldKey], versions: Versions) -> Finding:
+    key, instead = keys[0], REMOVED.get(keys[0].old, "")
+    models, also = [k.model for k in keys], [str(k.place) for k in keys[1:]]
+    shown = ", ".join(models[:5]) + (f" and {len(models) - 5} more" if len(models) > 5 else "")
+    more = {"uses not touched": ", ".join(key.from_orm)} if key.from_orm else {}
+    more |= {"also at": ", ".join(also)} if also else {}
+    if key.new and key.edit:
+        step = _after_rename(key.from_orm)
+    elif key.new:
+        step = f"write `{key.new}` in place of `{key.old}`"
+    else:
+        step = f"remove `{key.old}`; in its place: {instead}"
+    return Finding(
+        f"`{key.old}` in {shown} means nothing under Pydantic 2",
+        looked_at=f"{key.place}; {versions.where('pydantic')}",
+        found=key.old + (f"; objects are turned into it at {key.fails_at}" if key.fails_at else ""),
+        wanted=key.new or f"no such key: Pydantic 2 removed it; in its place: {instead}",
+        target=f"{key.module.name}:{key.model}.{key.old}",
+        place=key.place,
+        severity=Severity.ERROR if key.fails_at and not is_aside(key.module) else None,
+        next_step=step,
+        data={"keys": keys, "no_fix": key.edit is None},
+        more=more,
+    )
 
 
 def _after_rename(from_orm: tuple[str, ...]) -> str:
@@ -90,6 +103,7 @@ def _after_rename(from_orm: tuple[str, ...]) -> str:
         r"\.build\(\) got an unexpected keyword argument 'user'",
         r"__init_subclass__\(\) takes no keyword arguments",
         r"AttributeError: Config$",
+        r"The `__modify_schema__` method is not supported in Pydantic v2",
     ),
 )
 def refused_by_pydantic_2(refused: Refused, versions: Versions) -> Iterator[Finding]:
@@ -98,8 +112,10 @@ def refused_by_pydantic_2(refused: Refused, versions: Versions) -> Iterator[Find
     Most of it fails where the class is made, so the service does not start: `BaseSettings` and
     other names imported from `pydantic`, `Field(regex=...)` and `const=`, `constr(regex=...)`,
     `conlist(min_items=...)`, a bare `@root_validator`, a `@validator` whose function takes `field`
-    or `config`, `class Config` beside `model_config`, a field without an annotation, `__root__`.
-    Some fails when it is called: `.json(indent=...)`, `PostgresDsn.build(user=...)`.
+    or `config`, `class Config` beside `model_config`, a field without an annotation, `__root__`, a
+    field's type with `__modify_schema__`.
+    Some fails when it is called: `.json(indent=...)`, `PostgresDsn.build(user=...)`. A warning in
+    tests, examples, scripts and documentation, which no service runs.
 
     **Detected** where Pydantic 2 is installed or, with no environment, required: by what each name
     stands for, followed through imports, and in classes and objects that are proven to be models.
@@ -130,6 +146,7 @@ def refused_by_pydantic_2(refused: Refused, versions: Versions) -> Iterator[Find
             wanted=construct.wanted.replace("`", ""),
             target=construct.target,
             place=construct.place,
+            severity=Severity.WARNING if is_aside(construct.module) else None,
             next_step=step,
             data={"construct": construct, "no_fix": not construct.edits},
         )
@@ -147,28 +164,33 @@ def deprecated_by_pydantic_2(taken: StillTaken, versions: Versions) -> Iterator[
     `Field(min_items=...)` and the like work, each with a `PydanticDeprecatedSince20` warning.
 
     **Detected** where Pydantic 2 is installed or, with no environment, required; one finding for
-    each kind in a file, with its places. Methods count where the object or the class is proven to
+    each kind, with its places. Methods count where the object or the class is proven to
     be a model.
     **To mend** it, write what the finding names; `bump-pydantic` does much of it.
     **Silent** under Pydantic 1, for `pydantic.v1`, and for code that is written for either version.
     """
     if not versions.at_least("pydantic", "2"):
         return
+    by_kind: dict[str, list[Deprecated]] = {}
     for kind in taken.kinds:
+        by_kind.setdefault(kind.kind, []).append(kind)
+    for name, kinds in by_kind.items():
+        kinds.sort(key=lambda kind: kind.module.name)
+        places = [place for kind in kinds for place in kind.places]
+        count = f"{len(places)} places" + (f" in {len(kinds)} files" if len(kinds) > 1 else "")
         yield Finding(
-            f"{kind.kind} is deprecated since Pydantic 2"
-            + (f" ({len(kind.places)} places)" if len(kind.places) > 1 else ""),
-            looked_at=f"{kind.module.name}; {versions.where('pydantic')}",
-            found=f"{kind.kind} at {_listed(kind.places)}",
-            wanted=kind.wanted.replace("`", ""),
-            target=f"{kind.module.name}:{kind.kind}",
-            place=kind.places[0],
-            next_step=f"write {kind.wanted}",
+            f"{name} is deprecated since Pydantic 2" + (f" ({count})" if len(places) > 1 else ""),
+            looked_at=f"{places[0].path}; {versions.where('pydantic')}",
+            found=f"{name} at {_listed(places)}",
+            wanted=kinds[0].wanted.replace("`", ""),
+            target=name,
+            place=places[0],
+            next_step=f"write {kinds[0].wanted}",
         )
 
 
 def _listed(places: Sequence[Place], limit: int = 10) -> str:
-    shown = ", ".join(f"{p.line}:{p.column}" for p in places[:limit])
+    shown = ", ".join(map(str, places[:limit]))
     return shown + (f" and {len(places) - limit} more" if len(places) > limit else "")
 
 

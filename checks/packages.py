@@ -335,7 +335,8 @@ def installed_packages_conflict(
 
     One was installed after the other without regard to it. What is missing altogether, to a package
     that the platform uses, is an error: its import fails. A version outside the range may do, or
-    fail at any moment; that is a warning.
+    fail at any moment; that is a warning. An info, where nothing needs the package that disagrees:
+    it was left over, and can go.
 
     **Detected** by reading what every installed package requires, without pip and in milliseconds.
     **Fixed** by installing the requirements and the packages that disagree, together; `undo` brings
@@ -357,8 +358,10 @@ def installed_packages_conflict(
             if not ({name, package.name} & unmet or _is_pydantic(package.name, name)):
                 culprits.setdefault(name, []).append((package, needed))
     used = _used(installed, source) if culprits else set()
+    asked = _asked(installed, requirements) | used if culprits else set()
     for culprit, conflicts in culprits.items():
         there = installed.get(culprit)
+        left = [] if asked & {p.name for p, _ in conflicts} else [p.name for p, _ in conflicts]
         fails = there is None and any(package.name in used for package, _ in conflicts)
         said = "; ".join(
             f"{p.name} {p.version} requires {n.name}{n.specifier}" for p, n in conflicts
@@ -372,10 +375,26 @@ def installed_packages_conflict(
             wanted=", ".join(dict.fromkeys(f"{n.name}{n.specifier}" for _, n in conflicts)),
             target=culprit,
             place=requirements.place(first.name) or requirements.place(culprit),
-            severity=Severity.ERROR if fails else None,
-            next_step="saas-doctor fix --select PKG307 installs versions that fit together",
-            data={"install": [culprit, *(p.name for p, _ in conflicts)]},
+            severity=Severity.ERROR if fails else Severity.INFO if left else None,
+            next_step=f"nothing needs {', '.join(left)}: uninstall it from {installed.name}"
+            if left
+            else "saas-doctor fix --select PKG307 installs versions that fit together",
+            data={"install": [culprit, *(p.name for p, _ in conflicts)], "no_fix": bool(left)},
         )
+
+
+def _asked(installed: Installed, requirements: Requirements) -> set[str]:
+    """The packages that the requirements or other packages ask for; all, where nothing is required."""
+    lines = (*requirements.lines, *requirements.optional)
+    if not lines:
+        return set(installed.packages)
+    needed = {
+        canonicalize_name(n.name)
+        for package in installed.packages.values()
+        for n in package.requires
+        if canonicalize_name(n.name) != package.name
+    }
+    return needed | {line.name for line in lines}
 
 
 def _is_pydantic(package: str, needed: str) -> bool:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from saas_doctor.facts.interpreter import Interpreter, WantedPython
+from saas_doctor.facts.notes import Notes
 from saas_doctor.facts.packages import Installed
 from saas_doctor.facts.shell_scripts import ShellPython, ShellScripts, lacks, lies_in
 from saas_doctor.model import Finding, Severity
@@ -54,21 +55,29 @@ def python_does_not_fit(interpreter: Interpreter, wanted: WantedPython) -> Itera
         r"\.venv/bin/\w+: No such file or directory",
     ),
 )
-def environment_missing(interpreter: Interpreter, wanted: WantedPython) -> Iterator[Finding]:
+def environment_missing(
+    interpreter: Interpreter, wanted: WantedPython, notes: Notes
+) -> Iterator[Finding]:
     """The platform has no virtual environment.
 
-    **Detected** by looking for the folder that the configuration names (`backend/.venv`).
+    **Detected** by looking for the folder that the configuration names, else the usual one
+    (`backend/.venv`, and where Poetry and Pipenv keep theirs). An error where the configuration, a
+    README or a script names that folder; else a warning, since the packages may be elsewhere: in
+    containers, in conda, in the system's Python.
     **Fixed** by making it with a fitting interpreter found on this machine, and installing the
     requirements; `undo` removes it again, unless packages were added since.
     **Silent** whether or not the environment is activated: services are started by its path.
     """
     if not interpreter.exists:
+        place = notes.use_of_environment()
         yield Finding(
             f"there is no virtual environment at {interpreter.name}",
-            looked_at=str(interpreter.folder),
+            looked_at=str(interpreter.folder) + (f"; {place} names it" if place else ""),
             found="nothing",
             wanted=f"an environment with Python {wanted.specifier}",
             target=interpreter.name,
+            place=place,
+            severity=None if place else Severity.WARNING,
             next_step="saas-doctor fix --select PY102 makes it and installs the requirements",
         )
 
@@ -190,7 +199,7 @@ def another_environment_is_active(
     )
 
 
-@check("PY106", severity=Severity.INFO)
+@check("PY106", severity=Severity.INFO, needs=("PY102",))
 def scripts_start_another_python(
     scripts: ShellScripts, shell: ShellPython, interpreter: Interpreter
 ) -> Iterator[Finding]:

@@ -11,7 +11,14 @@ from saas_doctor.facts.dotenv import Setting
 from saas_doctor.facts.elsewhere import Elsewhere
 from saas_doctor.facts.environment_uses import EnvironmentUse, EnvironmentUses, refused_number
 from saas_doctor.facts.setting_fields import SettingField, SettingsClass
-from saas_doctor.facts.setting_sources import SettingSources, Text, View, shared, text_of
+from saas_doctor.facts.setting_sources import (
+    SettingSources,
+    Text,
+    View,
+    sets_field,
+    shared,
+    text_of,
+)
 from saas_doctor.facts.setting_types import beyond, refusal
 from saas_doctor.facts.settings_classes import SettingsClasses
 from saas_doctor.facts.versions import Versions
@@ -67,7 +74,7 @@ def setting_missing(
         if not any(view.all_files for view in views):
             continue
         missing = [
-            field for field in required if not any(_is_set(view, cls, field) for view in views)
+            field for field in required if not any(sets_field(view, cls, field) for view in views)
         ]
         shipped = {s.key.lower() for s in (sources.example.settings if sources.example else ())}
         read = {file.path for view in views for file in view.all_files}
@@ -102,13 +109,6 @@ def _not_in_environment(use: EnvironmentUse, files: Sequence[str]) -> Finding:
         place=use.place,
         next_step=f"set {use.key} in {files[0]}",
         data={"no_fix": True},
-    )
-
-
-def _is_set(view: View, cls: SettingsClass, field: SettingField) -> bool:
-    nested = cls.delimiter and field.type.kind in ("map", "")
-    return text_of(view, cls, field) is not None or bool(
-        nested and any(view.beginning_with(key + cls.delimiter) for key in field.keys or ())
     )
 
 
@@ -148,7 +148,8 @@ def _of_missing(
     names = ", ".join(keys[:5]) + (", ..." if len(keys) > 5 else "")
     step = f"make {absent[0]}" if absent else f"set {names} in {files[0]}"
     return Finding(
-        f"{names} {'is' if len(keys) == 1 else 'are'} set nowhere, and {cls.name} requires it",
+        f"{names} {'is' if len(keys) == 1 else 'are'} set nowhere, and {cls.name} requires "
+        f"{'it' if len(keys) == 1 else 'them'}",
         looked_at=f"{', '.join(files)}; the shell; {', '.join(str(f.place) for f in fields[:5])}",
         found=f"{len(keys)} that no file has" + (f"; {absent[0]} is not there" if absent else ""),
         wanted=", ".join(f"{line.key}={line.value}" for line in lines) or "a value",

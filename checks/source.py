@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from saas_doctor.facts.layout import Layout, Unmarked
 from saas_doctor.facts.syntax import Syntax
-from saas_doctor.model import Finding, Place, Severity, Undecided
+from saas_doctor.model import Blocked, Finding, Place, Severity, Undecided
 from saas_doctor.rules import check
 
 
@@ -54,7 +54,7 @@ def source_cannot_be_compiled(syntax: Syntax) -> Iterator[Finding | Undecided]:
         r"cannot import name '(?P<name>\w+)' from '(?P<package>[\w.]+)' \(unknown location\)",
     ),
 )
-def package_marker_missing(layout: Layout) -> Iterator[Finding | Undecided]:
+def package_marker_missing(layout: Layout) -> Iterator[Finding]:
     """A package has no `__init__.py` where one is due.
 
     Without it a folder is a namespace package: its modules can be imported, but it holds no names
@@ -86,8 +86,11 @@ def package_marker_missing(layout: Layout) -> Iterator[Finding | Undecided]:
         else:
             why = "its parent and its siblings have one"
             yield _marker(folder, target, Severity.INFO, why, None, b"")
-    for top in layout.untold:
-        yield Undecided(f"no environment tells whether an installed package `{top}` wins over it")
+    if layout.untold and not layout.unmarked:
+        tops = ", ".join(layout.untold)
+        raise Blocked(
+            layout.why_untold, f"no environment tells whether a package called {tops} is installed"
+        )
 
 
 def _reexports(folder: Unmarked) -> bytes | None:

@@ -129,13 +129,15 @@ def greenlet_missing(tables: Tables, versions: Versions) -> Iterator[Finding]:
     installed and the requirements allow 2.1, it is said for the next environment.
     **Fixed** by greenlet in the requirements and in the environment; `undo` brings back the former
     packages and bytes.
-    **Silent** where greenlet is installed or required by whatever asks for it, where
+    **Silent** where greenlet is installed, locked, or required by whatever asks for it, where
     `sqlalchemy[asyncio]` is required, and for imports that may fail.
     """
     line = versions.requirements.find("sqlalchemy")
     installed = versions.installed("sqlalchemy")
     asked = line is not None and ("asyncio" in line.requirement.extras or line.hashed)
     if asked or any(map(versions.requirements.find, _BRING_GREENLET)):
+        return
+    if versions.locked("greenlet"):
         return
     if installed is not None and versions.at_least("sqlalchemy", "2.1.dev0"):
         severity = None

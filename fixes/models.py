@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from saas_doctor.actions import Action
+from saas_doctor.actions import Action, Conflict
 from saas_doctor.actions.packages import install_requirements
 from saas_doctor.facts.constructs import Construct
 from saas_doctor.facts.interpreter import Interpreter
@@ -21,9 +21,9 @@ SETTINGS = ">=2.7,<3"
 @fix("SRC202")
 def rename_key(finding: Finding) -> Iterator[Action]:
     """Rename the configuration key."""
-    key: OldKey = finding.data["key"]
-    assert key.edit
-    yield key.module.edited([key.edit], f"{key.old} becomes {key.new}")
+    keys: list[OldKey] = finding.data["keys"]
+    edits = [key.edit for key in keys if key.edit]
+    yield keys[0].module.edited(edits, f"{keys[0].old} becomes {keys[0].new}")
 
 
 @fix("SRC210", risk=Risk.CHANGES)
@@ -40,6 +40,10 @@ def write_for_pydantic_2(
     if not construct.needs_settings:
         return
     if requirements.find("pydantic-settings") is None:
+        if not versions.is_of_the_whole("pydantic"):
+            raise Conflict(
+                f"ask for pydantic-settings{SETTINGS} beside {versions.where('pydantic')}"
+            )
         yield requirements.pin("pydantic-settings", SETTINGS)
     if interpreter.exists and versions.installed("pydantic-settings") is None:
         yield install_requirements(platform, interpreter, f"pydantic-settings{SETTINGS}")

@@ -45,6 +45,7 @@ _REQUIREMENTS = (
     "requirements/production.txt",
     "requirements/main.txt",
 )
+PROJECT_REQUIREMENTS = (*_REQUIREMENTS, "pyproject.toml")
 KNOWN_PORTS = {"registry": 8001, "gateway": 8000, "core": 8002, "demo-service": 8003}
 
 _PORT_VARIABLE = re.compile(

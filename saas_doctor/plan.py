@@ -9,7 +9,7 @@ from saas_doctor import rules
 from saas_doctor.actions import Action, Conflict
 from saas_doctor.actions.files import EditFile
 from saas_doctor.facts import Facts
-from saas_doctor.model import Absent, Finding, Risk, Unreadable
+from saas_doctor.model import Absent, Finding, Risk, Severity, Unreadable
 
 
 @dataclass
@@ -53,10 +53,21 @@ class Plan:
         return Plan(kept, self.waiting + waiting)
 
 
-def make(findings: Iterable[Finding], facts: Facts, *, allow: Risk = Risk.CHANGES) -> Plan:
-    """The plan for these findings, with no action above the risk `allow`."""
+def make(
+    findings: Iterable[Finding],
+    facts: Facts,
+    *,
+    allow: Risk = Risk.CHANGES,
+    slightest: Severity = Severity.INFO,
+) -> Plan:
+    """The plan for these findings, with no action above the risk `allow`.
+
+    What matters less than `slightest` is left as it is.
+    """
     plan = Plan()
     for finding in findings:
+        if finding.severity and finding.severity.rank > slightest.rank:
+            continue
         fix = rules.fixes().get(finding.code)
         if fix is None or finding.fix is None:
             continue

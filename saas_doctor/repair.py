@@ -14,7 +14,7 @@ from saas_doctor import runner
 from saas_doctor.actions import Action, Bench, Failed, NotApplied, Record, Refused, kinds
 from saas_doctor.facts import Facts
 from saas_doctor.journal import Journal
-from saas_doctor.model import DoctorError, Finding, Report, Risk, Status
+from saas_doctor.model import DoctorError, Finding, Report, Risk, Severity, Status
 from saas_doctor.plan import Plan, Step
 from saas_doctor.platform import Platform
 from saas_doctor.runner import Selection
@@ -88,13 +88,14 @@ def repair(
     agree: Agree,
     *,
     allow: Risk = Risk.CHANGES,
+    slightest: Severity = Severity.INFO,
     timeout: float | None = None,
     watch: Watch = lambda _: None,
 ) -> Repair:
     """Examine, plan, apply what is agreed to, examine again; until nothing more can be fixed."""
     with locked(platform):
         _refuse_after_interruption(platform)
-        return _Repair(platform, selection, agree, allow, timeout, watch).go()
+        return _Repair(platform, selection, agree, allow, slightest, timeout, watch).go()
 
 
 def _refuse_after_interruption(platform: Platform) -> None:
@@ -118,6 +119,7 @@ class _Repair:
         selection: Selection,
         agree: Agree,
         allow: Risk,
+        slightest: Severity,
         timeout: float | None,
         watch: Watch,
     ) -> None:
@@ -125,6 +127,7 @@ class _Repair:
         self.selection = selection
         self.agree = agree
         self.allow = allow
+        self.slightest = slightest
         self.timeout = timeout
         self.watch = watch
         self.journal: Journal | None = None
@@ -138,7 +141,8 @@ class _Repair:
         try:
             for _ in range(ROUNDS):
                 fresh = [f for f in report.findings if f.key not in self.tried]
-                plan = plans.rehearse(plans.make(fresh, facts, allow=self.allow), facts)
+                plan = plans.make(fresh, facts, allow=self.allow, slightest=self.slightest)
+                plan = plans.rehearse(plan, facts)
                 waiting = plan.waiting
                 if not plan.steps:
                     break

@@ -110,6 +110,21 @@ def test_dry_run_and_diff_show_the_plan_and_change_nothing(broken: Path) -> None
     assert (broken / "backend/.env").read_text() == "REGISTRY_URL=localhost:8001\n"
 
 
+def test_what_breaks_nothing_is_mended_only_where_it_is_named(root: Path) -> None:
+    for name in ("__init__.py", "paid/__init__.py", "paid/a.py", "open/b.py"):
+        file = root / "backend/shop" / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text("")
+    (root / "backend/main.py").write_text("import shop.paid.a\nimport shop.open.b\n")
+    marker = root / "backend/shop/open/__init__.py"
+
+    done = doctor("fix", "--yes", "--timeout", "20", "--ignore", "PY,NET,DOCK", cwd=root)
+    assert not marker.exists()
+    assert "saas-doctor fix --select SRC201 mends it" in done.stdout
+    done = doctor("fix", "--yes", "--select", "SRC201", cwd=root)
+    assert marker.exists()
+
+
 def test_fix_history_and_undo(broken: Path) -> None:
     fixed = doctor("fix", "--yes", "--select", "CFG", cwd=broken)
     assert fixed.returncode == 0

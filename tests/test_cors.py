@@ -309,6 +309,17 @@ def test_everybody_with_credentials(tree: MakeTree, arguments: str, told: bool) 
     assert len(verdict(tree({"backend/gateway/main.py": main}), "WEB808")) == told
 
 
+def test_several_apps_are_one_finding(tree: MakeTree) -> None:
+    main = GATEWAY.replace(
+        "allow_origins=settings.origins", "allow_origins=['*'], allow_credentials=True"
+    )
+    names = [f"backend/{name}/main.py" for name in ("gateway", "orders", "users")]
+    (finding,) = verdict(tree(dict.fromkeys(names, main)), "WEB808")
+    assert "in 3 apps" in finding.message
+    assert finding.target == "allow_origins"
+    assert all(name in finding.next_step for name in names)
+
+
 def test_it_is_told_once_for_an_app(tree: MakeTree) -> None:
     add = "app.add_middleware(CORSMiddleware, allow_origins=['*'], allow_credentials=True)\n"
     assert len(verdict(tree({"backend/gateway/main.py": GATEWAY + add * 2}), "WEB808")) == 1
@@ -364,9 +375,13 @@ def test_the_order_is_that_of_the_text_or_of_the_list(tree: MakeTree) -> None:
 
 def test_a_known_package_refuses_too(tree: MakeTree) -> None:
     main = GATEWAY + "from slowapi.middleware import SlowAPIMiddleware\n"
-    main += "app.add_middleware(SlowAPIMiddleware)\n"
-    (finding,) = verdict(tree({"backend/gateway/main.py": main}), "WEB810")
+    main += "app.add_middleware(SlowAPIMiddleware)\nfrom slowapi import Limiter\n"
+    limiter = "app.state.limiter = Limiter(key_func=str, default_limits=['5/minute'])\n"
+    (finding,) = verdict(tree({"backend/gateway/main.py": main + limiter}), "WEB810")
     assert finding.target == "backend/gateway/main.py:SlowAPIMiddleware"
+    # Without limits by default, it is the decorated routes that refuse: inside.
+    limiter = "app.state.limiter = Limiter(key_func=str)\n"
+    assert verdict(tree({"backend/gateway/main.py": main + limiter}), "WEB810") == []
 
 
 # Properties.

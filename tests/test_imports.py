@@ -392,6 +392,17 @@ def test_names_that_one_module_wants_of_another_are_one_finding(tree: MakeTree) 
     assert finding.more == {"also at": "backend/core/y.py:1:1"}
 
 
+def test_names_that_several_modules_want_of_one_are_one_finding(tree: MakeTree) -> None:
+    names = {"a": "A", "b": "A, B", "c": "C"}
+    files = {f"core/{m}.py": f"from shared.config import {n}\n" for m, n in names.items()}
+    (finding,) = findings(tree({**SHARED, **files}), "SRC206")
+    assert "does not define A, B, C, which backend/core/a.py and 2 more import" in finding.message
+    assert (
+        finding.more["also at"]
+        == "backend/core/b.py:1:30, backend/core/c.py:1:27, backend/core/b.py:1:1"
+    )
+
+
 def test_the_nearest_right_name_is_told(tree: MakeTree) -> None:
     platform = tree(
         {

@@ -130,6 +130,17 @@ def test_a_version_that_several_exclude_is_one_finding(tmp_path: Path) -> None:
     assert found.data["install"] == ["h11", "one", "two"]
 
 
+def test_what_nothing_needs_any_more_is_an_info_without_a_fix(tmp_path: Path) -> None:
+    package(tmp_path, "left", "1", "Requires-Dist: h11>=0.15")
+    package(tmp_path, "user", "1", "Requires-Dist: h11")
+    package(tmp_path, "h11", "0.14")
+    (found,) = findings(facts(tmp_path, "user\n"), "PKG307")
+    assert (found.severity, found.data["no_fix"]) == (Severity.INFO, True)
+    assert found.next_step.startswith("nothing needs left: uninstall it")
+    (found,) = findings(facts(tmp_path, "user\nleft\n"), "PKG307")
+    assert (found.severity, found.data["no_fix"]) == (None, False)
+
+
 @pytest.mark.parametrize("requirements", ["h11<0.10\n", "one>=2\n"])
 def test_where_a_requirement_itself_is_not_met_its_conflicts_are_not_told(
     tmp_path: Path, requirements: str

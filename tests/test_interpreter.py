@@ -12,6 +12,7 @@ from saas_doctor import rules
 from saas_doctor.facts import Facts
 from saas_doctor.facts.interpreter import Interpreter, WantedPython
 from saas_doctor.model import Finding, Severity
+from tests.trees import MakeTree, findings
 
 
 def wanted(root: Path, files: dict[str, str]) -> Facts:
@@ -84,3 +85,25 @@ def test_an_older_python_that_the_project_file_allows_is_silent(
 )
 def test_where_nothing_says_so_an_old_python_is_a_warning(tmp_path: Path, setup: str) -> None:
     assert verdict(wanted(tmp_path, {"setup.py": setup})) == [Severity.WARNING]
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "sure"),
+    [
+        ("/saas-doctor.toml", 'environment = "backend/.venv"\n', True),
+        ("/README.md", "Then `python3.12 -m venv backend/.venv`.\n", True),
+        ("run.sh", "exec .venv/bin/uvicorn main:app\n", True),
+        ("/Makefile", "run:\n\tbackend/.venv/bin/python backend/run.py\n", True),
+        ("/start.bat", "backend\\.venv\\Scripts\\python backend\\run.py\n", True),
+        ("/README.md", "`.venv/bin/activate` of another folder\n", False),
+        ("README.md", "At the root: `.venv/bin/python -m pytest backend`\n", False),
+        ("Dockerfile", "ENV PATH=/app/.venv/bin:$PATH\nRUN .venv/bin/pip check\n", False),
+        ("/README.md", "We use conda; `.venv` is ignored by git.\n", False),
+    ],
+)
+def test_a_missing_environment_is_an_error_where_something_calls_it(
+    tree: MakeTree, name: str, text: str, sure: bool
+) -> None:
+    (found,) = findings(tree({"main.py": "", name: text}), "PY102")
+    assert found.severity is (None if sure else Severity.WARNING)
+    assert bool(found.place) is sure

@@ -52,6 +52,29 @@ ORM = "from pydantic import BaseModel\n\n\nclass User(BaseModel):\n    class Con
 ROW = "from a import User\nclass Row: ...\nclass Admin(User): ...\nrow = Row()\n"
 
 
+def test_models_of_a_file_that_lack_the_same_are_one_finding(tree: MakeTree) -> None:
+    model = "class {0}(BaseModel):\n    class Config:\n        schema_extra = {{}}\n"
+    text = "from pydantic import BaseModel\n\n\n" + model.format("A") + model.format("B")
+    platform = tree({"a.py": text, "b.py": text})
+    one, other = findings(platform, "SRC202")
+    assert "`schema_extra` in A, B means" in one.message
+    assert one.more["also at"] == "backend/a.py:9:9"
+    assert other.place
+    assert other.place.path == "backend/b.py"
+    assert fixed(platform, "SRC202")["backend/a.py"] == text.replace("schema_", "json_schema_")
+
+
+def test_a_lock_tells_which_pydantic_the_code_runs_on(tree: MakeTree) -> None:
+    files: dict[str, str | bytes] = {
+        "/saas-doctor.toml": 'requirements = ["backend/pyproject.toml"]\n',
+        "pyproject.toml": '[tool.poetry.dependencies]\npydantic = ">=1.10"\n',
+        "a.py": ORM,
+    }
+    assert len(findings(tree(files), "SRC202")) == 1  # the newest that is allowed
+    lock = '[[package]]\nname = "pydantic"\nversion = "1.10.26"\n'
+    assert findings(tree({**files, "poetry.lock": lock}), "SRC202") == []
+
+
 def test_only_the_key_itself_is_changed(tree: MakeTree) -> None:
     text = ORM.replace("\n", "\r\n").replace("    class", "    é: str = 'é'\r\n    class")
     platform = tree({"a.py": text})
@@ -412,10 +435,55 @@ def test_the_names_that_are_gone_are_gone_from_pydantic_itself() -> None:
                 run(f"from {home} import {name}")
 
 
+@pytest.mark.parametrize(
+    ("name", "severity"),
+    [("a.py", None), ("tests/a.py", Severity.WARNING), ("docs/a.py", Severity.WARNING)],
+)
+def test_what_no_service_runs_is_a_warning(
+    tree: MakeTree, name: str, severity: Severity | None
+) -> None:
+    platform = tree({name: "from pydantic import BaseSettings\n\n\nclass S(BaseSettings): ...\n"})
+    assert [f.severity for f in findings(platform, "SRC210")] == [severity]
+
+
+PHONE = (
+    "class Phone(str):\n"
+    "    @classmethod\n    def __get_validators__(cls): yield cls\n"
+    "    @classmethod\n    def __modify_schema__(cls, schema): schema.update(type='string')\n\n\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "refused"),
+    [
+        (PHONE + "class M(BaseModel):\n    phone: Phone\n", True),
+        (PHONE + "class M(BaseModel):\n    phones: Optional[List[Phone]] = None\n", True),
+        (PHONE + "class Mobile(Phone): ...\n\n\nclass M(BaseModel):\n    phone: Mobile\n", True),
+        (
+            "class M(BaseModel):\n    @classmethod\n    def __modify_schema__(cls, schema): ...\n",
+            True,
+        ),
+        (PHONE, False),
+        (PHONE + "class M(BaseModel):\n    phone: ClassVar[Phone] = Phone('1')\n", False),
+        (PHONE + "class M:\n    phone: Phone\n", False),
+        (
+            PHONE.rstrip()
+            + "\n    @classmethod\n    def __get_pydantic_json_schema__(cls, *_): ...\n"
+            "\n\nclass M(BaseModel):\n    phone: Phone\n",
+            False,
+        ),
+    ],
+)
+def test_a_fields_type_with_a_schema_of_pydantic_1_is_refused(text: str, refused: bool) -> None:
+    found = refused_in(f"{IMPORTS}\n\n{text}")
+    assert ["__modify_schema__"] * refused == [c.kind for c in found]
+    assert not (refused and "." in found[0].where)
+
+
 # SRC211 and SRC212.
 
 
-def test_what_is_deprecated_is_told_once_for_each_kind_of_a_file(tree: MakeTree) -> None:
+def test_what_is_deprecated_is_told_once_for_each_kind(tree: MakeTree) -> None:
     text = f"""{IMPORTS}
 class A(BaseModel):
     a: int
@@ -429,10 +497,15 @@ class A(BaseModel):
 def f(a: A, rows: dict):
     a.dict(); a.copy(); rows.copy(); A.parse_obj(rows); A.__fields__
 """
-    found = {f.target: f for f in findings(tree({"a.py": text}), "SRC211")}
+    files: dict[str, str | bytes] = {"a.py": text, "b.py": text}
+    found = {f.target: f for f in findings(tree(files), "SRC211")}
     kinds = {".copy()", ".dict()", ".parse_obj()", "@validator", "Field(min_items=)", "__fields__", "class Config"}  # fmt: skip
-    assert set(found) == {f"backend/a.py:{kind}" for kind in kinds}
-    assert found["backend/a.py:@validator"].found.endswith("8:6, 10:6")
+    assert set(found) == kinds
+    validators = found["@validator"]
+    assert "4 places in 2 files" in validators.message
+    assert validators.found.endswith(
+        "backend/a.py:8:6, backend/a.py:10:6, backend/b.py:8:6, backend/b.py:10:6"
+    )
 
 
 @pytest.mark.parametrize(

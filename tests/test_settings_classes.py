@@ -18,6 +18,7 @@ from saas_doctor.facts.setting_sources import SettingSources
 from saas_doctor.facts.setting_types import refusal, setting_type
 from saas_doctor.facts.settings_classes import SettingsClasses
 from saas_doctor.facts.source import Module, Source
+from saas_doctor.model import Severity
 from tests.testbed.platforms import template_environment
 from tests.trees import MakeTree, findings
 
@@ -332,3 +333,42 @@ def test_no_mutated_class_makes_the_reader_fail(extra: str, at: int) -> None:
     source, _ = module_of(text[:at] + extra + text[at:])
     for cls in SettingsClasses(source, True).found:
         assert cls.fields is not None
+
+
+NEEDS = (
+    "from pydantic_settings import BaseSettings, SettingsConfigDict\n\n\n"
+    "class Settings(BaseSettings):\n"
+    "    model_config = SettingsConfigDict(env_file='.env')\n"
+    "    {field}\n\n\n"
+    "settings = Settings()\n"
+)
+LOADED = "import os\nfrom dotenv import load_dotenv\n\nload_dotenv()\n"
+USES_IT = "from settings import settings\n"
+
+
+@pytest.mark.parametrize(
+    ("files", "required"),
+    [
+        ({"settings.py": NEEDS.format(field="queue: str")}, "QUEUE"),
+        ({"settings.py": NEEDS.format(field="queue: str = 'jobs'")}, ""),
+        ({"settings.py": NEEDS.format(field="other: str")}, ""),  # the example would not help
+        ({"settings.py": NEEDS.format(field="queue: str").replace("= Settings()", "= 1")}, ""),
+        ({"settings.py": LOADED + "settings = os.environ['QUEUE']\n"}, "QUEUE"),
+        ({"settings.py": LOADED + "settings = os.getenv('QUEUE')\n"}, ""),
+        ({"settings.py": "import os\n\nsettings = os.environ['QUEUE']\n"}, ""),  # not by the file
+        (
+            {
+                "settings.py": NEEDS.format(field="queue: str"),
+                "Dockerfile": "FROM python:3.12\nENV QUEUE=jobs\n",
+            },
+            "",
+        ),
+    ],
+)
+def test_a_missing_file_is_an_error_where_the_code_requires_what_it_would_set(
+    tree: MakeTree, files: dict[str, str | bytes], required: str
+) -> None:
+    platform = tree({"main.py": USES_IT, ".env.example": "QUEUE=jobs\n", **files})
+    (found,) = findings(platform, "CFG901")
+    assert found.severity is (None if required else Severity.WARNING)
+    assert found.message.endswith(f"requires {required}" if required else "is missing")

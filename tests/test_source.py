@@ -16,7 +16,6 @@ from packaging.version import Version
 
 from saas_doctor import platform as platforms
 from saas_doctor import rules
-from saas_doctor.facts import Facts
 from saas_doctor.facts import syntax as syntax_module
 from saas_doctor.facts.changed import ChangedFields
 from saas_doctor.facts.deprecated import StillTaken
@@ -32,7 +31,7 @@ from saas_doctor.facts.source import MAXIMUM, Module, Source
 from saas_doctor.facts.syntax import Broken, Syntax
 from saas_doctor.facts.tables import Tables
 from saas_doctor.facts.versions import Versions, reaches
-from saas_doctor.model import Absent, Severity, Undecided
+from saas_doctor.model import Absent, Blocked, Severity, Undecided
 from saas_doctor.platform import Platform
 from tests.trees import MakeTree, findings, fixed, source_of
 
@@ -372,7 +371,8 @@ def test_imports_that_do_not_fail_are_no_error(tree: MakeTree, main: str) -> Non
 def test_a_folder_where_none_is_due_is_silent(
     tree: MakeTree, files: dict[str, str | bytes]
 ) -> None:
-    assert findings(tree(files), "SRC201") == []
+    platform = tree(files)
+    assert findings(platform, "SRC201", environment(platform)) == []
 
 
 def test_a_plugins_folder_is_not_what_the_back_end_imports(tree: MakeTree) -> None:
@@ -385,7 +385,7 @@ def test_a_plugins_folder_is_not_what_the_back_end_imports(tree: MakeTree) -> No
             "/plugins/one/models/item.py": "class Item: ...\n",
         }
     )
-    assert findings(platform, "SRC201") == []
+    assert findings(platform, "SRC201", environment(platform)) == []
 
 
 def environment(platform: Platform, *files: str) -> Interpreter:
@@ -418,7 +418,8 @@ def test_without_an_environment_names_that_no_module_here_has_are_another_packag
     tree: MakeTree,
 ) -> None:
     keys = {"locksmith/realm.py": "REALM = 1\n", "app.py": "from locksmith import Admin, Client\n"}
-    assert findings(tree(keys), "SRC201") == []
+    with pytest.raises(Blocked, match="locksmith"):
+        findings(tree(keys), "SRC201")
     keys["locksmith/admin.py"] = "class Admin: ...\n"
     assert [f.target for f in findings(tree(keys), "SRC201")] == ["locksmith"]
 
@@ -476,9 +477,9 @@ def test_an_import_is_found_however_it_is_written(tree: MakeTree, statement: str
 
 def test_without_an_environment_it_is_not_told_which_package_wins(tree: MakeTree) -> None:
     platform = tree({"shared/config.py": "", "app.py": "from shared.config import x\n"})
-    check = rules.checks()["SRC201"]
-    found = list(check.function(**Facts(platform).arguments(check.facts)))
-    assert [type(f) for f in found] == [Undecided]
+    with pytest.raises(Blocked, match="shared") as blocked:
+        findings(platform, "SRC201")
+    assert blocked.value.code == "PY102"
 
 
 # Versions.
@@ -512,6 +513,29 @@ def test_the_versions_of_an_environment_come_before_the_requirements(tree: MakeT
     assert versions.at_least("pydantic", "2") is False
     assert versions.installed("pydantic-core") == Version("2.0")
     assert versions.at_least("sqlalchemy", "2") is None
+
+
+def test_several_projects_tell_a_version_where_they_agree(tree: MakeTree) -> None:
+    files: dict[str, str | bytes] = {
+        "orders/requirements.txt": "pydantic==2.11.7\n",
+        "orders/main.py": "",
+        "users/pyproject.toml": '[project]\nname = "users"\ndependencies = ["pydantic>=2"]\n',
+        "users/main.py": "",
+    }
+    platform = tree(files, "rich\n")
+    none = Interpreter(platform.path("backend/.venv"), "backend/.venv", exists=False)
+    versions = Versions.read(platform, none, Requirements.read(platform))
+    assert versions.at_least("pydantic", "2") is True
+    assert versions.where("pydantic") == "pydantic==2.11.7 (backend/orders/requirements.txt:1)"
+    assert versions.at_least("pydantic", "2.12") is None  # one can't, the other can
+    assert versions.at_least("httpx", "0.28") is None
+    assert not versions.is_of_the_whole("pydantic")
+    # What the platform itself asks for counts alone.
+    platform = tree(files, "pydantic<2\n")
+    assert (
+        Versions.read(platform, none, Requirements.read(platform)).at_least("pydantic", "2")
+        is False
+    )
 
 
 def test_the_layout_needs_no_environment(tree: MakeTree) -> None:

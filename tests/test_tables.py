@@ -404,6 +404,31 @@ def test_what_is_installed_counts_first(
     assert [f.severity for f in findings(platform, "SRC221", interpreter)] == severity
 
 
+@pytest.mark.parametrize(
+    ("locked", "severities"),
+    [
+        ("sqlalchemy==2.0.44 greenlet==3.2.4", []),  # the next installation brings both
+        ("sqlalchemy==2.1.3 greenlet==3.2.4", []),
+        ("sqlalchemy==2.1.3", [Severity.WARNING]),
+    ],
+)
+def test_a_lock_counts_before_what_is_required(
+    tree: MakeTree, locked: str, severities: list[Severity]
+) -> None:
+    packages = [part.split("==") for part in locked.split()]
+    lock = "".join(f'[[package]]\nname = "{n}"\nversion = "{v}"\n\n' for n, v in packages)
+    project = '[project]\nname = "p"\nversion = "1"\ndependencies = ["sqlalchemy>=2.0"]\n'
+    files: dict[str, str | bytes] = {
+        "/saas-doctor.toml": 'requirements = ["backend/pyproject.toml"]\n',
+        "pyproject.toml": project,
+        "uv.lock": lock,
+        "a.py": ASYNC,
+    }
+    found = findings(tree(files), "SRC221")
+    assert [f.severity for f in found] == severities
+    assert all("sqlalchemy 2.1.3 (backend/uv.lock:3)" in f.evidence["looked_at"] for f in found)
+
+
 # Properties.
 
 _TEXT = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=12)

@@ -19,7 +19,7 @@ from saas_doctor.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from saas_doctor.model import Risk
+    from saas_doctor.model import Report, Risk, Severity
     from saas_doctor.plan import Plan, Step
     from saas_doctor.platform import Platform
     from saas_doctor.repair import Repair
@@ -52,6 +52,7 @@ def fix(
     """Repair what can be repaired: plan, apply, examine again, roll back what did not help.
 
     Nothing changes before the plan was shown and agreed to. `saas-doctor undo` takes it back.
+    What breaks nothing (info) is left as it is, unless `--select` names its code.
     Exit codes: 0 nothing of severity error is left; 1 findings are left; 2 wrong use; 3 unknown left.
     """
     from saas_doctor import journal, repair
@@ -61,8 +62,9 @@ def fix(
     platform = load_platform(directory, config)
     chosen = selection(platform.config, select, ignore)
     allow = Risk.DESTRUCTIVE if allow_destructive else Risk.CHANGES
+    slightest = Severity.INFO if select else Severity.WARNING
     if dry_run or diff:
-        _show_only(platform, chosen, allow, timeout, diff=diff)
+        _show_only(platform, chosen, allow, slightest, timeout, diff=diff)
     asker = _Asker(yes=yes)
     try:
         done = repair.repair(
@@ -70,6 +72,7 @@ def fix(
             chosen,
             asker.agree,
             allow=allow,
+            slightest=slightest,
             timeout=timeout,
             watch=lambda what: say(f"... {what}", error=True),
         )
@@ -82,12 +85,20 @@ def fix(
         )
         raise typer.Exit(130) from None
     _tell(done, asked=asker.asked)
+    if not select:
+        _tell_of_slight_ones(done.report)
     code = done.report.exit_code(Severity(platform.config.fail_on))
     raise typer.Exit(code)
 
 
 def _show_only(
-    platform: Platform, chosen: Selection, allow: Risk, timeout: float | None, *, diff: bool
+    platform: Platform,
+    chosen: Selection,
+    allow: Risk,
+    slightest: Severity,
+    timeout: float | None,
+    *,
+    diff: bool,
 ) -> None:
     from saas_doctor import plan, runner
     from saas_doctor.cli.screen import say, show
@@ -95,7 +106,8 @@ def _show_only(
 
     facts = Facts(platform)
     report = runner.run(platform, chosen, facts=facts, timeout=timeout)
-    made = plan.rehearse(plan.make(report.findings, facts, allow=allow), facts)
+    made = plan.make(report.findings, facts, allow=allow, slightest=slightest)
+    made = plan.rehearse(made, facts)
     if diff:
         for step in made.steps:
             print(step.action.preview())
@@ -171,3 +183,13 @@ def _tell(done: Repair, *, asked: bool) -> None:
         say(f"Take it back: saas-doctor undo {done.run}")
     say()
     write_report(done.report, "console", None)
+
+
+def _tell_of_slight_ones(report: Report) -> None:
+    """Which fixes were not planned, since what they mend breaks nothing."""
+    from saas_doctor.cli.screen import say
+    from saas_doctor.model import Severity
+
+    codes = {f.code for f in report.findings if f.severity is Severity.INFO and f.fix}
+    for code in sorted(codes):
+        say(f"Left, since it breaks nothing: {code}; saas-doctor fix --select {code} mends it")

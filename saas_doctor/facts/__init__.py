@@ -57,8 +57,11 @@ class Facts:
     """The facts of one run. Safe to ask from many threads; each fact is read in its own."""
 
     def __init__(self, platform: Platform, *known: object) -> None:
-        """`known`: facts already at hand, which are then not read (tests give plain values)."""
-        self._known: dict[type, Any] = {type(fact): fact for fact in (platform, *known)}
+        """`known`: facts already at hand, which are then not read (tests give plain values).
+
+        A fact that needs others only now and then takes the facts themselves, and asks them.
+        """
+        self._known: dict[type, Any] = {type(fact): fact for fact in (self, platform, *known)}
         self._slots: dict[type, _Slot] = {}
         self._lock = threading.Lock()
 
@@ -92,7 +95,8 @@ class Facts:
         for kind in kinds:
             slot = self._slots.get(kind)
             value = self._known.get(kind) or (slot.value if slot else None)
-            found |= {getattr(value, "partial", "")} | self.partial(sources(kind))
+            own = value.partial if isinstance(value, Fact) else ""
+            found |= {own} | self.partial(sources(kind))
         return found - {""}
 
     def _slot(self, kind: type) -> _Slot:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from saas_doctor.compose.merge import as_pairs
+from saas_doctor.compose.model import Service
 from saas_doctor.discovery import VITE_CONFIGS
 from saas_doctor.facts import Fact
 from saas_doctor.facts.compose import Compose
@@ -18,6 +19,7 @@ from saas_doctor.platform import Platform
 # In the order in which Vite's dev server reads them: the last one counts.
 _FILES = (".env", ".env.local", ".env.development", ".env.development.local")
 _MAXIMUM = 1_000_000
+_BROWSER = re.compile(r"playwright|cypress|puppeteer|selenium|webdriver", re.I)
 
 
 @dataclass(frozen=True)
@@ -53,9 +55,14 @@ class ComposeServices(Fact):
 
     @cached_property
     def variables(self) -> tuple[Variable, ...]:
-        """`VITE_...` of environments and builds; what several services share, once."""
+        """`VITE_...` of environments and builds; what several services share, once.
+
+        Not those of a container with a browser of its own, which knows the containers' names.
+        """
         found: dict[tuple[str, Place], Variable] = {}
         for service in self.compose.known_services.values():
+            if _has_a_browser(service):
+                continue
             build = service.node.get("build")
             for part in (service.node.get("environment"), build and build.get("args")):
                 for name, entry in as_pairs(part).entries.items() if part else ():
@@ -64,6 +71,12 @@ class ComposeServices(Fact):
                         value = entry.value.raw
                         found[name, place] = Variable(name, value, place, self.compose.name)
         return tuple(found.values())
+
+
+def _has_a_browser(service: Service) -> bool:
+    parts = [service.node.get(key) for key in ("image", "build", "command", "entrypoint")]
+    texts = [scalar.raw for part in parts if part for scalar in part.scalars]
+    return any(map(_BROWSER.search, [service.name, *texts]))
 
 
 @dataclass(frozen=True)

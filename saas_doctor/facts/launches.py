@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -14,6 +14,7 @@ from saas_doctor.edits import Edit
 from saas_doctor.facts import Fact
 from saas_doctor.facts.importing import Failure, Run
 from saas_doctor.facts.imports import Imports
+from saas_doctor.facts.notes import Notes
 from saas_doctor.facts.outline import Import
 from saas_doctor.facts.search_path import line_for
 from saas_doctor.facts.source import Module
@@ -23,13 +24,6 @@ from saas_doctor.platform import Platform
 _APP = re.compile(rb"""["']([A-Za-z_][\w.]*):[A-Za-z_]\w*["']""")
 _UVICORN = re.compile(rb"""\buvicorn\.run\(\s*["']([A-Za-z_][\w.]*):""")
 _MAPPING = re.compile(r"^MAPPING[^=\n]*=\s*(\{.*?\})\s*$", re.M | re.S)
-# Where it is written how services are started.
-_NOTES = re.compile(
-    r"(?i)^(.*dockerfile.*|(docker-)?compose.*\.ya?ml|makefile|justfile|taskfile.*|procfile.*|"
-    r".*\.(sh|bash|service|bat|ps1|toml|ini|cfg)|readme.*|.*\.md|.*\.ya?ml|package\.json|"
-    r"launch\.json|settings\.json|\.env.*|\.envrc|supervisord?\.conf)$"
-)
-_NOTE_FOLDERS = (".", "docker", "deploy", "scripts", "bin", "docs", ".vscode", ".devcontainer")
 
 
 @dataclass(frozen=True)
@@ -236,29 +230,12 @@ class Launches(Fact):
     # How they are really started.
 
     @cached_property
-    def notes(self) -> Mapping[str, str]:
-        """The files that say how things are started, by name; quotes and commas made blanks."""
-        services = [s.directory for s in self.platform.config.services.values()]
-        folders = {self.platform.config.backend, ".github/workflows", *_NOTE_FOLDERS, *services}
-        found: dict[str, str] = {}
-        for folder in sorted(folders):
-            try:
-                files = sorted(os.scandir(self.platform.path(folder)), key=lambda f: f.name)
-            except OSError:
-                continue
-            for file in files:
-                if _NOTES.match(file.name) and file.is_file():
-                    name = self.platform.relative(Path(file.path))
-                    found[name] = re.sub(r"[\"',\[\]]", " ", _text(Path(file.path))[:200_000])
-        return found
+    def notes(self) -> Notes:
+        return Notes(self.platform)
 
     def written(self, pattern: str) -> Place | None:
         """Where such a command is written down."""
-        for name, text in self.notes.items():
-            found = re.search(pattern, text)
-            if found:
-                return Place(name, text.count("\n", 0, found.start()) + 1)
-        return None
+        return self.notes.written(pattern)
 
     def starts_script(self, service: str) -> Place | None:
         """Where it is written that the service is started by `python .../run.py`."""

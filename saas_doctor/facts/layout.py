@@ -64,6 +64,8 @@ class Layout(Fact):
     unmarked: tuple[Unmarked, ...]
     untold: tuple[str, ...] = ()
     """Imported folders at the top of which no environment tells whether a package wins over them."""
+    why_untold: str = ""
+    """The code of the check that tells why no environment does."""
 
     limit = 20.0
 
@@ -71,7 +73,8 @@ class Layout(Fact):
     def read(cls, platform: Platform, source: Source, interpreter: Interpreter) -> Layout:
         site = interpreter.site_packages if interpreter.version else None
         found = tuple(_unmarked(platform, source, site))
-        return cls(found, () if site else tuple(_imported_tops(source)))
+        untold = () if site else tuple(_imported_tops(source))
+        return cls(found, untold, "PY103" if interpreter.exists else "PY102")
 
 
 def _unmarked(platform: Platform, source: Source, site: Path | None) -> Iterator[Unmarked]:

@@ -15,9 +15,13 @@ CORS = {f"{package}.middleware.cors.CORSMiddleware" for package in ("fastapi", "
 _REFUSING = {
     "starlette.middleware.authentication.AuthenticationMiddleware",
     "fastapi.middleware.authentication.AuthenticationMiddleware",
+}
+# It refuses by itself what its limiter limits by default; by routes, their decorators do.
+_LIMITING = {
     "slowapi.middleware.SlowAPIMiddleware",
     "slowapi.middleware.SlowAPIASGIMiddleware",
 }
+_LIMITERS = {"slowapi.Limiter", "slowapi.extension.Limiter"}
 _RESPONSE = re.compile(r"(?:fastapi|starlette)(?:\.responses)?\.\w*Response")
 _REFUSED = re.compile(r"\bHTTP_4\d\d_")
 
@@ -113,7 +117,8 @@ def _refusing(source: Source, module: Module, made: ast.expr | Function) -> Iter
             yield Outer(made.name, place, refusal)
         return
     name = dotted_name(made)
-    if full_name(source, module, made) in _REFUSING:
+    known = full_name(source, module, made)
+    if known in _REFUSING or (known in _LIMITING and _limits_by_default(source)):
         yield Outer(name, place, None)
         return
     found = source.definition(module, name) if name else None
@@ -122,6 +127,16 @@ def _refusing(source: Source, module: Module, made: ast.expr | Function) -> Iter
             refusal = _refusal(source, found[0], node)
             if refusal:
                 yield Outer(name, place, refusal)
+
+
+def _limits_by_default(source: Source) -> bool:
+    return any(
+        isinstance(node, ast.Call)
+        and any(keyword(node, name) for name in ("default_limits", "application_limits"))
+        and full_name(source, module, node.func) in _LIMITERS
+        for module in source.mentioning("default_limits", "application_limits")
+        for node in module.nodes
+    )
 
 
 def _refusal(source: Source, module: Module, node: ast.AST) -> Place | None:

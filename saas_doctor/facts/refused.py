@@ -11,6 +11,7 @@ from functools import cached_property
 from saas_doctor.edits import Edit
 from saas_doctor.facts import Fact
 from saas_doctor.facts.constructs import Construct, construct, in_doubt, is_for_both, numbered
+from saas_doctor.facts.json_schemas import refused_types
 from saas_doctor.facts.model_bodies import bodies_to_look_at, refused_in_body
 from saas_doctor.facts.models import PydanticModels
 from saas_doctor.facts.objects import Objects
@@ -104,6 +105,7 @@ class Refused(Fact):
         for module in source.mentioning(*(f".{method}(" for method in _TAKEN)):
             if _METHODS.search(module.data):
                 yield module, self._methods(module)
+        yield from refused_types(self.models)
         for module, node in bodies_to_look_at(self.models):
             yield module, refused_in_body(self.models, module, node)
 

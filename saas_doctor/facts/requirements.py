@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -73,7 +73,12 @@ class Requirements(Fact):
 
     @classmethod
     def read(cls, platform: Platform) -> Requirements:
-        return _Reader(platform).read()
+        return cls.of(platform, platform.config.requirements)
+
+    @classmethod
+    def of(cls, platform: Platform, names: Iterable[str]) -> Requirements:
+        """What these files, and those that they include, ask for."""
+        return _Reader(platform).read(names)
 
     def find(self, name: str) -> RequirementLine | None:
         """The line that asks for it: one without a marker counts before one for other cases."""
@@ -198,8 +203,8 @@ class _Reader:
         self.table: tuple[str, ...] = pyproject.STANDARD
         self.seen: set[tuple[Path, str]] = set()
 
-    def read(self) -> Requirements:
-        for name in self.platform.config.requirements:
+    def read(self, names: Iterable[str]) -> Requirements:
+        for name in names:
             if self.platform.path(name).exists():
                 self._file(self.platform.path(name), "r", frozenset())
         return Requirements(

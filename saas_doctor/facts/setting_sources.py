@@ -241,3 +241,11 @@ def text_of(view: View, cls: SettingsClass, wanted: SettingField) -> Text | None
     """What sets a field, as the class looks for it."""
     empty = cls.ignores_empty
     return view.text(wanted.keys or (), sensitive=cls.sensitive, ignores_empty=empty)
+
+
+def sets_field(view: View, cls: SettingsClass, wanted: SettingField) -> bool:
+    """Whether anything sets a field, or a part of one that is nested."""
+    nested = cls.delimiter and wanted.type.kind in ("map", "")
+    return text_of(view, cls, wanted) is not None or bool(
+        nested and any(view.beginning_with(key + cls.delimiter) for key in wanted.keys or ())
+    )

@@ -360,6 +360,16 @@ ENTRIES = [
         works=accepted,
         fixed=False,
     ),
+    Fault(
+        "DOCK604",
+        "env files that everybody makes for himself",
+        service(
+            "  extra:\n    image: redis:7\n    env_file: [docker/extra/.env, docker/other/.env]\n"
+        ),
+        fixed=False,
+        target=COMPOSE,
+        group="env files",
+    ),
     Fault("DOCK604", "no Dockerfile", remove(PLUGIN), fixed=False, target=PLUGIN),
     Fault(
         "DOCK604",

@@ -433,7 +433,7 @@ ENTRIES = [
         "a class Config of v2",
         replace(USER_SCHEMA, V2_CONFIG, V1_CONFIG.replace("orm_mode", "from_attributes")),
         fixed=False,
-        target=f"{USER_SCHEMA}:class Config",
+        target="class Config",
     ),
     Fault(
         "SRC211",
@@ -443,21 +443,21 @@ ENTRIES = [
             "        return v\n\n    @validator('b', pre=True)\n    def two(cls, v, values):\n        return v\n"
         ),
         fixed=False,
-        target=f"{LEGACY}:@validator",
+        target="@validator",
     ),
     Fault(
         "SRC211",
         "a model's dict",
         replace("backend/shared/utils/registration.py", "service.model_dump()", "service.dict()"),
         fixed=False,
-        target="backend/shared/utils/registration.py:.dict()",
+        target=".dict()",
     ),
     Fault(
         "SRC211",
         "Field with an example",
         replace(SERVICE_SCHEMA, "Field(pattern=", 'Field(example="core", pattern='),
         fixed=False,
-        target=f"{SERVICE_SCHEMA}:Field(example=)",
+        target="Field(example=)",
     ),
     Healthy(
         "SRC211",

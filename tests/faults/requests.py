@@ -83,6 +83,19 @@ ENTRIES = [
         target="http://gateway:8000",
         fixed=False,
     ),
+    Healthy(
+        "WEB804",
+        "a container with a browser of its own",
+        both(
+            replace(
+                COMPOSE,
+                "volumes:\n  postgres_data:",
+                "  e2e:\n    image: mcr.microsoft.com/playwright:v1.55.0\n    environment:\n"
+                "      VITE_API_URL: http://gateway:8000\n\nvolumes:\n  postgres_data:",
+            ),
+            calls("export const items = () => fetch(`${import.meta.env.VITE_API_URL}/api/x`)"),
+        ),
+    ),
     Healthy("WEB804", "in a comment", calls("// fetch('http://gateway:8000/api/x')")),
     Healthy("WEB804", "in a test", calls("fetch('http://gateway:8000/api/x')", "api.test.js")),
     Healthy("WEB804", "a link", calls("export const DOCS = '{gateway}/docs'")),
