@@ -21,7 +21,7 @@ from saas_doctor.facts.enclosing import (
     single,
     stores,
 )
-from saas_doctor.facts.fields import Class, as_url_text, member
+from saas_doctor.facts.fields import as_url_text, member
 from saas_doctor.facts.instances import Frame, function_of, instance, is_local
 from saas_doctor.facts.literals import (
     UNKNOWN,
@@ -34,6 +34,7 @@ from saas_doctor.facts.literals import (
     plain,
     sequence,
 )
+from saas_doctor.facts.objects import Class
 from saas_doctor.facts.source import Module, Source, dotted_name
 from saas_doctor.facts.variables import Environment
 from saas_doctor.facts.versions import Versions

@@ -11,21 +11,13 @@ from typing import TYPE_CHECKING
 
 from saas_doctor.facts.enclosing import Function
 from saas_doctor.facts.literals import UNKNOWN, Spot, Value, from_json, plain
+from saas_doctor.facts.objects import SETTINGS, Class
 from saas_doctor.facts.source import Module, Source, dotted_name
 from saas_doctor.syntax import parse
 
 if TYPE_CHECKING:
     from saas_doctor.facts.expressions import Values
 
-Class = tuple[Module, ast.ClassDef]
-
-SETTINGS = {
-    "pydantic.BaseSettings",
-    "pydantic.env_settings.BaseSettings",
-    "pydantic.v1.BaseSettings",
-    "pydantic_settings.BaseSettings",
-    "pydantic_settings.main.BaseSettings",
-}
 _MODELS = SETTINGS | {"pydantic.BaseModel", "pydantic.main.BaseModel", "pydantic.v1.BaseModel"}
 _LISTS = {
     "list",

@@ -6,8 +6,9 @@ import ast
 from dataclasses import dataclass, replace
 
 from saas_doctor.facts.enclosing import Function, given_once, own, parameters, single, stores
-from saas_doctor.facts.fields import Class, class_of_member
+from saas_doctor.facts.fields import class_of_member
 from saas_doctor.facts.literals import Value
+from saas_doctor.facts.objects import Class
 from saas_doctor.facts.source import Module, Source, dotted_name
 
 _DEEP = 24
