@@ -14,9 +14,11 @@ from saas_doctor.edits import apply_edits
 from saas_doctor.facts import Facts
 from saas_doctor.facts.clients import Clients
 from saas_doctor.facts.commandlines import CommandLines, servers
+from saas_doctor.facts.objects import Objects
 from saas_doctor.facts.servers import Servers
 from saas_doctor.facts.source import Module, Source
 from saas_doctor.facts.values import Values
+from saas_doctor.facts.variables import Environment
 from saas_doctor.model import Severity
 from saas_doctor.platform import Platform
 from tests.trees import MakeTree, findings, fixed, in_memory, undone
@@ -202,6 +204,10 @@ settings = get_settings()
 """
 
 
+def values_of(source: Source) -> Values:
+    return Values(Objects(source), Environment(None, ".env", {}, loaded=False), None)
+
+
 def value(tree: MakeTree, expression: str, **files: str | bytes) -> object:
     """What an expression comes to in a module of the platform; `...` where it can't be told."""
     names = {name.replace("__", "/"): text for name, text in files.items()}
@@ -213,7 +219,7 @@ def value(tree: MakeTree, expression: str, **files: str | bytes) -> object:
     last = module.body[-1]
     assert isinstance(last, ast.Expr)
     known = values.of(module, last.value)
-    return known.value if known else ...
+    return known.plain if known.known else ...
 
 
 @pytest.mark.parametrize(
@@ -281,10 +287,8 @@ def test_a_setting_that_the_compose_file_gives_too_is_not_told(tree: MakeTree) -
     module = next(m for m in values.source.modules if m.name == "backend/a.py")
     last = module.body[-1]
     assert isinstance(last, ast.Expr)
-    assert values.of(module, last.value) is None
-    here = values.here.of(module, last.value)
-    assert here
-    assert here.value == 5
+    assert not values.everywhere.of(module, last.value).known
+    assert values.of(module, last.value).plain == 5
 
 
 # Commands.
@@ -649,7 +653,7 @@ def test_source_with_changed_bytes_raises_nothing_and_its_edits_can_be_undone(
         assert b"proxies" in changed
         assert undone(bytes(changed), argument.edits) == changed
         assert len(apply_edits(bytes(changed), argument.edits)) <= len(changed)
-    values = Values(source, {}, {})
+    values = values_of(source)
     for start in Servers(source, values, CommandLines(())).starts:
         assert start.module
 
@@ -666,5 +670,5 @@ def test_ten_thousand_files_cost_a_moment_where_nothing_is_wrong() -> None:
     source = Source(modules, (root,))
     began = time.process_time()
     assert Clients(source).proxies == ()
-    assert Servers(source, Values(source, {}, {}), CommandLines(())).starts == ()
+    assert Servers(source, values_of(source), CommandLines(())).starts == ()
     assert time.process_time() - began < 1

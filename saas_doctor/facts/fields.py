@@ -9,14 +9,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from saas_doctor.facts.enclosing import Function
-from saas_doctor.facts.literals import UNKNOWN, Spot, Value, from_json, plain
-from saas_doctor.facts.objects import SETTINGS, Class
-from saas_doctor.facts.source import Module, Source, dotted_name
+from saas_doctor.facts.literals import UNKNOWN, Spot, Value, from_json, number, plain
+from saas_doctor.facts.objects import SETTINGS, Class, Made
+from saas_doctor.facts.scopes import Function, attribute, inside
+from saas_doctor.facts.source import Module, dotted_name
 from saas_doctor.syntax import parse
 
 if TYPE_CHECKING:
-    from saas_doctor.facts.expressions import Values
+    from saas_doctor.facts.values import Values
 
 _MODELS = SETTINGS | {"pydantic.BaseModel", "pydantic.main.BaseModel", "pydantic.v1.BaseModel"}
 _LISTS = {
@@ -30,6 +30,8 @@ _LISTS = {
 _URLS = {
     f"{m}.{n}" for m in ("pydantic", "pydantic.networks") for n in ("AnyUrl", "AnyHttpUrl")
 } | {f"{m}.{n}" for m in ("pydantic", "pydantic.networks") for n in ("HttpUrl", "AnyWebsocketUrl")}
+_DSN = {"PostgresDsn", "RedisDsn", "AmqpDsn", "MongoDsn", "MySQLDsn", "MariaDBDsn", "AsyncPgDsn"}
+_URLS |= {f"{m}.{n}" for m in ("pydantic", "pydantic.networks") for n in _DSN}
 _PLAIN = {"str": "str", "bool": "bool", "int": "number", "float": "number"}
 _TRUE, _FALSE = {"1", "true", "on", "yes", "t", "y"}, {"0", "false", "off", "no", "f", "n"}
 _CHANGES = {"__init__", "__new__", "model_post_init", "__post_init__"}
@@ -46,18 +48,23 @@ class Type:
     optional: bool = False
 
 
-def member(values: Values, owner: Class, name: str, depth: int) -> Value:
-    """What an object of the class, made without arguments, has as its attribute."""
-    homes = [(m, c) for m, c in values.source.lineage(*owner) if _declares(c, name)]
+def member(values: Values, owner: Made, name: str, depth: int) -> Value:
+    """What an object has as its attribute, where the call that makes it gives it no other values."""
+    call, lineage = owner.call, values.source.lineage(owner.module, owner.cls)
+    if call and (call.args or any(k.arg != "_env_file" for k in call.keywords)):
+        return UNKNOWN
+    to_self = [(m, v) for m, c in lineage for v in inside(m, c).attributes.get(name, [])]
+    homes = [(m, c) for m, c in lineage if _declares(c, name)]
+    ancestry = values.source.ancestry(owner.module, owner.cls)
+    if to_self:
+        return _given_once(values, lineage, name, depth) if not ancestry & _MODELS else UNKNOWN
     # The class's own counts first; which of several bases' counts is not followed.
-    if not homes or (len(homes) > 1 and homes[0][1] is not owner[1]):
+    if not homes or (len(homes) > 1 and homes[0][1] is not owner.cls):
         return UNKNOWN
     module, cls = homes[0]
-    ancestry = values.source.ancestry(*owner)
-    declared = [n for n in cls.body if _declared_name(n) == name]
-    if len(declared) != 1 or values.is_assigned(name):
+    node = next(n for n in cls.body if _declared_name(n) == name)
+    if len(inside(module, cls).bindings.get(name, ())) != 1 or values.is_assigned(name):
         return UNKNOWN
-    node = declared[0]
     if isinstance(node, Function):
         if not _is_property(node):
             return UNKNOWN
@@ -65,25 +72,17 @@ def member(values: Values, owner: Class, name: str, depth: int) -> Value:
     if ancestry & _MODELS:
         return _field(values, owner, module, node, name, depth, env=bool(ancestry & SETTINGS))
     if isinstance(node, ast.Assign | ast.AnnAssign) and node.value is not None:
-        return values.of(module, node.value, (), depth=depth + 1)
+        return values.of(module, node.value, depth=depth + 1)
     return UNKNOWN
 
 
-def class_of_member(source: Source, owner: Class, name: str) -> Class | None:
-    """The class that an attribute is annotated with: a group of settings in another."""
-    for module, cls in source.lineage(*owner):
-        for node in cls.body:
-            if _declared_name(node) == name and isinstance(node, ast.AnnAssign):
-                found = source.class_of(module, dotted_name(node.annotation))
-                made = node.value
-                default = made is None or (
-                    isinstance(made, ast.Call) and (dotted_name(made.func) or "").endswith("Field")
-                )
-                same = isinstance(made, ast.Call) and not made.args and not made.keywords
-                if found and (default or same) and source.ancestry(*found) & SETTINGS:
-                    return found
-                return None
-    return None
+def _given_once(values: Values, lineage: list[Class], name: str, depth: int) -> Value:
+    """What the methods of a class give an attribute, where nothing else gives it anything."""
+    found = [(m, v) for m, c in lineage for v in attribute(inside(m, c), name)]
+    module, value = found[0]
+    if len(found) != 1 or value is None or values.is_assigned(name):
+        return UNKNOWN
+    return values.of(module, value, depth=depth + 1)
 
 
 def _declares(cls: ast.ClassDef, name: str) -> bool:
@@ -111,7 +110,7 @@ def _last(node: ast.expr) -> str:
 
 def _field(
     values: Values,
-    owner: Class,
+    owner: Made,
     module: Module,
     node: ast.stmt,
     name: str,
@@ -120,7 +119,7 @@ def _field(
     env: bool,
 ) -> Value:
     """A field of a Pydantic model: the environment's value, the settings file's, or the default."""
-    lineage = values.source.lineage(*owner)
+    lineage = values.source.lineage(owner.module, owner.cls)
     if any(_may_change(cls, name) for _, cls in lineage):
         return UNKNOWN
     given = node.value if isinstance(node, ast.Assign | ast.AnnAssign) else None
@@ -129,20 +128,21 @@ def _field(
     if isinstance(node, ast.AnnAssign):
         told = _type(values, module, node.annotation)
     else:  # without an annotation: as the default is
-        told = Type(values.of(module, given, (), depth=depth + 1).kind if given else "")
+        told = Type(values.of(module, given, depth=depth + 1).kind if given else "")
     if not told.kind:
         return UNKNOWN
     unset = UNKNOWN if told.optional else Value(told.kind)
     if env:
         keys = _keys(lineage, field, name)
-        found = values.environment.text(keys, in_file=_reads_file(values, lineage))
+        in_file = None if owner.call and owner.call.keywords else _reads_file(values, lineage)
+        found = values.environment.text(keys, in_file=in_file)
         if not keys or not found.known:
             return unset
         if found.text is not None:
             return _parsed(found.text, told, found.spot) or unset
     if default is None:
         return unset
-    value = values.of(module, default, (), depth=depth + 1)
+    value = values.of(module, default, depth=depth + 1)
     # Settings validate their defaults, other models do not.
     value = _converted(value, told) if env else value
     return unset if value.kind == "" else value
@@ -289,6 +289,10 @@ def _parsed(text: str, told: Type, spot: Spot | None) -> Value | None:
     if told.kind == "bool":
         word = text.strip().lower()
         return plain(word in _TRUE, spot) if word in _TRUE | _FALSE else None
+    if told.kind == "number":
+        whole = number("int", plain(text, spot))
+        value = whole if whole.known else number("float", plain(text, spot))
+        return value if value.known else None
     if told.kind == "list":
         try:
             value = from_json(json.loads(text), spot)

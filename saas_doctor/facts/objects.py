@@ -12,7 +12,15 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from saas_doctor.facts import Fact
-from saas_doctor.facts.scopes import Binding, Function, Scope, depends, given, inside
+from saas_doctor.facts.scopes import (
+    Binding,
+    Function,
+    Scope,
+    class_around,
+    depends,
+    given,
+    inside,
+)
 from saas_doctor.facts.source import Module, Source, dotted_name
 from saas_doctor.syntax import parse
 
@@ -113,7 +121,7 @@ class Objects(Fact):
     def made(
         self, scope: Scope, expression: ast.expr, owner: Made | None = None, depth: int = 0
     ) -> Made | None:
-        """What one object an expression is, names followed across files; `owner` is what `self` is."""
+        """The one object that an expression is, names followed across files; `owner` is what `self` is."""
         if depth > _DEEP:
             return None
         if isinstance(expression, ast.Call):
@@ -122,13 +130,19 @@ class Objects(Fact):
         if not isinstance(expression, ast.Name | ast.Attribute):
             return None
         if isinstance(expression, ast.Name) and expression.id == "self":
-            return owner
+            return owner or self._settings_around(scope)
         if isinstance(expression, ast.Attribute):
             holder = self.made(scope, expression.value, owner, depth + 1)
             if holder is not None:
                 return self._group(holder, expression.attr)
         value = given(self.source, scope, expression)
-        return self.made(*value, owner, depth + 1) if value else None
+        return self.made(value.scope, value.expression, owner, depth + 1) if value else None
+
+    def _settings_around(self, scope: Scope) -> Made | None:
+        """What `self` is in the methods of settings, whose values do not depend on the call."""
+        body = class_around(scope)
+        cls = (body.module, body.owner) if body and body.owner else None
+        return Made(*cls) if cls and self.source.ancestry(*cls) & SETTINGS else None
 
     def _returned(self, scope: Scope, call: ast.Call, depth: int) -> Made | None:
         """What a function of the platform returns, where it has one `return`."""

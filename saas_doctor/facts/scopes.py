@@ -85,10 +85,16 @@ def inside(module: Module, node: Function | ast.ClassDef) -> Scope:
     return next(opened, module.scopes[0])
 
 
-def given(
-    source: Source, scope: Scope, node: ast.Name | ast.Attribute
-) -> tuple[Scope, ast.expr] | None:
-    """The one expression that a name used there stands for, across files, and the scope that it is in.
+class Given(NamedTuple):
+    """An expression that a name stands for, the scope that it is in, and the name that it has there."""
+
+    scope: Scope
+    expression: ast.expr
+    name: str
+
+
+def given(source: Source, scope: Scope, node: ast.Name | ast.Attribute) -> Given | None:
+    """The one expression that a name used there stands for, across files.
 
     Also that of an attribute of `self`, where the class around gives it once.
     """
@@ -98,14 +104,17 @@ def given(
     if home is not None:
         value = home.only(name)
     elif name.startswith("self."):
+        name = name.removeprefix("self.")
         value = _of_self(scope, name)
         home = scope.module.scope_of(value) if value is not None else None
     else:
         hidden = not name or scope.is_local(name.partition(".")[0])
         found = None if hidden else source.definition(scope.module, name)
-        home = found[0].scopes[0] if found else None
-        value = home.only(found[1]) if home and found else None
-    return (home, value) if home is not None and value is not None else None
+        if found is None:
+            return None
+        home, name = found[0].scopes[0], found[1]
+        value = home.only(name)
+    return Given(home, value, name) if home is not None and value is not None else None
 
 
 def _name(node: ast.expr) -> str:
@@ -113,12 +122,24 @@ def _name(node: ast.expr) -> str:
     return "" if any(isinstance(n, ast.Subscript) for n in ast.walk(node)) else dotted_name(node)
 
 
+def class_around(scope: Scope) -> Scope | None:
+    """The body of the class that a scope is of."""
+    around: Scope | None = scope
+    while around and not around.is_body:
+        around = around.parent
+    return around
+
+
 def _of_self(scope: Scope, name: str) -> ast.expr | None:
-    inner: Scope | None = scope
-    while inner and not inner.is_body:
-        inner = inner.parent
-    found = attribute(inner, name.partition(".")[2]) if inner else []
-    return found[0] if len(found) == 1 else None
+    body = class_around(scope)
+    cls = body.owner if body else None
+    if body is None or cls is None:
+        return None
+    # What a class annotates may be given to each object anew: by a dataclass, a model.
+    own = any(b.how == "annotated" for b in body.bindings.get(name, ()))
+    found = attribute(body, name)
+    sure = len(found) == 1 and not (own and (cls.decorator_list or cls.bases))
+    return found[0] if sure else None
 
 
 def attribute(body: Scope, name: str) -> list[ast.expr | None]:
@@ -159,11 +180,9 @@ class _Reader:
     def _bind_attribute(self, target: ast.AST, value: ast.expr | None) -> None:
         """Notes an attribute of `self` at the body of the class around."""
         if isinstance(target, ast.Attribute) and dotted_name(target.value) == "self":
-            scope: Scope | None = self.scope
-            while scope and not scope.is_body:
-                scope = scope.parent
-            if scope:
-                scope.attributes.setdefault(target.attr, []).append(value)
+            body = class_around(self.scope)
+            if body:
+                body.attributes.setdefault(target.attr, []).append(value)
 
     def _enter(self, owner: ast.ClassDef | None, *, is_body: bool = False) -> Scope:
         outer = self.scope

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -15,6 +16,7 @@ class Environment:
 
     `loaded`: whether the source loads the settings file into the environment of the process.
     `sole`: whether there is no other file of that name, which may be read in its place.
+    `elsewhere`: a text whose words are variables that may differ from process to process.
     """
 
     file: Dotenv | None
@@ -22,9 +24,13 @@ class Environment:
     shell: Mapping[str, str]
     loaded: bool
     sole: bool = True
+    elsewhere: bytes = b""
 
     def text(self, keys: Sequence[tuple[str, bool]], *, in_file: bool | None) -> Value:
         """A variable's text; `none` where nothing sets it, unknown where that can't be told."""
+        words = (rb"\b" + re.escape(key.encode()) + rb"\b" for key, _ in keys)
+        if self.elsewhere and any(re.search(word, self.elsewhere, re.I) for word in words):
+            return Value("str")
         for key, sensitive in keys:
             for name, value in self.shell.items():
                 if name == key or (not sensitive and name.lower() == key.lower()):
@@ -32,7 +38,7 @@ class Environment:
         for key, sensitive in keys if self.file else ():
             for setting in reversed(self.file.settings if self.file else ()):
                 same = setting.key == key or (not sensitive and setting.key.lower() == key.lower())
-                if same and in_file is not False:
+                if same and not setting.bare and in_file is not False:
                     spot = Spot(setting.place, variable=setting.key, written=setting.value)
                     return plain(setting.value, spot) if in_file else Value("str")
         return plain(None)
