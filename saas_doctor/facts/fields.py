@@ -5,15 +5,16 @@ from __future__ import annotations
 import ast
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from saas_doctor.facts.literals import UNKNOWN, Spot, Value, from_json, number, plain
-from saas_doctor.facts.objects import SETTINGS, Class, Made
+from saas_doctor.facts.model_config import config_of
+from saas_doctor.facts.objects import SETTINGS, Class, Made, expression_of
 from saas_doctor.facts.scopes import Function, attribute, inside
+from saas_doctor.facts.setting_types import parts_of
 from saas_doctor.facts.source import Module, dotted_name
-from saas_doctor.syntax import parse
 
 if TYPE_CHECKING:
     from saas_doctor.facts.values import Values
@@ -27,11 +28,14 @@ _LISTS = {
     *(f"typing.{n}" for n in ("List", "Tuple", "Set", "FrozenSet", "Sequence", "Iterable")),
     *(f"collections.abc.{n}" for n in ("Sequence", "Iterable", "Collection", "Set")),
 }
-_URLS = {
-    f"{m}.{n}" for m in ("pydantic", "pydantic.networks") for n in ("AnyUrl", "AnyHttpUrl")
-} | {f"{m}.{n}" for m in ("pydantic", "pydantic.networks") for n in ("HttpUrl", "AnyWebsocketUrl")}
-_DSN = {"PostgresDsn", "RedisDsn", "AmqpDsn", "MongoDsn", "MySQLDsn", "MariaDBDsn", "AsyncPgDsn"}
-_URLS |= {f"{m}.{n}" for m in ("pydantic", "pydantic.networks") for n in _DSN}
+_NETWORK = {"AnyUrl", "AnyHttpUrl", "HttpUrl", "AnyWebsocketUrl", "PostgresDsn", "RedisDsn"} | {
+    "AmqpDsn",
+    "AsyncPgDsn",
+    "MariaDBDsn",
+    "MongoDsn",
+    "MySQLDsn",
+}
+_URLS = {f"{home}.{name}" for home in ("pydantic", "pydantic.networks") for name in _NETWORK}
 _PLAIN = {"str": "str", "bool": "bool", "int": "number", "float": "number"}
 _TRUE, _FALSE = {"1", "true", "on", "yes", "t", "y"}, {"0", "false", "off", "no", "f", "n"}
 _CHANGES = {"__init__", "__new__", "model_post_init", "__post_init__"}
@@ -133,8 +137,11 @@ def _field(
         return UNKNOWN
     unset = UNKNOWN if told.optional else Value(told.kind)
     if env:
-        keys = _keys(lineage, field, name)
-        in_file = None if owner.call and owner.call.keywords else _reads_file(values, lineage)
+        config = _configuration(values, lineage)
+        if config is None:
+            return unset
+        keys = _keys(config, field, name)
+        in_file = None if owner.call and owner.call.keywords else _reads_file(values, config)
         found = values.environment.text(keys, in_file=in_file)
         if not keys or not found.known:
             return unset
@@ -184,82 +191,65 @@ def _default(field: ast.Call) -> ast.expr | None:
     return None if isinstance(given, ast.Constant) and given.value is Ellipsis else given
 
 
-def _keys(lineage: list[Class], field: ast.Call | None, name: str) -> list[tuple[str, bool]]:
+def _configuration(values: Values, lineage: list[Class]) -> Mapping[str, ast.expr | None] | None:
+    """The configuration of a class with its bases; None where it is put together elsewhere."""
+    found: dict[str, ast.expr | None] = {}
+    for module, cls in reversed(lineage):
+        config = config_of(values.source, module, cls)
+        if not config.whole:
+            return None
+        found |= {key.name: key.value for key in reversed(config.keys)}
+        found |= {word.arg: word.value for word in cls.keywords if word.arg}
+    return found
+
+
+def _keys(
+    config: Mapping[str, ast.expr | None], field: ast.Call | None, name: str
+) -> list[tuple[str, bool]]:
     """The variables that set a field, and whether their case counts; nothing where that is unclear."""
-    prefix, sensitive = "", False
-    for key, value in _configuration(lineage):
-        if key == "env_prefix":
-            if not isinstance(value, ast.Constant) or not isinstance(value.value, str):
-                return []
-            prefix = prefix or value.value
-        if key == "case_sensitive":
-            sensitive = isinstance(value, ast.Constant) and bool(value.value)
-        if key in ("fields", "alias_generator"):
-            return []
-    aliases = (
-        [k.value for k in field.keywords if k.arg in ("alias", "validation_alias", "env")]
-        if field
-        else []
-    )
-    if not aliases:
-        return [(prefix + name, sensitive)]
-    texts = [a.value for a in aliases if isinstance(a, ast.Constant) and isinstance(a.value, str)]
-    return [(t, sensitive) for t in texts] if len(texts) == len(aliases) else []
+    given, sensitive = config.get("env_prefix", ast.Constant("")), config.get("case_sensitive")
+    prefix = given.value if isinstance(given, ast.Constant) else None
+    if not isinstance(prefix, str) or config.keys() & {"fields", "alias_generator"}:
+        return []
+    words = {k.arg: k.value for k in field.keywords} if field else {}
+    aliases = [words[word] for word in ("alias", "validation_alias", "env") if word in words]
+    named = aliases or [ast.Constant(prefix + name)]
+    texts = [a.value for a in named if isinstance(a, ast.Constant) and isinstance(a.value, str)]
+    counts = isinstance(sensitive, ast.Constant) and bool(sensitive.value)
+    return [(text, counts) for text in texts] if len(texts) == len(named) else []
 
 
-def _configuration(lineage: list[Class]) -> Iterator[tuple[str, ast.expr]]:
-    """The settings of `model_config` and `Config`, the class's own first."""
-    for _, cls in lineage:
-        for node in cls.body:
-            if isinstance(node, ast.ClassDef) and node.name == "Config":
-                for part in node.body:
-                    if isinstance(part, ast.Assign) and _declared_name(part):
-                        yield _declared_name(part), part.value
-            elif _declared_name(node) == "model_config" and isinstance(
-                node, ast.Assign | ast.AnnAssign
-            ):
-                if isinstance(node.value, ast.Call):
-                    yield from ((k.arg or "", k.value) for k in node.value.keywords)
-                elif isinstance(node.value, ast.Dict):
-                    for k, v in zip(node.value.keys, node.value.values, strict=True):
-                        if isinstance(k, ast.Constant) and isinstance(k.value, str):
-                            yield k.value, v
-
-
-def _reads_file(values: Values, lineage: list[Class]) -> bool | None:
+def _reads_file(values: Values, config: Mapping[str, ast.expr | None]) -> bool | None:
     """Whether the settings read the platform's settings file; None where that can't be told."""
     if not values.environment.sole:
         return None
     if values.environment.loaded:
         return True
-    named = [value for key, value in _configuration(lineage) if key == "env_file"]
-    if not named or (isinstance(named[0], ast.Constant) and named[0].value is None):
+    named = config.get("env_file")
+    if named is None or (isinstance(named, ast.Constant) and named.value is None):
         return False
-    texts = [n.value for n in ast.walk(named[0]) if isinstance(n, ast.Constant)]
+    texts = [n.value for n in ast.walk(named) if isinstance(n, ast.Constant)]
     ends = [t.replace("\\", "/").rpartition("/")[2] for t in texts if isinstance(t, str)]
     return True if ends and ends[-1] == values.environment.file_name else None
 
 
 def _type(values: Values, module: Module, annotation: ast.expr) -> Type:
     if isinstance(annotation, ast.Constant) and isinstance(annotation.value, str):
-        try:
-            statement = parse(annotation.value.encode()).body[0]
-        except (SyntaxError, ValueError, IndexError, RecursionError):
-            return Type()
-        return _type(values, module, statement.value) if isinstance(statement, ast.Expr) else Type()
+        quoted = expression_of(annotation.value)
+        return _type(values, module, quoted) if quoted else Type()
     if isinstance(annotation, ast.BinOp) and isinstance(annotation.op, ast.BitOr):
         return _optional(values, module, [annotation.left, annotation.right])
     name = values.source.made_by(module, dotted_name(annotation))
     if name in ("typing.Annotated", "typing_extensions.Annotated"):
-        parts = _subscripts(annotation)
+        parts = parts_of(annotation)
         # Anything else may turn it into another type.
         known = {"NoDecode", "Field", "ForceDecode"}
         return _type(values, module, parts[0]) if {_last(p) for p in parts[1:]} <= known else Type()
     if name in ("typing.Optional", "typing.Union"):
         extra = [ast.Constant(None)] if name == "typing.Optional" else []
-        return _optional(values, module, [*_subscripts(annotation), *extra])
+        return _optional(values, module, [*parts_of(annotation), *extra])
     if name in _LISTS:
-        parts = _subscripts(annotation)
+        parts = parts_of(annotation)
         inner = _type(values, module, parts[0]).kind if parts else ""
         return Type("list", inner)
     if name in _URLS:
@@ -274,12 +264,6 @@ def _optional(values: Values, module: Module, parts: list[ast.expr]) -> Type:
     if len(types) != 1 or len(parts) != 2:
         return Type()
     return replace(_type(values, module, types[0]), optional=True)
-
-
-def _subscripts(node: ast.expr) -> list[ast.expr]:
-    if not isinstance(node, ast.Subscript):
-        return []
-    return node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
 
 
 def _parsed(text: str, told: Type, spot: Spot | None) -> Value | None:

@@ -8,10 +8,9 @@ import re
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, reduce
 
 from saas_doctor.facts import Fact
-from saas_doctor.facts.dotenv import EnvFile
 from saas_doctor.facts.fields import as_url_text, member
 from saas_doctor.facts.literals import (
     UNKNOWN,
@@ -29,11 +28,10 @@ from saas_doctor.facts.literals import (
 )
 from saas_doctor.facts.objects import Made, Objects
 from saas_doctor.facts.runs import is_aside
-from saas_doctor.facts.scopes import Function, Given, Scope, given, inside
+from saas_doctor.facts.scopes import Function, Scope, given, inside
 from saas_doctor.facts.source import Module, Source, dotted_name
 from saas_doctor.facts.variables import Environment
 from saas_doctor.facts.versions import Versions
-from saas_doctor.platform import Platform
 
 _DEEP = 24
 _GETENV = {"os.getenv", "os.environ.get"}
@@ -48,40 +46,28 @@ class Frame:
     bound: tuple[tuple[str, Value], ...] = ()
     owner: Made | None = None
 
+    @property
+    def module(self) -> Module:
+        return self.scope.module
+
 
 @dataclass(frozen=True)
 class Values(Fact):
     """What expressions of the platform's source are worth, as far as source and settings prove it.
 
-    In what is started from this shell; `compose` is the text of the compose file.
+    In what is started from this shell, unless asked of `everywhere`.
     """
 
     objects: Objects
     environment: Environment
     pydantic_2: bool | None
-    compose: bytes = b""
     alone: threading.RLock = field(default_factory=threading.RLock, repr=False, compare=False)
 
     limit = 20.0
 
     @classmethod
-    def read(cls, platform: Platform, objects: Objects, env: EnvFile, versions: Versions) -> Values:
-        source = objects.source
-        loaded = any(b"load_dotenv(" in m.data for m in source.mentioning("load_dotenv"))
-        config = platform.config
-        services = [service.directory for service in config.services.values()]
-        folders = {platform.path(f) for f in (".", config.backend, *config.source_roots, *services)}
-        others = [f for f in folders if f != env.path.parent and (f / env.path.name).is_file()]
-        environment = Environment(
-            env.there, env.path.name, platform.environ, loaded, sole=not others
-        )
-        try:
-            compose = (
-                platform.path(config.compose_file).read_bytes() if config.compose_file else b""
-            )
-        except OSError:
-            compose = b""  # a check of the compose file says so
-        return cls(objects, environment, versions.at_least("pydantic", "2"), compose)
+    def read(cls, objects: Objects, environment: Environment, versions: Versions) -> Values:
+        return cls(objects, environment, versions.at_least("pydantic", "2"))
 
     @property
     def source(self) -> Source:
@@ -89,8 +75,8 @@ class Values(Fact):
 
     @cached_property
     def everywhere(self) -> Values:
-        """The same for every process: what the compose file names may differ, and is not told."""
-        return replace(self, environment=replace(self.environment, elsewhere=self.compose))
+        """What they are worth in every process, whatever the compose file sets in some."""
+        return replace(self, environment=self.environment.everywhere)
 
     def of(self, module: Module, node: ast.expr, *, depth: int = 0) -> Value:
         """The value of an expression, where it stands in a module."""
@@ -117,9 +103,8 @@ class Values(Fact):
             parts = node.args[:1]
         elif isinstance(node, ast.Name | ast.Attribute):
             found = given(self.source, scope, node)
-            return (
-                self._beginning(found.scope, found.expression, depth + 1) if found else ("", False)
-            )
+            if found is not None:
+                return self._beginning(found.scope, found.expression, depth + 1)
         text = ""
         for part in parts:
             more, whole = self._beginning(scope, part, depth + 1)
@@ -148,10 +133,7 @@ class Values(Fact):
         yields = any(isinstance(n, ast.Yield | ast.YieldFrom) for n in frame.scope.nodes)
         if not found or len(found) != len(returns) or yields:
             return UNKNOWN
-        value = found[0]
-        for other in found[1:]:
-            value = either(value, other)
-        return value
+        return reduce(either, found)
 
     def _of(self, frame: Frame, node: ast.expr, depth: int) -> Value:
         if depth > _DEEP:
@@ -164,10 +146,8 @@ class Values(Fact):
     def _constant(self, frame: Frame, node: ast.Constant, depth: int) -> Value:  # noqa: ARG002
         if node.value is None or isinstance(node.value, str | bool | int | float):
             text = node.value if isinstance(node.value, str) else ""
-            return plain(
-                node.value,
-                Spot(frame.scope.module.place(node), frame.scope.module, node, written=text),
-            )
+            spot = Spot(frame.module.place(node), frame.module, node, written=text)
+            return plain(node.value, spot)
         return UNKNOWN
 
     def _joinedstr(self, frame: Frame, node: ast.JoinedStr, depth: int) -> Value:
@@ -182,7 +162,7 @@ class Values(Fact):
                 return Value("str")
             texts.append(text)
         # Put together: there is no one place where it is written.
-        return plain("".join(texts), Spot(frame.scope.module.place(node)))
+        return plain("".join(texts), Spot(frame.module.place(node)))
 
     def _list(self, frame: Frame, node: ast.List | ast.Tuple | ast.Set, depth: int) -> Value:
         items: list[Value] = []
@@ -211,9 +191,15 @@ class Values(Fact):
         if key not in self._known:
             self._known[key] = UNKNOWN  # while it is looked for: it may be made from itself
             inner = Frame(found.scope, owner=frame.owner)
-            self._known[key] = self._as_it_stays(
-                found, self._of(inner, found.expression, depth + 1)
-            )
+            value = self._of(inner, found.expression, depth + 1)
+            # What is done later, by that name: in the module alone where it is a function's own.
+            if isinstance(node, ast.Name) and found.scope.parent is not None:
+                value = as_changed(value, found.name, [found.scope.module])
+            elif value.kind:
+                hidden = self.is_assigned(found.name)
+                modules = self.source.mentioning(found.name)
+                value = UNKNOWN if hidden else as_changed(value, found.name, modules)
+            self._known[key] = value
         return self._known[key]
 
     @cached_property
@@ -221,40 +207,26 @@ class Values(Fact):
         """What names were found to be given."""
         return {}
 
-    def _as_it_stays(self, found: Given, value: Value) -> Value:
-        """What a name is worth for good, after all that is done to it by that name."""
-        if found.scope.parent is not None and found.name in found.scope.bindings:
-            return as_changed(value, found.name, [found.scope.module])
-        if value.kind and self.is_assigned(found.name):
-            return UNKNOWN
-        return as_changed(value, found.name, self.source.mentioning(found.name))
-
     def _attribute(self, frame: Frame, node: ast.Attribute, depth: int) -> Value:
         owner = self.objects.made(frame.scope, node.value, frame.owner, depth + 1)
         if owner is not None:
             value = member(self, owner, node.attr, depth + 1)
             return as_changed(value, node.attr, self.source.mentioning(node.attr))
-        cls = None
-        if not isinstance(node.value, ast.Subscript):
-            cls = self.objects.class_of(frame.scope, node.value)
-        return (
-            member(self, Made(*cls), node.attr, depth + 1)
-            if cls
-            else self._given(frame, node, depth)
-        )
+        is_name = not isinstance(node.value, ast.Subscript)
+        cls = self.objects.class_of(frame.scope, node.value) if is_name else None
+        if cls is not None:
+            return member(self, Made(*cls), node.attr, depth + 1)
+        return self._given(frame, node, depth)
 
     def _call(self, frame: Frame, node: ast.Call, depth: int) -> Value:
         name = dotted_name(node.func) if not isinstance(node.func, ast.Subscript) else ""
-        full = self.source.made_by(frame.scope.module, name) if name else ""
+        full = self.source.made_by(frame.module, name) if name else ""
         given = [self._of(frame, a, depth + 1) for a in node.args if not isinstance(a, ast.Starred)]
         if len(given) != len(node.args) or any(k.arg is None for k in node.keywords):
             return UNKNOWN
         if full in _GETENV and 1 <= len(given) + len(node.keywords) <= 2:
-            default = given[1] if len(given) > 1 else plain(None)
-            default = (
-                self._of(frame, node.keywords[0].value, depth + 1) if node.keywords else default
-            )
-            return self._variable(given[0], default)
+            given += [self._of(frame, k.value, depth + 1) for k in node.keywords]
+            return self._variable(given[0], given[1] if len(given) > 1 else plain(None))
         if isinstance(node.func, ast.Attribute) and not node.keywords:
             method = node.func.attr
             owner = self.objects.made(frame.scope, node.func.value, frame.owner, depth + 1)
@@ -325,7 +297,7 @@ class Values(Fact):
         return UNKNOWN
 
     def _subscript(self, frame: Frame, node: ast.Subscript, depth: int) -> Value:
-        if self.source.made_by(frame.scope.module, dotted_name(node.value)) == "os.environ":
+        if self.source.made_by(frame.module, dotted_name(node.value)) == "os.environ":
             return self._variable(self._of(frame, node.slice, depth + 1), Value("str"))
         return UNKNOWN
 
@@ -344,12 +316,10 @@ class Values(Fact):
     ) -> Value:
         loop = node.generators[0]
         among = self._of(frame, loop.iter, depth + 1)
-        if (
-            len(node.generators) > 1
-            or among.kind != "list"
-            or not isinstance(loop.target, ast.Name)
-        ):
+        one = len(node.generators) == 1 and isinstance(loop.target, ast.Name)
+        if not one or among.kind != "list":
             return Value("list")
+        assert isinstance(loop.target, ast.Name)
         items: list[Value] = []
         known = among.known
         scope = frame.scope.inner.get(id(node), frame.scope)
@@ -375,7 +345,7 @@ class Values(Fact):
             known, spot = left.known and right.known, left.spot or right.spot
             return sequence([*left.items, *right.items], known=known, spot=spot)
         if left.text is not None and right.text is not None:
-            return plain(left.text + right.text, Spot(frame.scope.module.place(node)))
+            return plain(left.text + right.text, Spot(frame.module.place(node)))
         return Value("str") if left.kind == "str" else UNKNOWN
 
     def _boolop(self, frame: Frame, node: ast.BoolOp, depth: int) -> Value:
