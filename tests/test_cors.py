@@ -13,7 +13,7 @@ from saas_doctor import rules
 from saas_doctor.facts import Facts
 from saas_doctor.facts.cors import Cors, CorsMiddleware, matches
 from saas_doctor.model import Absent, Finding, Severity
-from tests.web_trees import CONFIG, GATEWAY, MakeTree, make_tree, mended, verdict
+from tests.trees import CONFIG, GATEWAY, MakeTree, gateway_tree, mended, verdict
 
 EXAMPLES = int(os.environ.get("SD_EXAMPLES", "200"))
 HEAD = """import os, json
@@ -26,7 +26,7 @@ from shared.config import settings
 
 @pytest.fixture
 def tree(tmp_path: Path) -> MakeTree:
-    return lambda files: make_tree(tmp_path, files)
+    return lambda files: gateway_tree(tmp_path, files)
 
 
 def uses(tree: MakeTree, main: str, **more: str) -> list[CorsMiddleware]:
@@ -405,7 +405,7 @@ def test_no_mutation_of_the_source_makes_a_check_crash(tmp_path: Path, data: st.
             )
             mutated[at : at + cut] = piece
         files[f"backend/{name}"] = bytes(mutated)
-    facts = Facts(make_tree(tmp_path, files))
+    facts = Facts(gateway_tree(tmp_path, files))
     for code in ("WEB806", "WEB807", "WEB808", "WEB810"):
         check = rules.checks()[code]
         try:
