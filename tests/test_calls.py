@@ -167,6 +167,8 @@ def test_a_call_of_a_service_is_known_by_its_address(tree: MakeTree, text: str) 
         "def f(url): return httpx.get(url)",
         "def f(url='http://localhost'): return httpx.get(url)",
         "url = 'http://localhost'\nurl = input()\nhttpx.get(url)",
+        "from dataclasses import dataclass\n@dataclass\nclass A:\n    url: str = 'http://localhost'\n    def get(self):\n        return httpx.get(self.url)",
+        "try:\n    from local import URL\nexcept ImportError:\n    URL = 'http://localhost'\nhttpx.get(URL)",
     ],
 )
 def test_other_addresses_and_clients_are_no_calls_of_services(tree: MakeTree, text: str) -> None:
@@ -237,6 +239,12 @@ def value(tree: MakeTree, expression: str, **files: str | bytes) -> object:
         ("class C:\n    SIZE = 3\nC.SIZE", 3),
         ("class C:\n    def __init__(self):\n        self.size = 3\nC().size", 3),
         ("class C:\n    SIZE = 3\n    if input():\n        SIZE = 4\nC.SIZE", ...),
+        ("class C:\n    SIZE = 3\n    TWICE = SIZE * 2\nC.TWICE", 6),
+        ("class C:\n    SIZE = 3\nclass D:\n    def __init__(self):\n        self.SIZE = 4\nC.SIZE", 3),
+        ("class C:\n    SIZE = 3\n    def __init__(self):\n        self.SIZE = 4\nC().SIZE", ...),
+        ("def f():\n    a = a + a\n    return a\nf()", ...),
+        ("x = None\n1 if x is None else 2", 1),
+        ("-3 < -2.5", True),
         ("from shared.settings import settings\nsettings.url", ...),
         ("from shared.settings import Settings\nSettings(size=1).size", ...),
         ("SIZE = 1\nif input():\n    SIZE = 2\nSIZE", ...),
@@ -272,6 +280,16 @@ def test_a_setting_with_a_prefix_is_read_by_its_whole_name(tree: MakeTree) -> No
         "DOTenv": "SIZE=20\nAPP_SIZE=30\n",
     }
     assert value(tree, ask, **files) == 30
+
+
+def test_what_settings_hold_is_the_same_for_their_own_methods(tree: MakeTree) -> None:
+    method = "\n    def look(self):\n        return httpx.get(self.url)\n"
+    text = "import httpx\n" + SETTINGS.format(prefix="").replace(
+        "    url: str\n", "    url: str = 'http://localhost'\n" + method
+    )
+    for env, told in (("", 1), ("URL=http://example.com\n", 0)):
+        platform = tree({**SERVICES, "app/a.py": text, ".env": env})
+        assert len(findings(platform, "SRC231")) == told
 
 
 def test_a_setting_that_the_compose_file_gives_too_is_not_told(tree: MakeTree) -> None:
