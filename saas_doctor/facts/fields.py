@@ -1,4 +1,4 @@
-"""What an attribute of a settings object holds: its field's type, its default, and what sets it."""
+"""What an attribute of an object holds: what its class gives it, or what sets a field of settings."""
 
 from __future__ import annotations
 

@@ -2,7 +2,8 @@
 
 An object of which class of the platform, or several of them: by what made it (`User(...)`,
 `session.get(User, 1)`, `session.scalars(select(User))`) or by an annotation. A name that is bound
-in two ways that disagree stands for nothing.
+in two ways that disagree stands for nothing. `thing` stays within a module and takes annotations for
+proof; `made` follows one object across files to the call that makes it.
 """
 
 from __future__ import annotations
