@@ -195,6 +195,7 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_file=".env"{prefix})
     size: int = 5
     workers: int = Field(default=2, ge=1)
+    share: float | None = 0.5
     debug: bool = False
     url: str
 
@@ -235,6 +236,7 @@ def value(tree: MakeTree, expression: str, **files: str | bytes) -> object:
         ("from shared.settings import settings\nsettings.size", 5),
         ("from shared.settings import get_settings\nget_settings().workers", 2),
         ("from shared import settings as s\ns.settings.size + 1", 6),
+        ("from shared.settings import settings\nsettings.share * 2", 1.0),
         ("from shared.settings import settings\nsettings.debug or settings.size > 4", True),
         ("class C:\n    SIZE = 3\nC.SIZE", 3),
         ("class C:\n    def __init__(self):\n        self.size = 3\nC().size", 3),

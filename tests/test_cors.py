@@ -118,6 +118,11 @@ def test_what_is_proven_of_an_expression(
         ("CORS: Annotated[list[str], NoDecode] = ['d']", "", ("list", ["d"])),
         ("CORS: Annotated[str, BeforeValidator(f)] = 'd'", "", ("", None)),
         ("CORS: list[str] | str = 'd'", "", ("", None)),
+        ("CORS: Literal['d', 'e'] = 'd'", "CORS=e", ("str", "e")),
+        ("CORS: Literal['d', 1] = 'd'", "", ("", None)),
+        ("CORS: Mode = Mode.D", "", ("str", "d")),
+        ("CORS: PlainMode = PlainMode.D", "", ("", None)),
+        ("CORS: PositiveInt = 5", "CORS=6", ("number", None)),
         ("CORS: 'list[str]' = ['d']", "", ("list", ["d"])),
         ("CORS: str = 'd'\n    @field_validator('CORS')\n    def f(cls, v): return v.split()", "", ("", None)),
         ("CORS: str = 'd'\n    @field_validator('*')\n    def f(cls, v): return v.split()", "", ("", None)),
@@ -132,8 +137,17 @@ def test_what_a_setting_holds(
     config = f"""from typing import *
 from pydantic import *
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
-from typing import Annotated, List, Optional
-from pydantic import BeforeValidator, Field, field_validator, model_validator
+from enum import Enum
+from typing import Annotated, List, Literal, Optional
+from pydantic import BeforeValidator, Field, PositiveInt, field_validator, model_validator
+
+
+class Mode(str, Enum):
+    D = 'd'
+
+
+class PlainMode(Enum):
+    D = 'd'
 
 
 class Settings(BaseSettings):

@@ -13,7 +13,7 @@ from saas_doctor.facts.literals import UNKNOWN, Spot, Value, from_json, number, 
 from saas_doctor.facts.model_config import config_of
 from saas_doctor.facts.objects import SETTINGS, Class, Made, expression_of
 from saas_doctor.facts.scopes import Function, attribute, inside
-from saas_doctor.facts.setting_types import parts_of
+from saas_doctor.facts.setting_types import LIMITED, parts_of
 from saas_doctor.facts.source import Module, dotted_name
 
 if TYPE_CHECKING:
@@ -37,6 +37,7 @@ _NETWORK = {"AnyUrl", "AnyHttpUrl", "HttpUrl", "AnyWebsocketUrl", "PostgresDsn",
 }
 _URLS = {f"{home}.{name}" for home in ("pydantic", "pydantic.networks") for name in _NETWORK}
 _PLAIN = {"str": "str", "bool": "bool", "int": "number", "float": "number"}
+_PLAIN |= {f"{home}.{n}": "number" for home in ("pydantic", "pydantic.types") for n in LIMITED}
 _TRUE, _FALSE = {"1", "true", "on", "yes", "t", "y"}, {"0", "false", "off", "no", "f", "n"}
 _CHANGES = {"__init__", "__new__", "model_post_init", "__post_init__"}
 _VALIDATORS = {"field_validator", "validator"}
@@ -255,6 +256,13 @@ def _type(values: Values, module: Module, annotation: ast.expr) -> Type:
     if name in _URLS:
         # Pydantic 1's are texts of a class of their own.
         return Type({True: "url", False: "str", None: ""}[values.pydantic_2])
+    if name in ("typing.Literal", "typing_extensions.Literal"):
+        choices = [p.value if isinstance(p, ast.Constant) else None for p in parts_of(annotation)]
+        return Type("str" if all(isinstance(choice, str) for choice in choices) else "")
+    own = values.source.class_of(module, dotted_name(annotation))
+    ancestry = values.source.ancestry(*own) if own else set[str]()
+    if ancestry >= {"str", "enum.Enum"} or "enum.StrEnum" in ancestry:
+        return Type("str")  # its members equal their texts
     return Type(_PLAIN.get(name, ""))
 
 
