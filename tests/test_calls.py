@@ -14,9 +14,11 @@ from saas_doctor.edits import apply_edits
 from saas_doctor.facts import Facts
 from saas_doctor.facts.clients import Clients
 from saas_doctor.facts.commandlines import CommandLines, servers
+from saas_doctor.facts.objects import Objects
 from saas_doctor.facts.servers import Servers
 from saas_doctor.facts.source import Module, Source
 from saas_doctor.facts.values import Values
+from saas_doctor.facts.variables import Environment
 from saas_doctor.model import Severity
 from saas_doctor.platform import Platform
 from tests.trees import MakeTree, findings, fixed, in_memory, undone
@@ -165,6 +167,8 @@ def test_a_call_of_a_service_is_known_by_its_address(tree: MakeTree, text: str) 
         "def f(url): return httpx.get(url)",
         "def f(url='http://localhost'): return httpx.get(url)",
         "url = 'http://localhost'\nurl = input()\nhttpx.get(url)",
+        "from dataclasses import dataclass\n@dataclass\nclass A:\n    url: str = 'http://localhost'\n    def get(self):\n        return httpx.get(self.url)",
+        "try:\n    from local import URL\nexcept ImportError:\n    URL = 'http://localhost'\nhttpx.get(URL)",
     ],
 )
 def test_other_addresses_and_clients_are_no_calls_of_services(tree: MakeTree, text: str) -> None:
@@ -191,6 +195,7 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_file=".env"{prefix})
     size: int = 5
     workers: int = Field(default=2, ge=1)
+    share: float | None = 0.5
     debug: bool = False
     url: str
 
@@ -200,6 +205,10 @@ def get_settings() -> Settings:
 
 settings = get_settings()
 """
+
+
+def values_of(source: Source) -> Values:
+    return Values(Objects(source), Environment(None, ".env", {}, loaded=False), None)
 
 
 def value(tree: MakeTree, expression: str, **files: str | bytes) -> object:
@@ -213,7 +222,7 @@ def value(tree: MakeTree, expression: str, **files: str | bytes) -> object:
     last = module.body[-1]
     assert isinstance(last, ast.Expr)
     known = values.of(module, last.value)
-    return known.value if known else ...
+    return known.plain if known.known else ...
 
 
 @pytest.mark.parametrize(
@@ -227,10 +236,17 @@ def value(tree: MakeTree, expression: str, **files: str | bytes) -> object:
         ("from shared.settings import settings\nsettings.size", 5),
         ("from shared.settings import get_settings\nget_settings().workers", 2),
         ("from shared import settings as s\ns.settings.size + 1", 6),
+        ("from shared.settings import settings\nsettings.share * 2", 1.0),
         ("from shared.settings import settings\nsettings.debug or settings.size > 4", True),
         ("class C:\n    SIZE = 3\nC.SIZE", 3),
         ("class C:\n    def __init__(self):\n        self.size = 3\nC().size", 3),
         ("class C:\n    SIZE = 3\n    if input():\n        SIZE = 4\nC.SIZE", ...),
+        ("class C:\n    SIZE = 3\n    TWICE = SIZE * 2\nC.TWICE", 6),
+        ("class C:\n    SIZE = 3\nclass D:\n    def __init__(self):\n        self.SIZE = 4\nC.SIZE", 3),
+        ("class C:\n    SIZE = 3\n    def __init__(self):\n        self.SIZE = 4\nC().SIZE", ...),
+        ("def f():\n    a = a + a\n    return a\nf()", ...),
+        ("x = None\n1 if x is None else 2", 1),
+        ("-3 < -2.5", True),
         ("from shared.settings import settings\nsettings.url", ...),
         ("from shared.settings import Settings\nSettings(size=1).size", ...),
         ("SIZE = 1\nif input():\n    SIZE = 2\nSIZE", ...),
@@ -268,6 +284,16 @@ def test_a_setting_with_a_prefix_is_read_by_its_whole_name(tree: MakeTree) -> No
     assert value(tree, ask, **files) == 30
 
 
+def test_what_settings_hold_is_the_same_for_their_own_methods(tree: MakeTree) -> None:
+    method = "\n    def look(self):\n        return httpx.get(self.url)\n"
+    text = "import httpx\n" + SETTINGS.format(prefix="").replace(
+        "    url: str\n", "    url: str = 'http://localhost'\n" + method
+    )
+    for env, told in (("", 1), ("URL=http://example.com\n", 0)):
+        platform = tree({**SERVICES, "app/a.py": text, ".env": env})
+        assert len(findings(platform, "SRC231")) == told
+
+
 def test_a_setting_that_the_compose_file_gives_too_is_not_told(tree: MakeTree) -> None:
     text = "from shared.settings import settings\nsettings.size"
     platform = tree(
@@ -281,10 +307,8 @@ def test_a_setting_that_the_compose_file_gives_too_is_not_told(tree: MakeTree) -
     module = next(m for m in values.source.modules if m.name == "backend/a.py")
     last = module.body[-1]
     assert isinstance(last, ast.Expr)
-    assert values.of(module, last.value) is None
-    here = values.here.of(module, last.value)
-    assert here
-    assert here.value == 5
+    assert not values.everywhere.of(module, last.value).known
+    assert values.of(module, last.value).plain == 5
 
 
 # Commands.
@@ -649,7 +673,7 @@ def test_source_with_changed_bytes_raises_nothing_and_its_edits_can_be_undone(
         assert b"proxies" in changed
         assert undone(bytes(changed), argument.edits) == changed
         assert len(apply_edits(bytes(changed), argument.edits)) <= len(changed)
-    values = Values(source, {}, {})
+    values = values_of(source)
     for start in Servers(source, values, CommandLines(())).starts:
         assert start.module
 
@@ -666,5 +690,5 @@ def test_ten_thousand_files_cost_a_moment_where_nothing_is_wrong() -> None:
     source = Source(modules, (root,))
     began = time.process_time()
     assert Clients(source).proxies == ()
-    assert Servers(source, Values(source, {}, {}), CommandLines(())).starts == ()
+    assert Servers(source, values_of(source), CommandLines(())).starts == ()
     assert time.process_time() - began < 1

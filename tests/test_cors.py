@@ -13,7 +13,7 @@ from saas_doctor import rules
 from saas_doctor.facts import Facts
 from saas_doctor.facts.cors import Cors, CorsMiddleware, matches
 from saas_doctor.model import Absent, Finding, Severity
-from tests.web_trees import CONFIG, GATEWAY, MakeTree, make_tree, mended, verdict
+from tests.trees import CONFIG, GATEWAY, MakeTree, gateway_tree, mended, verdict
 
 EXAMPLES = int(os.environ.get("SD_EXAMPLES", "200"))
 HEAD = """import os, json
@@ -26,7 +26,7 @@ from shared.config import settings
 
 @pytest.fixture
 def tree(tmp_path: Path) -> MakeTree:
-    return lambda files: make_tree(tmp_path, files)
+    return lambda files: gateway_tree(tmp_path, files)
 
 
 def uses(tree: MakeTree, main: str, **more: str) -> list[CorsMiddleware]:
@@ -118,6 +118,11 @@ def test_what_is_proven_of_an_expression(
         ("CORS: Annotated[list[str], NoDecode] = ['d']", "", ("list", ["d"])),
         ("CORS: Annotated[str, BeforeValidator(f)] = 'd'", "", ("", None)),
         ("CORS: list[str] | str = 'd'", "", ("", None)),
+        ("CORS: Literal['d', 'e'] = 'd'", "CORS=e", ("str", "e")),
+        ("CORS: Literal['d', 1] = 'd'", "", ("", None)),
+        ("CORS: Mode = Mode.D", "", ("str", "d")),
+        ("CORS: PlainMode = PlainMode.D", "", ("", None)),
+        ("CORS: PositiveInt = 5", "CORS=6", ("number", None)),
         ("CORS: 'list[str]' = ['d']", "", ("list", ["d"])),
         ("CORS: str = 'd'\n    @field_validator('CORS')\n    def f(cls, v): return v.split()", "", ("", None)),
         ("CORS: str = 'd'\n    @field_validator('*')\n    def f(cls, v): return v.split()", "", ("", None)),
@@ -132,8 +137,17 @@ def test_what_a_setting_holds(
     config = f"""from typing import *
 from pydantic import *
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
-from typing import Annotated, List, Optional
-from pydantic import BeforeValidator, Field, field_validator, model_validator
+from enum import Enum
+from typing import Annotated, List, Literal, Optional
+from pydantic import BeforeValidator, Field, PositiveInt, field_validator, model_validator
+
+
+class Mode(str, Enum):
+    D = 'd'
+
+
+class PlainMode(Enum):
+    D = 'd'
 
 
 class Settings(BaseSettings):
@@ -420,7 +434,7 @@ def test_no_mutation_of_the_source_makes_a_check_crash(tmp_path: Path, data: st.
             )
             mutated[at : at + cut] = piece
         files[f"backend/{name}"] = bytes(mutated)
-    facts = Facts(make_tree(tmp_path, files))
+    facts = Facts(gateway_tree(tmp_path, files))
     for code in ("WEB806", "WEB807", "WEB808", "WEB810"):
         check = rules.checks()[code]
         try:

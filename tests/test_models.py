@@ -231,7 +231,7 @@ def g(M): mark(M(), None)
     source = in_memory(text.encode())
     objects = Objects.read(source)
     seen = 0
-    for scope in objects.scopes(source.modules[0]):
+    for scope in source.modules[0].scopes:
         for node in scope.nodes:
             if isinstance(node, ast.Call) and dotted_name(node.func) == "mark":
                 thing = objects.thing(scope, node.args[0])

@@ -8,7 +8,7 @@ import pytest
 
 from saas_doctor.model import Absent, Severity, Undecided
 from saas_doctor.platform import Platform
-from tests.web_trees import CONFIG, GATEWAY, MakeTree, make_tree, mended, verdict
+from tests.trees import CONFIG, GATEWAY, MakeTree, gateway_tree, mended, verdict
 
 ORIGIN = "http://localhost:5173"
 LIST = """from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -38,7 +38,7 @@ def tree(tmp_path: Path) -> MakeTree:
             "backend/gateway/main.py": main,
             **more,
         }
-        return make_tree(tmp_path, files)
+        return gateway_tree(tmp_path, files)
 
     return make
 

@@ -13,7 +13,7 @@ from saas_doctor.facts import Facts
 from saas_doctor.facts.requests import FrontendRequests, Request
 from saas_doctor.model import Severity
 from saas_doctor.platform import Platform
-from tests.web_trees import GATEWAY, MakeTree, make_tree, verdict
+from tests.trees import GATEWAY, MakeTree, gateway_tree, verdict
 
 EXAMPLES = int(os.environ.get("SD_EXAMPLES", "200"))
 
@@ -27,7 +27,7 @@ def tree(tmp_path: Path) -> MakeTree:
         back = {"backend/gateway/main.py": main + "@app.get('/users')\ndef users(): ...\n"}
         if compose:
             back["compose.yml"] = compose
-        return make_tree(tmp_path, {**{f"frontend/{n}": t for n, t in front.items()}, **back})
+        return gateway_tree(tmp_path, {**{f"frontend/{n}": t for n, t in front.items()}, **back})
 
     return make
 
@@ -280,6 +280,6 @@ def test_no_mutation_of_the_source_makes_the_reader_crash(
             at = data.draw(st.integers(0, len(mutated)))
             mutated[at : at + data.draw(st.integers(0, 5))] = data.draw(st.binary(max_size=4))
         files[f"frontend/src/{name}"] = bytes(mutated)
-    for request in requests(make_tree(tmp_path, files)):
+    for request in requests(gateway_tree(tmp_path, files)):
         path = request.address.place.path
         assert request.address.origin.encode()[:7] in files[path]

@@ -21,7 +21,7 @@ from saas_doctor.facts.vite import ViteConfig, read_config
 from saas_doctor.model import Absent, Finding, Place, Undecided
 from saas_doctor.platform import Platform
 from tests.testbed import require
-from tests.web_trees import MakeTree, make_tree, mended, verdict
+from tests.trees import MakeTree, gateway_tree, mended, verdict
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ def tree(tmp_path: Path) -> MakeTree:
     """Makes a platform with a front end of these files, and a gateway."""
 
     def make(files: dict[str, str]) -> Platform:
-        return make_tree(tmp_path, {f"frontend/{n}": t for n, t in files.items()})
+        return gateway_tree(tmp_path, {f"frontend/{n}": t for n, t in files.items()})
 
     return make
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 from saas_doctor import platform as platforms
 from saas_doctor import rules
@@ -16,6 +17,37 @@ from saas_doctor.model import Finding
 from saas_doctor.platform import Platform
 
 MakeTree = Callable[..., Platform]
+CONFIG = """from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    model_config = SettingsConfigDict(env_file=".env")
+    CORS_ORIGINS: str = ""
+
+    @property
+    def origins(self):
+        return [o.strip() for o in self.CORS_ORIGINS.split(",") if o.strip()]
+
+
+settings = Settings()
+"""
+GATEWAY = """from fastapi import FastAPI
+from fastapi.middleware.cors import CORSMiddleware
+
+from shared.config import settings
+
+app = FastAPI()
+app.add_middleware(CORSMiddleware, allow_origins=settings.origins)
+"""
+
+
+def written(root: Path, files: Mapping[str, str | bytes]) -> Platform:
+    """The platform of these files."""
+    for name, text in files.items():
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    return platforms.load(root, exact=True, environ={"PATH": os.environ["PATH"]})
 
 
 def make_tree(tmp_path: Path) -> MakeTree:
@@ -24,21 +56,41 @@ def make_tree(tmp_path: Path) -> MakeTree:
     def make(
         files: dict[str, str | bytes], requirements: str = "pydantic>=2\nsqlalchemy>=2,<2.1\n"
     ) -> Platform:
-        for name, text in {"requirements.txt": requirements, **files}.items():
-            path = tmp_path / (name[1:] if name.startswith("/") else f"backend/{name}")
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(text if isinstance(text, bytes) else text.encode())
-        return platforms.load(tmp_path, exact=True, environ={"PATH": os.environ["PATH"]})
+        named = {"requirements.txt": requirements, **files}
+        return written(
+            tmp_path, {n[1:] if n[0] == "/" else f"backend/{n}": t for n, t in named.items()}
+        )
 
     return make
 
 
-def findings(platform: Platform, code: str, *known: object) -> list[Finding]:
-    """What a check finds on this platform, completed as a run completes it."""
+def gateway_tree(root: Path, files: Mapping[str, str | bytes]) -> Platform:
+    """A platform with a gateway at 8100, which allows the origins of its settings, and these files."""
+    default = {
+        "backend/requirements.txt": "fastapi\npydantic>=2\n",
+        "backend/.env": "GATEWAY_PORT=8100\n",
+        "backend/shared/config.py": CONFIG,
+        "backend/gateway/main.py": GATEWAY,
+    }
+    return written(root, {**default, **files})
+
+
+def verdict(platform: Platform, code: str, *known: object) -> list[Any]:
+    """What a check says of this platform."""
     check = rules.checks()[code]
-    facts = Facts(platform, *known)
-    found = list(check.function(**facts.arguments(check.facts)))
-    return [f for f in found if isinstance(f, Finding)]
+    return list(check.function(**Facts(platform, *known).arguments(check.facts)))
+
+
+def findings(platform: Platform, code: str, *known: object) -> list[Finding]:
+    """What a check finds on this platform."""
+    return [f for f in verdict(platform, code, *known) if isinstance(f, Finding)]
+
+
+def mended(platform: Platform, code: str) -> list[Any]:
+    """The actions of the fix for the only finding of a code."""
+    (finding,) = verdict(platform, code)
+    fix = rules.fixes()[code]
+    return list(fix.function(finding, **Facts(platform).arguments(fix.facts)))
 
 
 def fixed(platform: Platform, code: str) -> dict[str, str]:

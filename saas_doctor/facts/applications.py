@@ -7,8 +7,8 @@ import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from saas_doctor.facts.bindings import Function, bound, given, own_nodes
 from saas_doctor.facts.names import bound_names
+from saas_doctor.facts.scopes import Function, given, inside
 from saas_doctor.facts.source import Module, Source, dotted_name
 
 APPLICATIONS = {
@@ -36,8 +36,10 @@ def is_application(source: Source, module: Module, node: ast.expr, depth: int = 
             return bool(source.ancestry(*cls) & APPLICATIONS)
         return _returns_application(source, module, name, depth)
     if isinstance(node, ast.Name | ast.Attribute):
-        found = bound(source, module, node)
-        return found is not None and is_application(source, *found, depth + 1)
+        found = given(source, module.scope_of(node), node)
+        if found is None:
+            return False
+        return is_application(source, found.scope.module, found.expression, depth + 1)
     return False
 
 
@@ -50,7 +52,7 @@ def _returns_application(source: Source, module: Module, name: str, depth: int) 
     annotated = dotted_name(function.returns) if function.returns else ""
     if annotated and source.made_by(where, annotated) in APPLICATIONS:
         return True
-    returned = [n.value for n in own_nodes(function) if isinstance(n, ast.Return)]
+    returned = [n.value for n in inside(where, function).nodes if isinstance(n, ast.Return)]
     return bool(returned) and all(
         value is not None and is_application(source, where, value, depth + 1) for value in returned
     )
@@ -134,17 +136,20 @@ def _is_prepared(module: Module, call: ast.Call, node: ast.expr) -> bool:
     """
     name = dotted_name(node)
     started = dotted_name(call.func)
-    scopes = [n for n in module.around(call) if isinstance(n, Function | ast.Lambda | ast.If)]
-    if any(given(scope, name.partition(".")[0]) for scope in scopes):
-        return True
-    parts = {part for scope in scopes for part in ast.walk(scope)}
+    head = name.partition(".")[0]
+    around = [n for n in module.around(call) if isinstance(n, Function | ast.Lambda | ast.If)]
+    parts = {part for outer in around for part in ast.walk(outer)}
     runs = {n for n in parts if isinstance(n, ast.Call) and dotted_name(n.func) == started}
     own = {part for run in runs for part in ast.walk(run)}
     for part in parts - own:
-        if isinstance(part, ast.Global):
+        binds = (isinstance(part, ast.arg) and part.arg == head) or (
+            isinstance(part, Function | ast.ClassDef) and part.name == head
+        )
+        if binds or isinstance(part, ast.Global):
             return True
         named = dotted_name(part) if isinstance(part, ast.Name | ast.Attribute) else ""
-        if named == name or named.startswith(f"{name}."):
+        stored = named == head and not isinstance(getattr(part, "ctx", None), ast.Load)
+        if stored or named == name or named.startswith(f"{name}."):
             return True
     return False
 

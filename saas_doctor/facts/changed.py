@@ -172,7 +172,7 @@ class ChangedFields(Fact):
         for module in source.mentioning(*owners) if owners else ():
             named = ((n, o) for n, o in owners.items() if n.encode() in module.data)
             likely = any(source.may_use(module, owner, name) for name, owner in named)
-            for scope in self.configs.objects.scopes(module) if likely else ():
+            for scope in module.scopes if likely else ():
                 for call in scope.nodes:
                     if not isinstance(call, ast.Call) or not call.keywords:
                         continue

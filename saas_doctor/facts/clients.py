@@ -11,8 +11,9 @@ from pathlib import Path
 
 from saas_doctor.edits import Edit
 from saas_doctor.facts import Fact
-from saas_doctor.facts.bindings import Function, arguments, given
+from saas_doctor.facts.arguments import arguments
 from saas_doctor.facts.layout import NEVER_DUE
+from saas_doctor.facts.scopes import Function, inside
 from saas_doctor.facts.source import Module, Source, dotted_name
 from saas_doctor.facts.values import Values
 from saas_doctor.model import Place
@@ -286,7 +287,7 @@ class InternalCalls(Fact):
 
     @cached_property
     def found(self) -> tuple[InternalCall, ...]:
-        return tuple(_internal(self.clients.calls, self.values.here, self.hosts))
+        return tuple(_internal(self.clients.calls, self.values, self.hosts))
 
 
 def _internal(calls: list[Call], values: Values, hosts: frozenset[str]) -> Iterator[InternalCall]:
@@ -329,6 +330,7 @@ def _uses(module: Module, made: ast.Call) -> Iterator[ast.Call]:
     parent = outer[0]
     name = ""
     scope: ast.AST = next(n for n in outer if isinstance(n, Function | ast.Module))
+    made_in = inside(module, scope) if isinstance(scope, Function) else module.scopes[0]
     if isinstance(parent, ast.withitem) and parent.optional_vars is not None:
         name, scope = dotted_name(parent.optional_vars), outer[1]
     elif isinstance(parent, ast.Assign | ast.AnnAssign):
@@ -336,7 +338,7 @@ def _uses(module: Module, made: ast.Call) -> Iterator[ast.Call]:
         name = dotted_name(targets[0])
         if name.startswith("self."):
             scope = next((n for n in outer if isinstance(n, ast.ClassDef)), scope)
-        elif len(given(scope, name)) != 1:
+        elif len(made_in.bindings.get(name, [])) != 1:
             return
     elif isinstance(parent, ast.Attribute) and isinstance(outer[1], ast.Call):
         yield outer[1]

@@ -9,11 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from saas_doctor.facts import Fact
-from saas_doctor.facts.enclosing import around
-from saas_doctor.facts.expressions import Values
 from saas_doctor.facts.literals import UNKNOWN, Value, plain, sequence
 from saas_doctor.facts.middleware import CORS, Outer, full_name, keyword, outside
 from saas_doctor.facts.source import Module, Source, dotted_name
+from saas_doctor.facts.values import Values
 from saas_doctor.model import Absent, Place
 from saas_doctor.platform import Platform
 
@@ -145,17 +144,12 @@ def _middleware(
     positional: list[ast.expr],
     app: str,
 ) -> CorsMiddleware:
-    functions = around(module, node)
     given = dict(zip(DEFAULTS, positional, strict=False))
     given |= {k.arg: k.value for k in node.keywords if k.arg and k.arg in DEFAULTS}
     spread = any(k.arg is None for k in node.keywords)
     spread = spread or any(isinstance(a, ast.Starred) for a in positional)
     known = {
-        name: values.of(module, given[name], functions)
-        if name in given
-        else UNKNOWN
-        if spread
-        else default
+        name: values.of(module, given[name]) if name in given else UNKNOWN if spread else default
         for name, default in DEFAULTS.items()
     }
     outer = tuple(outside(source, module, node, app))

@@ -126,7 +126,7 @@ class StillTaken(Fact):
             n for n, v in module.values.items() if dotted_name(v).rpartition(".")[2] in _NAMES
         }
         named |= _NAMES.keys()
-        for scope in self.objects.scopes(module):
+        for scope in module.scopes:
             for node in scope.nodes:
                 if isinstance(node, ast.ClassDef):
                     yield from self._configuration(module, node)

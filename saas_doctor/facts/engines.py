@@ -9,11 +9,10 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from saas_doctor.facts import Fact
-from saas_doctor.facts.enclosing import around
-from saas_doctor.facts.expressions import Values
 from saas_doctor.facts.literals import Spot
 from saas_doctor.facts.runs import is_aside, surely_runs
 from saas_doctor.facts.source import Module, Source, dotted_name
+from saas_doctor.facts.values import Values
 from saas_doctor.model import Place
 
 _MAKES = re.compile(rb"\bcreate_(?:async_)?engine\s*\(")
@@ -125,6 +124,6 @@ class Engines(Fact):
             # A `creator` or a `module` of its own takes the place of the driver.
             if asyncio is None or url is None or words.keys() & {"creator", "module", None}:
                 continue
-            value = self.values.of(module, url, around(module, call))
+            value = self.values.of(module, url)
             if value.text and "://" in value.text and surely_runs(self.source, module, call):
                 yield Engine(module.place(call), asyncio, value.text, value.spot)

@@ -1,31 +1,24 @@
-"""What an attribute of a settings object holds: its field's type, its default, and what sets it."""
+"""What an attribute of an object holds: what its class gives it, or what sets a field of settings."""
 
 from __future__ import annotations
 
 import ast
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from saas_doctor.facts.enclosing import Function
-from saas_doctor.facts.literals import UNKNOWN, Spot, Value, from_json, plain
-from saas_doctor.facts.source import Module, Source, dotted_name
-from saas_doctor.syntax import parse
+from saas_doctor.facts.literals import UNKNOWN, Spot, Value, from_json, number, plain
+from saas_doctor.facts.model_config import config_of
+from saas_doctor.facts.objects import SETTINGS, Class, Made, expression_of
+from saas_doctor.facts.scopes import Function, attribute, inside
+from saas_doctor.facts.setting_types import LIMITED, parts_of
+from saas_doctor.facts.source import Module, dotted_name
 
 if TYPE_CHECKING:
-    from saas_doctor.facts.expressions import Values
+    from saas_doctor.facts.values import Values
 
-Class = tuple[Module, ast.ClassDef]
-
-SETTINGS = {
-    "pydantic.BaseSettings",
-    "pydantic.env_settings.BaseSettings",
-    "pydantic.v1.BaseSettings",
-    "pydantic_settings.BaseSettings",
-    "pydantic_settings.main.BaseSettings",
-}
 _MODELS = SETTINGS | {"pydantic.BaseModel", "pydantic.main.BaseModel", "pydantic.v1.BaseModel"}
 _LISTS = {
     "list",
@@ -35,10 +28,16 @@ _LISTS = {
     *(f"typing.{n}" for n in ("List", "Tuple", "Set", "FrozenSet", "Sequence", "Iterable")),
     *(f"collections.abc.{n}" for n in ("Sequence", "Iterable", "Collection", "Set")),
 }
-_URLS = {
-    f"{m}.{n}" for m in ("pydantic", "pydantic.networks") for n in ("AnyUrl", "AnyHttpUrl")
-} | {f"{m}.{n}" for m in ("pydantic", "pydantic.networks") for n in ("HttpUrl", "AnyWebsocketUrl")}
+_NETWORK = {"AnyUrl", "AnyHttpUrl", "HttpUrl", "AnyWebsocketUrl", "PostgresDsn", "RedisDsn"} | {
+    "AmqpDsn",
+    "AsyncPgDsn",
+    "MariaDBDsn",
+    "MongoDsn",
+    "MySQLDsn",
+}
+_URLS = {f"{home}.{name}" for home in ("pydantic", "pydantic.networks") for name in _NETWORK}
 _PLAIN = {"str": "str", "bool": "bool", "int": "number", "float": "number"}
+_PLAIN |= {f"{home}.{n}": "number" for home in ("pydantic", "pydantic.types") for n in LIMITED}
 _TRUE, _FALSE = {"1", "true", "on", "yes", "t", "y"}, {"0", "false", "off", "no", "f", "n"}
 _CHANGES = {"__init__", "__new__", "model_post_init", "__post_init__"}
 _VALIDATORS = {"field_validator", "validator"}
@@ -54,18 +53,23 @@ class Type:
     optional: bool = False
 
 
-def member(values: Values, owner: Class, name: str, depth: int) -> Value:
-    """What an object of the class, made without arguments, has as its attribute."""
-    homes = [(m, c) for m, c in values.source.lineage(*owner) if _declares(c, name)]
+def member(values: Values, owner: Made, name: str, depth: int) -> Value:
+    """What an object has as its attribute, where the call that makes it gives it no other values."""
+    call, lineage = owner.call, values.source.lineage(owner.module, owner.cls)
+    if call and (call.args or any(k.arg != "_env_file" for k in call.keywords)):
+        return UNKNOWN
+    to_self = [(m, v) for m, c in lineage for v in inside(m, c).attributes.get(name, [])]
+    homes = [(m, c) for m, c in lineage if _declares(c, name)]
+    ancestry = values.source.ancestry(owner.module, owner.cls)
+    if to_self:
+        return _given_once(values, lineage, name, depth) if not ancestry & _MODELS else UNKNOWN
     # The class's own counts first; which of several bases' counts is not followed.
-    if not homes or (len(homes) > 1 and homes[0][1] is not owner[1]):
+    if not homes or (len(homes) > 1 and homes[0][1] is not owner.cls):
         return UNKNOWN
     module, cls = homes[0]
-    ancestry = values.source.ancestry(*owner)
-    declared = [n for n in cls.body if _declared_name(n) == name]
-    if len(declared) != 1 or values.is_assigned(name):
+    node = next(n for n in cls.body if _declared_name(n) == name)
+    if len(inside(module, cls).bindings.get(name, ())) != 1 or values.is_assigned(name):
         return UNKNOWN
-    node = declared[0]
     if isinstance(node, Function):
         if not _is_property(node):
             return UNKNOWN
@@ -73,25 +77,17 @@ def member(values: Values, owner: Class, name: str, depth: int) -> Value:
     if ancestry & _MODELS:
         return _field(values, owner, module, node, name, depth, env=bool(ancestry & SETTINGS))
     if isinstance(node, ast.Assign | ast.AnnAssign) and node.value is not None:
-        return values.of(module, node.value, (), depth=depth + 1)
+        return values.of(module, node.value, depth=depth + 1)
     return UNKNOWN
 
 
-def class_of_member(source: Source, owner: Class, name: str) -> Class | None:
-    """The class that an attribute is annotated with: a group of settings in another."""
-    for module, cls in source.lineage(*owner):
-        for node in cls.body:
-            if _declared_name(node) == name and isinstance(node, ast.AnnAssign):
-                found = source.class_of(module, dotted_name(node.annotation))
-                made = node.value
-                default = made is None or (
-                    isinstance(made, ast.Call) and (dotted_name(made.func) or "").endswith("Field")
-                )
-                same = isinstance(made, ast.Call) and not made.args and not made.keywords
-                if found and (default or same) and source.ancestry(*found) & SETTINGS:
-                    return found
-                return None
-    return None
+def _given_once(values: Values, lineage: list[Class], name: str, depth: int) -> Value:
+    """What the methods of a class give an attribute, where nothing else gives it anything."""
+    found = [(m, v) for m, c in lineage for v in attribute(inside(m, c), name)]
+    module, value = found[0]
+    if len(found) != 1 or value is None or values.is_assigned(name):
+        return UNKNOWN
+    return values.of(module, value, depth=depth + 1)
 
 
 def _declares(cls: ast.ClassDef, name: str) -> bool:
@@ -119,7 +115,7 @@ def _last(node: ast.expr) -> str:
 
 def _field(
     values: Values,
-    owner: Class,
+    owner: Made,
     module: Module,
     node: ast.stmt,
     name: str,
@@ -128,7 +124,7 @@ def _field(
     env: bool,
 ) -> Value:
     """A field of a Pydantic model: the environment's value, the settings file's, or the default."""
-    lineage = values.source.lineage(*owner)
+    lineage = values.source.lineage(owner.module, owner.cls)
     if any(_may_change(cls, name) for _, cls in lineage):
         return UNKNOWN
     given = node.value if isinstance(node, ast.Assign | ast.AnnAssign) else None
@@ -137,20 +133,24 @@ def _field(
     if isinstance(node, ast.AnnAssign):
         told = _type(values, module, node.annotation)
     else:  # without an annotation: as the default is
-        told = Type(values.of(module, given, (), depth=depth + 1).kind if given else "")
+        told = Type(values.of(module, given, depth=depth + 1).kind if given else "")
     if not told.kind:
         return UNKNOWN
     unset = UNKNOWN if told.optional else Value(told.kind)
     if env:
-        keys = _keys(lineage, field, name)
-        found = values.environment.text(keys, in_file=_reads_file(values, lineage))
+        config = _configuration(values, lineage)
+        if config is None:
+            return unset
+        keys = _keys(config, field, name)
+        in_file = None if owner.call and owner.call.keywords else _reads_file(values, config)
+        found = values.environment.text(keys, in_file=in_file)
         if not keys or not found.known:
             return unset
         if found.text is not None:
             return _parsed(found.text, told, found.spot) or unset
     if default is None:
         return unset
-    value = values.of(module, default, (), depth=depth + 1)
+    value = values.of(module, default, depth=depth + 1)
     # Settings validate their defaults, other models do not.
     value = _converted(value, told) if env else value
     return unset if value.kind == "" else value
@@ -192,87 +192,77 @@ def _default(field: ast.Call) -> ast.expr | None:
     return None if isinstance(given, ast.Constant) and given.value is Ellipsis else given
 
 
-def _keys(lineage: list[Class], field: ast.Call | None, name: str) -> list[tuple[str, bool]]:
+def _configuration(values: Values, lineage: list[Class]) -> Mapping[str, ast.expr | None] | None:
+    """The configuration of a class with its bases; None where it is put together elsewhere."""
+    found: dict[str, ast.expr | None] = {}
+    for module, cls in reversed(lineage):
+        config = config_of(values.source, module, cls)
+        if not config.whole:
+            return None
+        found |= {key.name: key.value for key in reversed(config.keys)}
+        found |= {word.arg: word.value for word in cls.keywords if word.arg}
+    return found
+
+
+def _keys(
+    config: Mapping[str, ast.expr | None], field: ast.Call | None, name: str
+) -> list[tuple[str, bool]]:
     """The variables that set a field, and whether their case counts; nothing where that is unclear."""
-    prefix, sensitive = "", False
-    for key, value in _configuration(lineage):
-        if key == "env_prefix":
-            if not isinstance(value, ast.Constant) or not isinstance(value.value, str):
-                return []
-            prefix = prefix or value.value
-        if key == "case_sensitive":
-            sensitive = isinstance(value, ast.Constant) and bool(value.value)
-        if key in ("fields", "alias_generator"):
-            return []
-    aliases = (
-        [k.value for k in field.keywords if k.arg in ("alias", "validation_alias", "env")]
-        if field
-        else []
-    )
-    if not aliases:
-        return [(prefix + name, sensitive)]
-    texts = [a.value for a in aliases if isinstance(a, ast.Constant) and isinstance(a.value, str)]
-    return [(t, sensitive) for t in texts] if len(texts) == len(aliases) else []
+    given, sensitive = config.get("env_prefix", ast.Constant("")), config.get("case_sensitive")
+    prefix = given.value if isinstance(given, ast.Constant) else None
+    if not isinstance(prefix, str) or config.keys() & {"fields", "alias_generator"}:
+        return []
+    words = {k.arg: k.value for k in field.keywords} if field else {}
+    aliases = [words[word] for word in ("alias", "validation_alias", "env") if word in words]
+    named = aliases or [ast.Constant(prefix + name)]
+    texts = [a.value for a in named if isinstance(a, ast.Constant) and isinstance(a.value, str)]
+    counts = isinstance(sensitive, ast.Constant) and bool(sensitive.value)
+    return [(text, counts) for text in texts] if len(texts) == len(named) else []
 
 
-def _configuration(lineage: list[Class]) -> Iterator[tuple[str, ast.expr]]:
-    """The settings of `model_config` and `Config`, the class's own first."""
-    for _, cls in lineage:
-        for node in cls.body:
-            if isinstance(node, ast.ClassDef) and node.name == "Config":
-                for part in node.body:
-                    if isinstance(part, ast.Assign) and _declared_name(part):
-                        yield _declared_name(part), part.value
-            elif _declared_name(node) == "model_config" and isinstance(
-                node, ast.Assign | ast.AnnAssign
-            ):
-                if isinstance(node.value, ast.Call):
-                    yield from ((k.arg or "", k.value) for k in node.value.keywords)
-                elif isinstance(node.value, ast.Dict):
-                    for k, v in zip(node.value.keys, node.value.values, strict=True):
-                        if isinstance(k, ast.Constant) and isinstance(k.value, str):
-                            yield k.value, v
-
-
-def _reads_file(values: Values, lineage: list[Class]) -> bool | None:
+def _reads_file(values: Values, config: Mapping[str, ast.expr | None]) -> bool | None:
     """Whether the settings read the platform's settings file; None where that can't be told."""
     if not values.environment.sole:
         return None
     if values.environment.loaded:
         return True
-    named = [value for key, value in _configuration(lineage) if key == "env_file"]
-    if not named or (isinstance(named[0], ast.Constant) and named[0].value is None):
+    named = config.get("env_file")
+    if named is None or (isinstance(named, ast.Constant) and named.value is None):
         return False
-    texts = [n.value for n in ast.walk(named[0]) if isinstance(n, ast.Constant)]
+    texts = [n.value for n in ast.walk(named) if isinstance(n, ast.Constant)]
     ends = [t.replace("\\", "/").rpartition("/")[2] for t in texts if isinstance(t, str)]
     return True if ends and ends[-1] == values.environment.file_name else None
 
 
 def _type(values: Values, module: Module, annotation: ast.expr) -> Type:
     if isinstance(annotation, ast.Constant) and isinstance(annotation.value, str):
-        try:
-            statement = parse(annotation.value.encode()).body[0]
-        except (SyntaxError, ValueError, IndexError, RecursionError):
-            return Type()
-        return _type(values, module, statement.value) if isinstance(statement, ast.Expr) else Type()
+        quoted = expression_of(annotation.value)
+        return _type(values, module, quoted) if quoted else Type()
     if isinstance(annotation, ast.BinOp) and isinstance(annotation.op, ast.BitOr):
         return _optional(values, module, [annotation.left, annotation.right])
     name = values.source.made_by(module, dotted_name(annotation))
     if name in ("typing.Annotated", "typing_extensions.Annotated"):
-        parts = _subscripts(annotation)
+        parts = parts_of(annotation)
         # Anything else may turn it into another type.
         known = {"NoDecode", "Field", "ForceDecode"}
         return _type(values, module, parts[0]) if {_last(p) for p in parts[1:]} <= known else Type()
     if name in ("typing.Optional", "typing.Union"):
         extra = [ast.Constant(None)] if name == "typing.Optional" else []
-        return _optional(values, module, [*_subscripts(annotation), *extra])
+        return _optional(values, module, [*parts_of(annotation), *extra])
     if name in _LISTS:
-        parts = _subscripts(annotation)
+        parts = parts_of(annotation)
         inner = _type(values, module, parts[0]).kind if parts else ""
         return Type("list", inner)
     if name in _URLS:
         # Pydantic 1's are texts of a class of their own.
         return Type({True: "url", False: "str", None: ""}[values.pydantic_2])
+    if name in ("typing.Literal", "typing_extensions.Literal"):
+        choices = [p.value if isinstance(p, ast.Constant) else None for p in parts_of(annotation)]
+        return Type("str" if all(isinstance(choice, str) for choice in choices) else "")
+    own = values.source.class_of(module, dotted_name(annotation))
+    ancestry = values.source.ancestry(*own) if own else set[str]()
+    if ancestry >= {"str", "enum.Enum"} or "enum.StrEnum" in ancestry:
+        return Type("str")  # its members equal their texts
     return Type(_PLAIN.get(name, ""))
 
 
@@ -284,12 +274,6 @@ def _optional(values: Values, module: Module, parts: list[ast.expr]) -> Type:
     return replace(_type(values, module, types[0]), optional=True)
 
 
-def _subscripts(node: ast.expr) -> list[ast.expr]:
-    if not isinstance(node, ast.Subscript):
-        return []
-    return node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
-
-
 def _parsed(text: str, told: Type, spot: Spot | None) -> Value | None:
     """What pydantic-settings makes of a variable's text; None where it makes nothing of it."""
     if told.kind in ("str", "url"):
@@ -297,6 +281,10 @@ def _parsed(text: str, told: Type, spot: Spot | None) -> Value | None:
     if told.kind == "bool":
         word = text.strip().lower()
         return plain(word in _TRUE, spot) if word in _TRUE | _FALSE else None
+    if told.kind == "number":
+        whole = number("int", plain(text, spot))
+        value = whole if whole.known else number("float", plain(text, spot))
+        return value if value.known else None
     if told.kind == "list":
         try:
             value = from_json(json.loads(text), spot)

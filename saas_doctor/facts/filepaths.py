@@ -6,7 +6,7 @@ import ast
 import os
 from pathlib import Path
 
-from saas_doctor.facts.enclosing import given_once
+from saas_doctor.facts.scopes import given
 from saas_doctor.facts.source import Module, Source, dotted_name
 
 _DEEP = 24
@@ -92,11 +92,5 @@ def _named(
     name = dotted_name(node)
     if name == "__file__":
         return module.path
-    found = source.definition(module, name) if name else None
-    if found is None:
-        return None
-    home, last = found
-    value = home.values.get(last)
-    if value is None or not given_once(home, last):
-        return None
-    return file_path(source, home, value, depth + 1)
+    found = given(source, module.scope_of(node), node)
+    return file_path(source, found.scope.module, found.expression, depth + 1) if found else None

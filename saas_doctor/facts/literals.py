@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Sequence
-from dataclasses import dataclass
+import operator
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
 from saas_doctor.facts.source import Module
 from saas_doctor.model import Place
@@ -120,17 +123,79 @@ def of_text(text: Value, method: str, given: Sequence[Value]) -> Value:
     return from_json(made, text.spot)
 
 
+_OPERATORS: dict[type[ast.AST], Callable[[Any, Any], Any]] = {
+    ast.Add: operator.add,
+    ast.Sub: operator.sub,
+    ast.Mult: operator.mul,
+    ast.FloorDiv: operator.floordiv,
+    ast.Gt: operator.gt,
+    ast.GtE: operator.ge,
+    ast.Lt: operator.lt,
+    ast.LtE: operator.le,
+}
+
+
+def number(function: str, given: Value) -> Value:
+    """What `int` or `float` makes of a text or a number."""
+    if not given.known or given.plain is None:
+        return Value("number")
+    try:
+        return plain((int if function == "int" else float)(given.plain), given.spot)
+    except (ValueError, OverflowError):
+        return UNKNOWN
+
+
+def calculated(one: Value, operator: ast.operator, other: Value) -> Value:
+    """What an operation gives, where both sides are numbers."""
+    function = _OPERATORS.get(type(operator))
+    if not one.known or not other.known or function is None:
+        return Value("number")
+    try:
+        return plain(function(one.plain, other.plain), one.spot)
+    except (ArithmeticError, ValueError):
+        return UNKNOWN
+
+
 def compared(one: Value, operator: ast.cmpop, other: Value) -> Value:
     """What a comparison gives, where both sides are known."""
     answer: bool | None = None
-    if isinstance(operator, ast.Eq | ast.NotEq) and one.known and other.known:
+    function = _OPERATORS.get(type(operator))
+    if function and one.kind == other.kind == "number" and one.known and other.known:
+        answer = bool(function(one.plain, other.plain))
+    elif isinstance(operator, ast.Is | ast.IsNot) and "none" in (one.kind, other.kind):
+        if one.known and other.known:
+            answer = (one.kind == other.kind) is isinstance(operator, ast.Is)
+    elif isinstance(operator, ast.Eq | ast.NotEq) and one.known and other.known:
         if one.kind == other.kind == "list":
             equal = one.texts == other.texts if one.texts and other.texts else None
         else:
             equal = one.kind == other.kind and one.plain == other.plain
         answer = equal if equal is None or isinstance(operator, ast.Eq) else not equal
-    elif isinstance(operator, ast.In | ast.NotIn) and one.text is not None:
-        among = other.texts if other.kind == "list" else other.text
-        if among is not None:
-            answer = (one.text in among) is isinstance(operator, ast.In)
+    elif isinstance(operator, ast.In | ast.NotIn) and one.known and one.kind != "list":
+        found = _among(one, other)
+        answer = found if found is None else found is isinstance(operator, ast.In)
     return Value("bool") if answer is None else plain(answer)
+
+
+def _among(one: Value, other: Value) -> bool | None:
+    if other.kind == "list":
+        whole = other.known and all(item.known and item.kind != "list" for item in other.items)
+        return (one.kind, one.plain) in [(i.kind, i.plain) for i in other.items] if whole else None
+    return one.text in other.text if one.text is not None and other.text is not None else None
+
+
+_ADDS = rb"append|extend|insert|add|update"
+_OTHER = rb"remove|pop|clear|discard|sort|reverse|difference_update"
+
+
+def as_changed(value: Value, name: str, modules: Iterable[Module]) -> Value:
+    """A list that is added to later holds more than it was given; one that is changed, anything."""
+    if value.kind != "list":
+        return value
+    texts = [module.data for module in modules]
+    word = rb"\b" + re.escape(name.encode())
+    adds = re.compile(word + rb"\s*(?:\.\s*(?:" + _ADDS + rb")\s*\(|\+=|\|=)")
+    other = re.compile(word + rb"\s*(?:\.\s*(?:" + _OTHER + rb")\s*\(|\[[^\]\n]*\]\s*=(?!=))")
+    if any(map(other.search, texts)):
+        return Value("list")
+    return replace(value, known=False) if any(map(adds.search, texts)) else value

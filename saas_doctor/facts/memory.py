@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from saas_doctor.facts import Fact
-from saas_doctor.facts.bindings import Function, bound, given, given_to_self, is_local
+from saas_doctor.facts.objects import Objects
 from saas_doctor.facts.reach import Reach
+from saas_doctor.facts.scopes import Function, Given, attribute, given, inside
 from saas_doctor.facts.source import Module, Source, dotted_name
-from saas_doctor.facts.values import Values
 from saas_doctor.model import Place
 
 _ROUTE = re.compile(rb"@[\w.]+\.(?:post|put|patch)\(")
@@ -48,16 +48,16 @@ class Memory(Fact):
     """What the platform's applications keep in the memory of their processes."""
 
     source: Source
-    values: Values
+    objects: Objects
     reach: Reach
 
     @classmethod
-    def read(cls, source: Source, values: Values, reach: Reach) -> Memory:
-        return cls(source, values, reach)
+    def read(cls, source: Source, objects: Objects, reach: Reach) -> Memory:
+        return cls(source, objects, reach)
 
     def of(self, application: Module) -> list[Kept]:
         """What the routes of the application keep, in the modules that come with it."""
-        search = _Search(self.source, self.values)
+        search = _Search(self.source, self.objects)
         for module in self.reach.of(application):
             if _ROUTE.search(module.data):
                 search.look_at(module)
@@ -65,10 +65,10 @@ class Memory(Fact):
 
 
 class _Search:
-    def __init__(self, source: Source, values: Values) -> None:
-        self.source, self.values = source, values
+    def __init__(self, source: Source, objects: Objects) -> None:
+        self.source, self.objects = source, objects
         self.known: dict[int, list[Use]] = {}
-        self.bound: dict[Key, tuple[Module, ast.expr] | None] = {}
+        self.given: dict[Key, Given | None] = {}
         self.places: dict[Key, Place] = {}
         self.written: dict[Key, Place] = {}
         self.read: dict[Key, Place] = {}
@@ -127,11 +127,11 @@ class _Search:
             owner = call.func.value
             if dotted_name(owner) == "self" and cls is not None:
                 where, of = module, cls
-            elif isinstance(owner, ast.Name) and not is_local(module, owner):
-                made = self.values.class_behind(module, owner)
-                if made is None or made[2] is None:
+            elif isinstance(owner, ast.Name) and not module.scope_of(owner).is_local(owner.id):
+                made = self.objects.made(module.scope_of(owner), owner)
+                if made is None:
                     return
-                where, of = made[0], made[1]
+                where, of = made.module, made.cls
             else:
                 return
             for part in of.body:
@@ -147,19 +147,19 @@ class _Search:
         if isinstance(node, ast.Attribute):
             if cls is None or dotted_name(node.value) != "self":
                 return None
-            values = [*given_to_self(cls, node.attr), *given(cls, node.attr)]
+            values = attribute(inside(module, cls), node.attr)
             first = values[0] if values else None
             name = f"{cls.name}.{node.attr}"
-        elif is_local(module, node):
+        elif module.scope_of(node).is_local(node.id):
             return None
         else:
             known = (module.name, node.id)
-            if known not in self.bound:
-                self.bound[known] = bound(self.source, module, node)
-            found = self.bound[known]
+            if known not in self.given:
+                self.given[known] = given(self.source, module.scope_of(node), node)
+            found = self.given[known]
             if found is None:
                 return None
-            module, first = found
+            module, first = found.scope.module, found.expression
             name = node.id
         if first is None or not _is_container(self.source, module, first):
             return None

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from saas_doctor.facts.enclosing import Function, around
+from saas_doctor.facts.scopes import Function
 from saas_doctor.facts.source import Module, Source, dotted_name
 from saas_doctor.model import Place
 
@@ -59,16 +59,17 @@ def outside(source: Source, module: Module, node: ast.Call, app: str) -> Iterato
 
 def _added_after(module: Module, node: ast.Call, app: str) -> list[ast.expr | Function]:
     """What the same function, or the top level, adds to the same app after a call, in that order."""
-    functions = around(module, node)
+    functions = _functions(module, node)
     found: list[ast.expr | Function] = []
     for other in module.nodes:
         made = _added(other, app) if getattr(other, "lineno", 0) > node.lineno else None
-        if (
-            made is not None
-            and tuple(f for f in around(module, other) if f is not made) == functions
-        ):
+        if made is not None and _functions(module, other) == functions:
             found.append(made)
     return sorted(found, key=lambda made: made.lineno)
+
+
+def _functions(module: Module, node: ast.AST) -> list[ast.AST]:
+    return [outer for outer in module.around(node) if isinstance(outer, Function)]
 
 
 def _added(node: ast.AST, app: str) -> ast.expr | Function | None:

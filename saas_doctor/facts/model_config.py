@@ -11,7 +11,7 @@ from functools import cached_property
 from saas_doctor.edits import Edit
 from saas_doctor.facts import Fact
 from saas_doctor.facts.models import SQLMODEL_BASES, PydanticModels
-from saas_doctor.facts.objects import Objects
+from saas_doctor.facts.objects import Class, Objects
 from saas_doctor.facts.scopes import Function, Scope
 from saas_doctor.facts.source import Module, Source, dotted_name, mentions
 from saas_doctor.model import Place
@@ -46,9 +46,6 @@ OLD_KEYS = tuple(key.encode() for key in (*RENAMED, *REMOVED))
 _OLD = re.compile(rf"\b(?:{_WORDS})\b[\"']?\s*[:=]|\bdef\s+(?:{_WORDS})\b".encode())
 _TURNING = ("from_orm", "model_validate")
 _CALLS = {"ConfigDict", "SettingsConfigDict", "SQLModelConfig", "dict"}
-
-
-Class = tuple[Module, ast.ClassDef]
 
 
 @dataclass(frozen=True)
@@ -165,7 +162,7 @@ class ModelConfigs(Fact):
         """
         found: dict[int, list[tuple[str, Place]]] = {}
         for module in self.models.source.mentioning(".from_orm(", ".model_validate("):
-            for scope in self.objects.scopes(module):
+            for scope in module.scopes:
                 for call in scope.nodes:
                     turned = self._turned_by(scope, call) if isinstance(call, ast.Call) else None
                     if turned is not None:

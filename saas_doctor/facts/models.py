@@ -209,7 +209,7 @@ def _calls_of_models(
     """
     branches = (n for n in module.nodes if isinstance(n, ast.If | ast.Try | ast.IfExp))
     inside = {id(inner) for branch in branches for inner in ast.walk(branch)}
-    for scope in objects.scopes(module):
+    for scope in module.scopes:
         for call in scope.nodes:
             if not isinstance(call, ast.Call) or id(call) in inside:
                 continue

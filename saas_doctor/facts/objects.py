@@ -2,22 +2,38 @@
 
 An object of which class of the platform, or several of them: by what made it (`User(...)`,
 `session.get(User, 1)`, `session.scalars(select(User))`) or by an annotation. A name that is bound
-in two ways that disagree stands for nothing.
+in two ways that disagree stands for nothing. `thing` stays within a module and takes annotations for
+proof; `made` follows one object across files to the call that makes it.
 """
 
 from __future__ import annotations
 
 import ast
 from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import Literal
 
 from saas_doctor.facts import Fact
-from saas_doctor.facts.scopes import Binding, Function, Scope, depends, scopes_of
+from saas_doctor.facts.scopes import (
+    Binding,
+    Function,
+    Scope,
+    class_around,
+    depends,
+    given,
+    inside,
+)
 from saas_doctor.facts.source import Module, Source, dotted_name
 from saas_doctor.syntax import parse
 
+Class = tuple[Module, ast.ClassDef]
 Kind = Literal["one", "many", "query", "result"]
+SETTINGS = {
+    "pydantic.BaseSettings",
+    "pydantic.env_settings.BaseSettings",
+    "pydantic.v1.BaseSettings",
+    "pydantic_settings.BaseSettings",
+    "pydantic_settings.main.BaseSettings",
+}
 
 
 @dataclass(frozen=True)
@@ -27,6 +43,15 @@ class Thing:
     module: Module
     cls: ast.ClassDef
     kind: Kind = "one"
+
+
+@dataclass(frozen=True)
+class Made:
+    """An object of a class, and the call that makes it, where the code has one."""
+
+    module: Module
+    cls: ast.ClassDef
+    call: ast.Call | None = None
 
 
 MAKERS = {"parse_obj", "parse_raw", "parse_file", "from_orm", "construct", "validate"} | {
@@ -69,12 +94,14 @@ _EXECUTED: dict[str, Kind] = {
     "execute": "result",
     "exec": "many",  # SQLModel's
 }
+_CACHES = {"lru_cache", "cache"}
+_DEEP = 24
 _MANY = {"list", "List", "Sequence", "Iterable", "set", "Set", "Collection", "Iterator"}
 
 
 @dataclass(frozen=True)
 class Objects(Fact):
-    """What the names of the platform's functions stand for; a module is read when it is asked of."""
+    """What the names of the platform's functions stand for, each looked up when it is asked for."""
 
     source: Source
 
@@ -84,24 +111,77 @@ class Objects(Fact):
     def read(cls, source: Source) -> Objects:
         return cls(source)
 
-    @cached_property
-    def _scopes(self) -> dict[int, list[Scope]]:
-        return {}
-
-    def scopes(self, module: Module) -> list[Scope]:
-        """The module's own scope, and those of its classes, functions and comprehensions."""
-        if id(module) not in self._scopes:
-            self._scopes[id(module)] = scopes_of(module)
-        return self._scopes[id(module)]
-
-    def class_of(self, scope: Scope, expression: ast.expr) -> tuple[Module, ast.ClassDef] | None:
+    def class_of(self, scope: Scope, expression: ast.expr) -> Class | None:
         """The class that an expression names, where no name of a function hides it."""
         name = dotted_name(expression)
         head = name.partition(".")[0]
-        hidden = scope.binding(head)
-        if not name or head in scope.module.ambiguous or (hidden and hidden.parent is not None):
+        if not name or head in scope.module.ambiguous or scope.is_local(head):
             return None
         return self.source.class_of(scope.module, name)
+
+    def made(
+        self, scope: Scope, expression: ast.expr, owner: Made | None = None, depth: int = 0
+    ) -> Made | None:
+        """The one object that an expression is, names followed across files; `owner` is what `self` is."""
+        if depth > _DEEP:
+            return None
+        if isinstance(expression, ast.Call):
+            found = self.class_of(scope, expression.func)
+            return Made(*found, expression) if found else self._returned(scope, expression, depth)
+        if not isinstance(expression, ast.Name | ast.Attribute):
+            return None
+        if isinstance(expression, ast.Name) and expression.id == "self":
+            return owner or self._settings_around(scope)
+        if isinstance(expression, ast.Attribute):
+            holder = self.made(scope, expression.value, owner, depth + 1)
+            if holder is not None:
+                return self._group(holder, expression.attr)
+        value = given(self.source, scope, expression)
+        return self.made(value.scope, value.expression, owner, depth + 1) if value else None
+
+    def _settings_around(self, scope: Scope) -> Made | None:
+        """What `self` is in the methods of settings, whose values do not depend on the call."""
+        body = class_around(scope)
+        cls = (body.module, body.owner) if body and body.owner else None
+        return Made(*cls) if cls and self.source.ancestry(*cls) & SETTINGS else None
+
+    def _returned(self, scope: Scope, call: ast.Call, depth: int) -> Made | None:
+        """What a function of the platform returns, where it has one `return`."""
+        found = self.function_of(scope, call.func)
+        within = inside(*found) if found else None
+        returned = [n.value for n in within.nodes if isinstance(n, ast.Return)] if within else []
+        only = returned[0] if len(returned) == 1 else None
+        return self.made(within, only, None, depth + 1) if within and only else None
+
+    def function_of(self, scope: Scope, expression: ast.expr) -> tuple[Module, Function] | None:
+        """The function of the platform's that a name means, with no more than caching around it."""
+        name = dotted_name(expression)
+        hidden = not name or scope.is_local(name.partition(".")[0])
+        found = None if hidden else self.source.definition(scope.module, name)
+        if found is None:
+            return None
+        made = [n for n in found[0].body if isinstance(n, Function) and n.name == found[1]]
+        decorators = {
+            dotted_name(d.func if isinstance(d, ast.Call) else d).rpartition(".")[2]
+            for function in made
+            for d in function.decorator_list
+        }
+        return (found[0], made[0]) if len(made) == 1 and decorators <= _CACHES else None
+
+    def _group(self, owner: Made, name: str) -> Made | None:
+        """The settings that settings hold as an attribute annotated with their class."""
+        for module, cls in self.source.lineage(owner.module, owner.cls):
+            for node in cls.body:
+                if isinstance(node, ast.AnnAssign) and dotted_name(node.target) == name:
+                    found = self.source.class_of(module, dotted_name(node.annotation))
+                    made = node.value
+                    default = isinstance(made, ast.Call) and (
+                        dotted_name(made.func).endswith("Field") or not (made.args or made.keywords)
+                    )
+                    known = found and (made is None or default)
+                    is_group = found and known and self.source.ancestry(*found) & SETTINGS
+                    return Made(*found) if found and is_group else None
+        return None
 
     def thing(self, scope: Scope, expression: ast.expr) -> Thing | None:
         """What an expression stands for."""
@@ -150,7 +230,7 @@ class _Reading:
         found: Thing | None = None
         self.begun[key] = None
         for binding in home.bindings[name]:
-            if binding[1] is not None and _is_none(binding[1]):
+            if binding.expression is not None and _is_none(binding.expression):
                 continue
             thing = self._bound(home, binding)
             if thing is None or found not in (None, thing):
@@ -161,7 +241,7 @@ class _Reading:
         return found
 
     def _bound(self, scope: Scope, binding: Binding) -> Thing | None:
-        how, expression = binding
+        how, expression, _ = binding
         if how == "self" and scope.owner is not None:
             return Thing(scope.module, scope.owner)
         if expression is None:

@@ -13,11 +13,11 @@ from urllib.parse import urlsplit
 from saas_doctor.compose.model import Service
 from saas_doctor.compose.values import command
 from saas_doctor.facts import Fact
-from saas_doctor.facts.bindings import arguments
+from saas_doctor.facts.arguments import arguments
 from saas_doctor.facts.compose import Compose
 from saas_doctor.facts.layout import NEVER_DUE
 from saas_doctor.facts.source import Module, Source, dotted_name
-from saas_doctor.facts.values import Known, Values
+from saas_doctor.facts.values import Values
 from saas_doctor.model import Place
 from saas_doctor.platform import Platform
 
@@ -122,20 +122,23 @@ class Pools(Fact):
         if host is None or size is None or overflow is None:
             return
         chosen = bool(named.keys() & {"pool_size", "max_overflow"})
-        places = tuple(known.place for known in (size, overflow) if known.place)
+        places = tuple(at for _, at in (size, overflow) if at)
         place = module.place(call)
-        yield Pool(module, place, size.value, overflow.value, places, host, chosen)
+        yield Pool(module, place, size[0], overflow[0], places, host, chosen)
 
-    def _size(self, module: Module, node: ast.expr | None, default: int) -> Known | None:
-        """A size, or None where it can't be told."""
+    def _size(
+        self, module: Module, node: ast.expr | None, default: int
+    ) -> tuple[int, Place | None] | None:
+        """A size, and where it was decided; None where it can't be told."""
         if node is None:
-            return Known(default, None)
-        known = self.values.of(module, node)
-        return known if known and type(known.value) is int else None
+            return default, None
+        value = self.values.everywhere.of(module, node)
+        place = value.spot.place if value.spot else None
+        return (value.plain, place) if type(value.plain) is int else None
 
     def _host(self, module: Module, url: ast.expr, *, explicit: bool) -> str | None:
         """The host of a Postgres address, empty where it is not told; None for another database."""
-        text, whole = self.values.here.beginning(module, url)
+        text, whole = self.values.beginning(module, url)
         if not text:
             # Sizes are refused for SQLite, and the platform's only database is Postgres.
             return "" if explicit and self._postgres else None

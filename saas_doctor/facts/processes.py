@@ -10,8 +10,8 @@ from pathlib import Path
 
 from saas_doctor.facts import Fact
 from saas_doctor.facts.applications import is_application
-from saas_doctor.facts.bindings import bound
 from saas_doctor.facts.reach import Reach
+from saas_doctor.facts.scopes import given
 from saas_doctor.facts.servers import Servers, Start
 from saas_doctor.facts.source import Module, Source
 from saas_doctor.platform import Platform
@@ -74,8 +74,9 @@ class Processes(Fact):
             return None
         found = None
         if isinstance(start.given, ast.Name | ast.Attribute):
-            found = bound(self.source, start.module, start.given)
-        return found[0] if found else start.module
+            scope = start.module.scope_of(start.given)
+            found = given(self.source, scope, start.given)
+        return found.scope.module if found else start.module
 
     def with_module(self, module: Module) -> Iterator[Application]:
         """The applications that a module comes with."""

@@ -111,7 +111,7 @@ class Refused(Fact):
 
     def _methods(self, module: Module) -> Found:
         """Calls of models' methods with arguments that these no longer take."""
-        for scope in self.objects.scopes(module):
+        for scope in module.scopes:
             for call in scope.nodes:
                 if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Attribute):
                     continue

@@ -15,10 +15,10 @@ from saas_doctor.facts import Fact
 from saas_doctor.facts.constructs import in_doubt
 from saas_doctor.facts.model_config import config_of
 from saas_doctor.facts.models import PydanticModels
-from saas_doctor.facts.objects import Objects, Thing
-from saas_doctor.facts.scopes import Function, Scope
+from saas_doctor.facts.objects import Class, Objects, Thing
+from saas_doctor.facts.scopes import Function, Scope, inside
 from saas_doctor.facts.source import Module, dotted_name
-from saas_doctor.facts.tables import COLUMNS, Class, Tables
+from saas_doctor.facts.tables import COLUMNS, Tables
 from saas_doctor.model import Place
 
 # What one does with the MetaData of a class: that is meant.
@@ -78,7 +78,7 @@ class Residues(Fact):
                 owners.setdefault(heir.name, set()).add(where)
         uses: dict[int, list[tuple[Place, str]]] = {}
         for module in self._likely(owners) if renamed else ():
-            for scope in self.objects.scopes(module):
+            for scope in module.scopes:
                 for index, place, effect in self._in(scope, classes):
                     uses.setdefault(index, []).append((place, effect))
         return tuple(
@@ -231,22 +231,18 @@ class Residues(Fact):
             return
         given = [k.value for c in routes for k in c.keywords if k.arg == "response_model"]
         answer = given[0] if given else function.returns
-        inner = self._scope_of(scope.module, function)
+        inner = inside(scope.module, function)
         schemas = [
             schema
             for n in (ast.walk(answer) if answer is not None else ())
             if isinstance(n, ast.Name | ast.Attribute)
             if (schema := self.objects.class_of(scope, n)) and self.models.is_model(*schema)
         ]
-        for node in inner.nodes if inner and len(schemas) == 1 else ():
-            if isinstance(node, ast.Return) and node.value is not None and inner:
+        for node in inner.nodes if len(schemas) == 1 else ():
+            if isinstance(node, ast.Return) and node.value is not None:
                 thing = self.objects.thing(inner, node.value)
                 if thing and thing.kind in ("one", "many"):
                     yield from self._read_by(schemas[0], thing, classes)
-
-    def _scope_of(self, module: Module, function: ast.AST) -> Scope | None:
-        scopes = self.objects.scopes(module)
-        return next((s for s in scopes if s.function is function), None)
 
     def _read_by(
         self, schema: Class, thing: Thing, classes: dict[int, int]

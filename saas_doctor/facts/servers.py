@@ -11,7 +11,7 @@ from pathlib import Path
 
 from saas_doctor.facts import Fact
 from saas_doctor.facts.applications import exported, nearest
-from saas_doctor.facts.bindings import arguments
+from saas_doctor.facts.arguments import arguments
 from saas_doctor.facts.commandlines import CommandLine, CommandLines
 from saas_doctor.facts.source import Module, Source, dotted_name
 from saas_doctor.facts.values import Values
@@ -124,7 +124,8 @@ class Servers(Fact):
         if word.isdecimal():
             return int(word)
         default = _DEFAULT.fullmatch(word)
-        if default is None or default[1] in {*self.values.shell, *self.values.settings}:
+        variables = self.values.environment
+        if default is None or variables.text([(default[1], True)], in_file=True).kind != "none":
             return None
         return int(default[2])
 
@@ -168,21 +169,21 @@ def _runs(source: Source, values: Values) -> Iterator[Start]:
 def _run(source: Source, values: Values, module: Module, call: ast.Call) -> Start:
     named, whole = arguments(source, module, call)
     app = call.args[0] if call.args else named.get("app")
-    known = values.of(module, app) if app else None
+    values = values.everywhere
     workers: int | None = 1 if whole else None
     reload: bool | None = False if whole else None
     if "workers" in named:
         count = values.of(module, named["workers"])
-        workers = (count.value or 1) if count and isinstance(count.value, int | None) else None
+        number = count.plain or 1
+        workers = number if count.known and isinstance(number, int) else None
     if "reload" in named:
-        wanted = values.of(module, named["reload"])
-        reload = bool(wanted.value) if wanted else None
+        reload = values.of(module, named["reload"]).truth
     return Start(
         "uvicorn.run",
         module.place(call),
         module.path.parent,
         _shown(call),
-        known.value if known and isinstance(known.value, str) else "",
+        (values.of(module, app).text or "") if app else "",
         workers,
         reload,
         has_app_dir="app_dir" in named or not whole,

@@ -7,9 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TypeGuard
 
-from saas_doctor.facts.fields import SETTINGS, Class
 from saas_doctor.facts.model_config import Key, config_of
-from saas_doctor.facts.objects import expression_of
+from saas_doctor.facts.objects import SETTINGS, Class, expression_of
 from saas_doctor.facts.scopes import Function
 from saas_doctor.facts.setting_types import ANYTHING, SettingType, setting_type
 from saas_doctor.facts.source import Module, Source, dotted_name

@@ -51,7 +51,7 @@ _SCHEMES: dict[str, tuple[str, ...]] = {
     "MariaDBDsn": ("mariadb",),
 }
 _SECRETS = {"SecretStr": "str", "SecretBytes": "str", "StrictStr": "str", "EmailStr": "email"}
-_LIMITED = {"PositiveInt": "int", "NonNegativeInt": "int", "NegativeInt": "int"} | {
+LIMITED = {"PositiveInt": "int", "NonNegativeInt": "int", "NegativeInt": "int"} | {
     "PositiveFloat": "float",
     "NonNegativeFloat": "float",
 }
@@ -135,7 +135,7 @@ def _known(
     if home in _PYDANTIC:
         if last in _SCHEMES:
             return SettingType("url", _SCHEMES[last])
-        return SettingType({**_SECRETS, **_LIMITED}.get(last, ""))
+        return SettingType({**_SECRETS, **LIMITED}.get(last, ""))
     return ANYTHING
 
 

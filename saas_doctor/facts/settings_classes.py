@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from saas_doctor.facts import Fact
-from saas_doctor.facts.fields import SETTINGS, Class
+from saas_doctor.facts.objects import SETTINGS, Class
 from saas_doctor.facts.runs import is_aside, surely_runs
 from saas_doctor.facts.setting_fields import SettingsClass, settings_class
 from saas_doctor.facts.source import Module, Source, dotted_name

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from saas_doctor.actions.files import EditFile
 from saas_doctor.discovery import is_left_out
@@ -20,6 +21,9 @@ from saas_doctor.facts import Fact
 from saas_doctor.model import Absent, Place
 from saas_doctor.platform import Platform
 from saas_doctor.syntax import parse, parts
+
+if TYPE_CHECKING:
+    from saas_doctor.facts.scopes import Scope
 
 MAXIMUM = 2_000_000
 """Bytes: a larger file is no source that somebody wrote."""
@@ -89,6 +93,21 @@ class Module:
         while parent := self._parents.get(id(node)):
             yield parent
             node = parent
+
+    @cached_property
+    def scopes(self) -> list[Scope]:
+        """The module's own scope, and those of its classes, functions and comprehensions."""
+        from saas_doctor.facts.scopes import scopes_of
+
+        return scopes_of(self)
+
+    @cached_property
+    def _scope_by_node(self) -> dict[int, Scope]:
+        return {id(node): scope for scope in self.scopes for node in scope.nodes}
+
+    def scope_of(self, node: ast.AST) -> Scope:
+        """The scope that a node stands in."""
+        return self._scope_by_node.get(id(node), self.scopes[0])
 
     @property
     def is_package(self) -> bool:

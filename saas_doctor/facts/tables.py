@@ -12,7 +12,7 @@ from saas_doctor.edits import Edit
 from saas_doctor.facts import Fact
 from saas_doctor.facts.constructs import in_doubt
 from saas_doctor.facts.models import SQLMODEL_BASES, is_certain
-from saas_doctor.facts.objects import expression_of
+from saas_doctor.facts.objects import Class, expression_of
 from saas_doctor.facts.scopes import Function
 from saas_doctor.facts.source import Module, Source, dotted_name
 from saas_doctor.facts.table_edits import renaming, snake
@@ -37,7 +37,6 @@ _ATTRIBUTES = COLUMNS | {
     "query_expression",
 }
 _LITERALS = ast.Constant | ast.Dict | ast.List | ast.Tuple | ast.Set
-Class = tuple[Module, ast.ClassDef]
 Binding = ast.Assign | ast.AnnAssign | ast.FunctionDef | ast.AsyncFunctionDef
 
 

@@ -1,365 +1,377 @@
-"""What an expression in the source comes to: constants, settings, environment variables."""
+"""What expressions of the platform's source are worth, names followed across files."""
 
 from __future__ import annotations
 
 import ast
-import operator
+import json
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
-from functools import cached_property
-from typing import Any
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property, reduce
 
 from saas_doctor.facts import Fact
-from saas_doctor.facts.bindings import Function, bound, given, given_to_self, is_local
-from saas_doctor.facts.dotenv import EnvFile
+from saas_doctor.facts.fields import as_url_text, member
+from saas_doctor.facts.literals import (
+    UNKNOWN,
+    Spot,
+    Value,
+    as_changed,
+    calculated,
+    compared,
+    either,
+    from_json,
+    number,
+    of_text,
+    plain,
+    sequence,
+)
+from saas_doctor.facts.objects import Made, Objects
+from saas_doctor.facts.runs import is_aside
+from saas_doctor.facts.scopes import Function, Scope, given, inside
 from saas_doctor.facts.source import Module, Source, dotted_name
-from saas_doctor.model import Place
-from saas_doctor.platform import Platform
+from saas_doctor.facts.variables import Environment
+from saas_doctor.facts.versions import Versions
 
-_SETTINGS = {
-    "pydantic_settings.BaseSettings",
-    "pydantic_settings.main.BaseSettings",
-    "pydantic.BaseSettings",
-    "pydantic.env_settings.BaseSettings",
-    "pydantic.v1.BaseSettings",
-}
-_TYPES: dict[str, Callable[[Any], object]] = {"int": int, "float": float, "str": str, "bool": bool}
-_TRUE, _FALSE = {"1", "true", "t", "yes", "y", "on"}, {"0", "false", "f", "no", "n", "off"}
-_OPERATORS: dict[type[ast.AST], Callable[[Any, Any], Any]] = {
-    ast.Add: operator.add,
-    ast.Sub: operator.sub,
-    ast.Mult: operator.mul,
-    ast.FloorDiv: operator.floordiv,
-    ast.Eq: operator.eq,
-    ast.NotEq: operator.ne,
-    ast.Gt: operator.gt,
-    ast.GtE: operator.ge,
-    ast.Lt: operator.lt,
-    ast.LtE: operator.le,
-    ast.Is: operator.is_,
-    ast.IsNot: operator.is_not,
-}
-_TEXT_METHODS = {"lower", "upper", "strip", "rstrip", "lstrip"}
-_DEPTH = 24
-
-Made = tuple[Module, ast.ClassDef, ast.Call | None]
-"""A class of the platform, and the call that makes an instance of it, where one is meant."""
+_DEEP = 24
+_GETENV = {"os.getenv", "os.environ.get"}
+_TO_LIST = {"list", "tuple", "set", "frozenset", "sorted"}
 
 
 @dataclass(frozen=True)
-class Known:
-    """A value, and where it was decided: a line of the source or `.env`, or None for the shell."""
+class Frame:
+    """Where an expression stands: its scope, what loops bind names to, and what `self` is."""
 
-    value: Any
-    place: Place | None
+    scope: Scope
+    bound: tuple[tuple[str, Value], ...] = ()
+    owner: Made | None = None
 
-
-class _Unknown(Exception):
-    """What the expression comes to can't be told."""
+    @property
+    def module(self) -> Module:
+        return self.scope.module
 
 
 @dataclass(frozen=True)
 class Values(Fact):
-    """What the source's expressions come to, with the settings at hand.
+    """What expressions of the platform's source are worth, as far as source and settings prove it.
 
-    A setting is what the shell has, else `.env`, else its default. One that the compose file names
-    too may differ from process to process, and is not told; `elsewhere` is that file's text.
+    In what is started from this shell, unless asked of `everywhere`.
     """
 
-    source: Source
-    shell: Mapping[str, str]
-    settings: Mapping[str, tuple[str, Place]]
-    elsewhere: bytes = b""
+    objects: Objects
+    environment: Environment
+    pydantic_2: bool | None
+    alone: threading.RLock = field(default_factory=threading.RLock, repr=False, compare=False)
+
+    limit = 20.0
 
     @classmethod
-    def read(cls, platform: Platform, source: Source, env: EnvFile) -> Values:
-        lines = env.there.settings if env.there else ()
-        compose = platform.config.compose_file
-        try:
-            elsewhere = platform.path(compose).read_bytes() if compose else b""
-        except OSError:
-            elsewhere = b""  # a check of the compose file says so
-        settings = {s.key: (s.value, s.place) for s in lines if not s.bare}
-        return cls(source, platform.environ, settings, elsewhere)
+    def read(cls, objects: Objects, environment: Environment, versions: Versions) -> Values:
+        return cls(objects, environment, versions.at_least("pydantic", "2"))
+
+    @property
+    def source(self) -> Source:
+        return self.objects.source
 
     @cached_property
-    def here(self) -> Values:
-        """The same for what is started from this shell, whatever the compose file sets."""
-        return replace(self, elsewhere=b"")
+    def everywhere(self) -> Values:
+        """What they are worth in every process, whatever the compose file sets in some."""
+        return replace(self, environment=self.environment.everywhere)
 
-    def of(self, module: Module, node: ast.expr) -> Known | None:
-        """The value of an expression, or None where it can't be told."""
-        try:
-            return self._of(module, node, 0)
-        except (_Unknown, TypeError, ValueError, ArithmeticError):
-            return None
+    def of(self, module: Module, node: ast.expr, *, depth: int = 0) -> Value:
+        """The value of an expression, where it stands in a module."""
+        with self.alone:  # what is being looked for is unknown meanwhile
+            return self._of(Frame(module.scope_of(node)), node, depth)
 
-    def beginning(self, module: Module, node: ast.expr, depth: int = 0) -> tuple[str, bool]:
+    def beginning(self, module: Module, node: ast.expr) -> tuple[str, bool]:
         """The beginning of a text, as far as it can be told, and whether it is the whole."""
-        known = self.of(module, node)
-        if known or depth > _DEPTH:
-            return (str(known.value), True) if known else ("", False)
+        with self.alone:
+            return self._beginning(module.scope_of(node), node, 0)
+
+    def _beginning(self, scope: Scope, node: ast.expr, depth: int) -> tuple[str, bool]:
+        value = self._of(Frame(scope), node, 0)
+        if value.known and value.kind != "list":
+            return str(value.plain), True
         parts: list[ast.expr] = []
+        if depth > _DEEP:
+            return "", False
         if isinstance(node, ast.JoinedStr):
             parts = [p.value if isinstance(p, ast.FormattedValue) else p for p in node.values]
         elif isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
             parts = [node.left, node.right]
+        elif isinstance(node, ast.Call) and dotted_name(node.func) == "str":
+            parts = node.args[:1]
         elif isinstance(node, ast.Name | ast.Attribute):
-            found = bound(self.source, module, node)
-            return self.beginning(*found, depth + 1) if found else ("", False)
+            found = given(self.source, scope, node)
+            if found is not None:
+                return self._beginning(found.scope, found.expression, depth + 1)
         text = ""
         for part in parts:
-            more, whole = self.beginning(module, part, depth + 1)
+            more, whole = self._beginning(scope, part, depth + 1)
             text += more
             if not whole:
                 break
         return text, False
 
-    def _of(self, module: Module, node: ast.expr, depth: int) -> Known:
-        handler = _HANDLERS.get(type(node))
-        if handler is None or depth > _DEPTH:
-            raise _Unknown
-        return handler(self, module, node, depth + 1)
-
-    def _constant(self, module: Module, node: ast.Constant, _: int) -> Known:
-        return Known(node.value, module.place(node))
-
-    def _name(self, module: Module, node: ast.Name | ast.Attribute, depth: int) -> Known:
-        found = bound(self.source, module, node)
-        if found is None:
-            raise _Unknown
-        return self._of(*found, depth)
-
-    def _attribute(self, module: Module, node: ast.Attribute, depth: int) -> Known:
-        owner = self.class_behind(module, node.value)
-        return self._field(owner, node.attr, depth) if owner else self._name(module, node, depth)
-
-    def _call(self, module: Module, node: ast.Call, depth: int) -> Known:
-        name = dotted_name(node.func)
-        full = self.source.made_by(module, name) if name else ""
-        if full in ("os.getenv", "os.environ.get") and node.args:
-            default = [*node.args[1:], *(k.value for k in node.keywords if k.arg == "default")]
-            return self._variable(module, node.args[0], default, depth)
-        if full in _TYPES and len(node.args) == 1 and not node.keywords:
-            inner = self._of(module, node.args[0], depth)
-            return Known(_TYPES[full](inner.value), inner.place)
-        if isinstance(node.func, ast.Attribute) and node.func.attr in _TEXT_METHODS:
-            inner = self._of(module, node.func.value, depth)
-            texts = [self._of(module, a, depth).value for a in node.args]
-            if isinstance(inner.value, str):
-                return Known(getattr(inner.value, node.func.attr)(*texts), inner.place)
-        raise _Unknown
-
-    def _subscript(self, module: Module, node: ast.Subscript, depth: int) -> Known:
-        if self.source.made_by(module, dotted_name(node.value)) != "os.environ":
-            raise _Unknown
-        return self._variable(module, node.slice, [], depth)
-
-    def _variable(
-        self, module: Module, name: ast.expr, default: list[ast.expr], depth: int
-    ) -> Known:
-        """An environment variable; `.env` counts where the code loads it into the environment."""
-        key = self._of(module, name, depth).value
-        if not isinstance(key, str) or self._is_set_elsewhere(key):
-            raise _Unknown
-        if key in self.shell:
-            return Known(self.shell[key], None)
-        if key in self.settings:
-            if not self._loads_settings:
-                raise _Unknown
-            return Known(*self.settings[key])
-        return self._of(module, default[0], depth) if default else Known(None, module.place(name))
+    def is_assigned(self, name: str) -> bool:
+        """Whether an attribute of that name is set anywhere after its object is made."""
+        if name not in self._assigned:
+            pattern = re.compile(rb"(?<!\bself)\.\s*" + re.escape(name.encode()) + rb"\s*\+?=(?!=)")
+            modules = self.source.mentioning(f".{name}")
+            self._assigned[name] = any(pattern.search(m.data) for m in modules if not is_aside(m))
+        return self._assigned[name]
 
     @cached_property
-    def _loads_settings(self) -> bool:
-        return any(True for _ in self.source.mentioning("load_dotenv"))
+    def _assigned(self) -> dict[str, bool]:
+        return {}
 
-    def _is_set_elsewhere(self, key: str) -> bool:
-        return bool(re.search(rb"\b" + re.escape(key.encode()) + rb"\b", self.elsewhere, re.I))
+    def returned(self, module: Module, function: Function, owner: Made | None, depth: int) -> Value:
+        """What a function without arguments returns."""
+        frame = Frame(inside(module, function), owner=owner)
+        returns = [n for n in frame.scope.nodes if isinstance(n, ast.Return)]
+        found = [self._of(frame, n.value, depth + 1) for n in returns if n.value is not None]
+        yields = any(isinstance(n, ast.Yield | ast.YieldFrom) for n in frame.scope.nodes)
+        if not found or len(found) != len(returns) or yields:
+            return UNKNOWN
+        return reduce(either, found)
 
-    def _operation(self, module: Module, node: ast.BinOp, depth: int) -> Known:
-        left, right = self._of(module, node.left, depth), self._of(module, node.right, depth)
-        kinds = {type(left.value), type(right.value)}
-        # Of texts only sums: a product may be as long as one likes.
-        if not (kinds <= {int, float} or (kinds == {str} and isinstance(node.op, ast.Add))):
-            raise _Unknown
-        function = _OPERATORS.get(type(node.op))
-        if function is None:
-            raise _Unknown
-        return Known(function(left.value, right.value), left.place)
+    def _of(self, frame: Frame, node: ast.expr, depth: int) -> Value:
+        if depth > _DEEP:
+            return UNKNOWN
+        evaluate = getattr(self, f"_{type(node).__name__.lower()}", None)
+        return evaluate(frame, node, depth) if evaluate else UNKNOWN
 
-    def _comparison(self, module: Module, node: ast.Compare, depth: int) -> Known:
-        left = self._of(module, node.left, depth)
-        right, kind = node.comparators[0], node.ops[0]
-        function = _OPERATORS.get(type(kind))
-        if len(node.ops) == 1 and function:
-            return Known(function(left.value, self._of(module, right, depth).value), left.place)
-        among = isinstance(kind, ast.In) and isinstance(right, ast.Tuple | ast.List | ast.Set)
-        if len(node.ops) != 1 or not among:
-            raise _Unknown
-        assert isinstance(right, ast.Tuple | ast.List | ast.Set)
-        return Known(
-            left.value in [self._of(module, e, depth).value for e in right.elts], left.place
-        )
+    # One for each kind of expression.
 
-    def _logic(self, module: Module, node: ast.BoolOp, depth: int) -> Known:
+    def _constant(self, frame: Frame, node: ast.Constant, depth: int) -> Value:  # noqa: ARG002
+        if node.value is None or isinstance(node.value, str | bool | int | float):
+            text = node.value if isinstance(node.value, str) else ""
+            spot = Spot(frame.module.place(node), frame.module, node, written=text)
+            return plain(node.value, spot)
+        return UNKNOWN
+
+    def _joinedstr(self, frame: Frame, node: ast.JoinedStr, depth: int) -> Value:
+        texts: list[str] = []
         for part in node.values:
-            known = self._of(module, part, depth)
-            if bool(known.value) == isinstance(node.op, ast.Or):
-                break
-        return known
+            simple, inner = True, part
+            if isinstance(part, ast.FormattedValue):
+                simple, inner = part.conversion == -1 and part.format_spec is None, part.value
+            value = self._of(frame, inner, depth + 1)
+            text = self._text(value).text if simple else None
+            if text is None:
+                return Value("str")
+            texts.append(text)
+        # Put together: there is no one place where it is written.
+        return plain("".join(texts), Spot(frame.module.place(node)))
 
-    def _unary(self, module: Module, node: ast.UnaryOp, depth: int) -> Known:
-        inner = self._of(module, node.operand, depth)
-        if isinstance(node.op, ast.Not):
-            return Known(not inner.value, inner.place)
-        if isinstance(node.op, ast.USub):
-            return Known(-inner.value, inner.place)
-        raise _Unknown
+    def _list(self, frame: Frame, node: ast.List | ast.Tuple | ast.Set, depth: int) -> Value:
+        items: list[Value] = []
+        known = True
+        for element in node.elts:
+            if isinstance(element, ast.Starred):
+                more = self._of(frame, element.value, depth + 1)
+                items += more.items
+                known = known and more.kind == "list" and more.known
+            else:
+                items.append(self._of(frame, element, depth + 1))
+        return sequence(items, known=known)
 
-    def _choice(self, module: Module, node: ast.IfExp, depth: int) -> Known:
-        test = self._of(module, node.test, depth)
-        return self._of(module, node.body if test.value else node.orelse, depth)
+    _tuple = _set = _list
 
-    def _text(self, module: Module, node: ast.JoinedStr, depth: int) -> Known:
-        parts = [p.value if isinstance(p, ast.FormattedValue) else p for p in node.values]
-        texts = [str(self._of(module, part, depth).value) for part in parts]
-        return Known("".join(texts), module.place(node))
+    def _name(self, frame: Frame, node: ast.Name, depth: int) -> Value:
+        looped = (value for name, value in frame.bound if name == node.id)
+        found = next(looped, None)
+        return self._given(frame, node, depth) if found is None else found
 
-    # Classes and their fields.
-
-    def class_behind(self, module: Module, node: ast.expr, depth: int = 0) -> Made | None:
-        """The platform's class that an expression is, or is an instance of."""
-        if depth > _DEPTH:
-            return None
-        if isinstance(node, ast.Call):
-            name = dotted_name(node.func)
-            found = self.source.class_of(module, name) if name else None
-            return (*found, node) if found else self._class_returned(module, name, depth)
-        if not isinstance(node, ast.Name | ast.Attribute):
-            return None
-        value = bound(self.source, module, node)
-        if value:
-            return self.class_behind(*value, depth + 1)
-        if isinstance(node, ast.Name) and is_local(module, node):
-            return None
-        found = self.source.class_of(module, dotted_name(node))
-        return (*found, None) if found else None
-
-    def _class_returned(self, module: Module, name: str, depth: int) -> Made | None:
-        """The class of what a function of the platform returns, where it has one `return`."""
-        found = self.source.definition(module, name) if name else None
+    def _given(self, frame: Frame, node: ast.Name | ast.Attribute, depth: int) -> Value:
+        found = given(self.source, frame.scope, node)
         if found is None:
+            return UNKNOWN
+        key = id(found.expression), id(frame.owner and frame.owner.cls)
+        if key not in self._known:
+            self._known[key] = UNKNOWN  # while it is looked for: it may be made from itself
+            inner = Frame(found.scope, owner=frame.owner)
+            value = self._of(inner, found.expression, depth + 1)
+            # What is done later, by that name: in the module alone where it is a function's own.
+            if isinstance(node, ast.Name) and found.scope.parent is not None:
+                value = as_changed(value, found.name, [found.scope.module])
+            elif value.kind:
+                hidden = self.is_assigned(found.name)
+                modules = self.source.mentioning(found.name)
+                value = UNKNOWN if hidden else as_changed(value, found.name, modules)
+            self._known[key] = value
+        return self._known[key]
+
+    @cached_property
+    def _known(self) -> dict[tuple[int, int], Value]:
+        """What names were found to be given."""
+        return {}
+
+    def _attribute(self, frame: Frame, node: ast.Attribute, depth: int) -> Value:
+        owner = self.objects.made(frame.scope, node.value, frame.owner, depth + 1)
+        if owner is not None:
+            value = member(self, owner, node.attr, depth + 1)
+            return as_changed(value, node.attr, self.source.mentioning(node.attr))
+        is_name = not isinstance(node.value, ast.Subscript)
+        cls = self.objects.class_of(frame.scope, node.value) if is_name else None
+        if cls is not None:
+            return member(self, Made(*cls), node.attr, depth + 1)
+        return self._given(frame, node, depth)
+
+    def _call(self, frame: Frame, node: ast.Call, depth: int) -> Value:
+        name = dotted_name(node.func) if not isinstance(node.func, ast.Subscript) else ""
+        full = self.source.made_by(frame.module, name) if name else ""
+        given = [self._of(frame, a, depth + 1) for a in node.args if not isinstance(a, ast.Starred)]
+        if len(given) != len(node.args) or any(k.arg is None for k in node.keywords):
+            return UNKNOWN
+        if full in _GETENV and 1 <= len(given) + len(node.keywords) <= 2:
+            given += [self._of(frame, k.value, depth + 1) for k in node.keywords]
+            return self._variable(given[0], given[1] if len(given) > 1 else plain(None))
+        if isinstance(node.func, ast.Attribute) and not node.keywords:
+            method = node.func.attr
+            owner = self.objects.made(frame.scope, node.func.value, frame.owner, depth + 1)
+            if owner is not None:
+                return self._method(owner, method, given, depth)
+            on = self._of(frame, node.func.value, depth + 1)
+            if on.kind == "str":
+                return of_text(on, method, given)
+            if on.kind == "list" and method == "copy":
+                return on
+        if full == "json.loads" and len(given) == 1 and given[0].text is not None:
+            try:
+                return from_json(json.loads(given[0].text), given[0].spot)
+            except (ValueError, RecursionError):
+                return UNKNOWN
+        if len(given) == 1 and not node.keywords:
+            return self._converted(frame, full, node.args[0], given[0], depth)
+        function = None if node.args or node.keywords else node.func
+        own = self.objects.function_of(frame.scope, function) if function else None
+        return self.returned(*own, None, depth) if own else UNKNOWN
+
+    def _converted(
+        self, frame: Frame, function: str, node: ast.expr, given: Value, depth: int
+    ) -> Value:
+        """What a built-in function makes of its one argument."""
+        if function in _TO_LIST and isinstance(node, ast.Call):
+            given = self._mapped(frame, node, depth) or given
+        if function in _TO_LIST:
+            return given if given.kind == "list" else Value("list")
+        if function == "str":
+            return self._text(given)
+        if function in ("int", "float"):
+            return number(function, given)
+        if function == "bool":
+            return Value("bool") if given.truth is None else plain(given.truth)
+        return UNKNOWN
+
+    def _mapped(self, frame: Frame, node: ast.Call, depth: int) -> Value | None:
+        """`map(str.strip, values)`, as far as that is a method of `str`, or `str` itself."""
+        if dotted_name(node.func) != "map" or len(node.args) != 2:
             return None
-        where, last = found
-        function = next((f for f in where.body if isinstance(f, Function) and f.name == last), None)
-        nodes = ast.walk(function) if function else ()
-        returned = [n.value for n in nodes if isinstance(n, ast.Return) and n.value]
-        return self.class_behind(where, returned[0], depth + 1) if len(returned) == 1 else None
+        method, among = dotted_name(node.args[0]), self._of(frame, node.args[1], depth + 1)
+        if among.kind != "list" or not (method == "str" or method.startswith("str.")):
+            return None
+        made = [
+            self._text(i) if method == "str" else of_text(i, method.removeprefix("str."), ())
+            for i in among.items
+        ]
+        return sequence(made, known=among.known, spot=among.spot)
 
-    def _field(self, owner: Made, name: str, depth: int) -> Known:
-        module, node, made = owner
-        settings = bool(self.source.ancestry(module, node) & _SETTINGS)
-        if made and (made.args or any(k.arg != "_env_file" for k in made.keywords)):
-            raise _Unknown  # what the instance is given may be this field
-        lineage = self.source.lineage(module, node)
-        for where, cls in lineage:
-            found = [*given(cls, name), *given_to_self(cls, name)]
-            fields = [n for n in cls.body if _declares(n, name)]
-            if not found and not fields:
+    def _text(self, value: Value) -> Value:
+        """`str(...)`."""
+        if value.kind == "str":
+            return value
+        made: str | None = None
+        if value.kind == "url" and value.known:
+            if not any(self.source.mentioning("preserve_empty_path")):
+                made = as_url_text(str(value.plain))
+        elif value.known and value.kind in ("number", "bool", "none"):
+            made = str(value.plain)
+        return Value("str") if made is None else plain(made, value.spot)
+
+    def _method(self, owner: Made, name: str, given: Sequence[Value], depth: int) -> Value:
+        for module, cls in self.source.lineage(owner.module, owner.cls)[:1]:
+            for node in cls.body:
+                if isinstance(node, Function) and node.name == name and not given:
+                    return self.returned(module, node, owner, depth)
+        return UNKNOWN
+
+    def _subscript(self, frame: Frame, node: ast.Subscript, depth: int) -> Value:
+        if self.source.made_by(frame.module, dotted_name(node.value)) == "os.environ":
+            return self._variable(self._of(frame, node.slice, depth + 1), Value("str"))
+        return UNKNOWN
+
+    def _variable(self, key: Value, default: Value) -> Value:
+        """`os.getenv(key, default)`."""
+        if key.text is None:
+            return UNKNOWN
+        in_file = True if self.environment.loaded and self.environment.sole else None
+        found = self.environment.text([(key.text, True)], in_file=in_file)
+        if found.kind == "none":
+            return default
+        return found if found.known else either(found, default)
+
+    def _listcomp(
+        self, frame: Frame, node: ast.ListComp | ast.SetComp | ast.GeneratorExp, depth: int
+    ) -> Value:
+        loop = node.generators[0]
+        among = self._of(frame, loop.iter, depth + 1)
+        one = len(node.generators) == 1 and isinstance(loop.target, ast.Name)
+        if not one or among.kind != "list":
+            return Value("list")
+        assert isinstance(loop.target, ast.Name)
+        items: list[Value] = []
+        known = among.known
+        scope = frame.scope.inner.get(id(node), frame.scope)
+        for item in among.items:
+            inner = Frame(scope, ((loop.target.id, item), *frame.bound), frame.owner)
+            wanted = [self._of(inner, test, depth + 1).truth for test in loop.ifs]
+            if False in wanted:
                 continue
-            value = found[0] if found else None
-            if len(found) > 1 or (found and value is None):
-                raise _Unknown
-            if settings and made:
-                known = self._given([c for _, c in lineage], fields, name, value)
-                if known:
-                    return known
-            if value is None:
-                raise _Unknown
-            return self._of(where, _default(value), depth)
-        raise _Unknown
+            known = known and None not in wanted
+            if None not in wanted:
+                items.append(self._of(inner, node.elt, depth + 1))
+        return sequence(items, known=known, spot=among.spot)
 
-    def _given(
-        self, lineage: list[ast.ClassDef], fields: list[ast.stmt], name: str, value: ast.expr | None
-    ) -> Known | None:
-        """What the shell or `.env` gives a settings field; None where it has its default."""
-        field = fields[0] if len(fields) == 1 else None
-        variable = _variable_of(lineage, name, value)
-        if not isinstance(field, ast.AnnAssign) or self._is_set_elsewhere(variable):
-            raise _Unknown
-        wanted = variable.lower()
-        for key, text in self.shell.items():
-            if key.lower() == wanted:
-                return Known(_parsed(text, field.annotation), None)
-        for key, (text, place) in self.settings.items():
-            if key.lower() == wanted:
-                return Known(_parsed(text, field.annotation), place)
-        return None
+    _setcomp = _generatorexp = _listcomp
 
+    def _binop(self, frame: Frame, node: ast.BinOp, depth: int) -> Value:
+        left, right = (self._of(frame, n, depth + 1) for n in (node.left, node.right))
+        if left.kind == right.kind == "number":
+            return calculated(left, node.op, right)
+        if not isinstance(node.op, ast.Add) or left.kind != right.kind:
+            return UNKNOWN
+        if left.kind == "list":
+            known, spot = left.known and right.known, left.spot or right.spot
+            return sequence([*left.items, *right.items], known=known, spot=spot)
+        if left.text is not None and right.text is not None:
+            return plain(left.text + right.text, Spot(frame.module.place(node)))
+        return Value("str") if left.kind == "str" else UNKNOWN
 
-def _declares(node: ast.stmt, name: str) -> bool:
-    return isinstance(node, ast.AnnAssign) and dotted_name(node.target) == name
-
-
-def _parsed(text: str, annotation: ast.expr) -> object:
-    """A setting's text as Pydantic takes it for a field of this type."""
-    names = {n.id for n in ast.walk(annotation) if isinstance(n, ast.Name)} - {"Optional", "Union"}
-    if names == {"bool"} and text.lower() in _TRUE | _FALSE:
-        return text.lower() in _TRUE
-    if names in ({"int"}, {"float"}):
-        return _TYPES[names.pop()](text)
-    if names & {"int", "float", "bool", "list", "List", "dict", "Dict", "set"}:
-        raise _Unknown
-    return text
-
-
-def _variable_of(lineage: list[ast.ClassDef], name: str, value: ast.expr | None) -> str:
-    """The variable that a settings field is read from."""
-    texts: list[ast.expr] = []
-    if isinstance(value, ast.Call):
-        aliases = ("alias", "validation_alias", "env")
-        texts = [k.value for k in value.keywords if k.arg in aliases]
-    prefix = "" if texts else name
-    for node in (n for cls in lineage for n in ast.walk(cls)) if not texts else ():
-        if isinstance(node, Function) and node.name.endswith("customise_sources"):
-            raise _Unknown
-        is_prefix = isinstance(node, ast.keyword) and node.arg == "env_prefix"
-        if isinstance(node, ast.Assign):
-            is_prefix = dotted_name(node.targets[0]) == "env_prefix"
-        if is_prefix:
-            assert isinstance(node, ast.keyword | ast.Assign)
-            texts.append(node.value)
-    if not texts:
-        return prefix
-    text = texts[0].value if isinstance(texts[0], ast.Constant) else None
-    if not isinstance(text, str):
-        raise _Unknown
-    return text + prefix
-
-
-def _default(value: ast.expr) -> ast.expr:
-    """The expression that a field has as its default, `Field(...)` looked into."""
-    if not isinstance(value, ast.Call) or dotted_name(value.func).rpartition(".")[2] != "Field":
+    def _boolop(self, frame: Frame, node: ast.BoolOp, depth: int) -> Value:
+        value = self._of(frame, node.values[0], depth + 1)
+        for other in node.values[1:]:
+            if value.truth is None:
+                value = either(value, self._of(frame, other, depth + 1))
+            elif value.truth is isinstance(node.op, ast.And):
+                value = self._of(frame, other, depth + 1)
         return value
-    named = [k.value for k in value.keywords if k.arg == "default"]
-    default = next(iter([*value.args[:1], *named]), None)
-    if default is None or (isinstance(default, ast.Constant) and default.value is ...):
-        raise _Unknown
-    return default
 
+    def _ifexp(self, frame: Frame, node: ast.IfExp, depth: int) -> Value:
+        test = self._of(frame, node.test, depth + 1).truth
+        body, other = (self._of(frame, n, depth + 1) for n in (node.body, node.orelse))
+        return either(body, other) if test is None else body if test else other
 
-_HANDLERS: dict[type[ast.AST], Callable[..., Known]] = {
-    ast.Constant: Values._constant,
-    ast.Name: Values._name,
-    ast.Attribute: Values._attribute,
-    ast.Call: Values._call,
-    ast.Subscript: Values._subscript,
-    ast.BinOp: Values._operation,
-    ast.Compare: Values._comparison,
-    ast.BoolOp: Values._logic,
-    ast.UnaryOp: Values._unary,
-    ast.IfExp: Values._choice,
-    ast.JoinedStr: Values._text,
-}
+    def _compare(self, frame: Frame, node: ast.Compare, depth: int) -> Value:
+        if len(node.ops) != 1:
+            return Value("bool")
+        left, right = (self._of(frame, n, depth + 1) for n in (node.left, node.comparators[0]))
+        return compared(left, node.ops[0], right)
+
+    def _unaryop(self, frame: Frame, node: ast.UnaryOp, depth: int) -> Value:
+        value = self._of(frame, node.operand, depth + 1)
+        if isinstance(node.op, ast.USub) and value.kind == "number":
+            return calculated(plain(0, value.spot), ast.Sub(), value)
+        if not isinstance(node.op, ast.Not):
+            return UNKNOWN
+        return Value("bool") if value.truth is None else plain(not value.truth)
