@@ -7,10 +7,12 @@ import signal
 import subprocess
 import sys
 import textwrap
+import threading
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -493,6 +495,28 @@ def test_a_process_with_the_same_number_and_another_birth_is_not_touched(tmp_pat
         with pytest.raises(NotApplied, match="has ended by now"):
             action.before(bench(tmp_path))
         action.apply(bench(tmp_path), {})
+        assert parent.is_running()
+
+
+def test_a_service_that_answers_slowly_is_not_stopped_for_being_silent(tmp_path: Path) -> None:
+    class Slow(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            time.sleep(4)  # longer than a look waits
+            self.send_response(200)
+            self.end_headers()
+
+    with (
+        ThreadingHTTPServer(("127.0.0.1", 0), Slow) as server,
+        parent_and_child("pass") as (parent, _),
+    ):
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_port}/health"
+        action = StopProcess(parent.pid, parent.create_time(), "core", "", Risk.CHANGES, url)
+        try:
+            with pytest.raises(NotApplied, match="answers at"):
+                action.before(bench(tmp_path))
+        finally:
+            server.shutdown()
         assert parent.is_running()
 
 

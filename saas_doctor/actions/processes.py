@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 PATIENCE = 5.0
 """Seconds that a process may take for its own end, before it is killed."""
+_SILENCE = 10.0
+"""Seconds without an answer before a service of the platform is ended for it: slow is not dead."""
 _SAME = 1.0
 """Seconds by which one process' time of birth may differ when it is read again."""
 
@@ -61,7 +63,7 @@ class StopProcess(Action):
             raise NotApplied(f"the doctor itself runs inside {self.name} (pid {self.pid})")
         if self.silent_at:
             with client() as http:
-                if ask(http, self.silent_at).problem != "silent":
+                if ask(http, self.silent_at, (_SILENCE,)).problem != "silent":
                     raise NotApplied(f"{self.name} answers at {self.silent_at} by now")
         return {
             "pid": self.pid,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -81,13 +81,13 @@ def client() -> httpx.Client:
     return httpx.Client(trust_env=False, verify=False)
 
 
-def ask(http: httpx.Client, url: str) -> Answer:
-    """One GET, tried twice where nothing comes in time."""
+def ask(http: httpx.Client, url: str, bounds: Sequence[float] = _BOUNDS) -> Answer:
+    """One GET, tried again where nothing comes in time; `bounds`: seconds for each try."""
     import httpx
 
     began = time.monotonic()
     answer = Answer(url)
-    for bound in _BOUNDS:
+    for bound in bounds:
         try:
             with http.stream("GET", url, timeout=bound) as response:
                 detail = _beginning(response) if response.status_code >= 500 else ""
