@@ -651,7 +651,7 @@ def test_a_file_with_other_bytes_is_read_or_refused(
     for at, length, sign in changes:
         at %= len(data)
         data = data[:at] + sign + data[at + length :]
-    asked(data, tmp_path_factory.getbasetemp())
+    asked(data, tmp_path_factory.mktemp("changed"))
 
 
 @EXAMPLES
