@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from urllib.parse import urlsplit
 
+from saas_doctor.facts.address_readers import malformed, put_right, refused
+from saas_doctor.facts.address_uses import AddressUse, AddressUses
 from saas_doctor.facts.configured import ConfiguredPaths
 from saas_doctor.facts.dotenv import EnvExample, EnvFile, Setting
 from saas_doctor.facts.required_settings import RequiredSettings
@@ -93,73 +94,78 @@ def settings_line_unreadable(env: EnvFile, example: EnvExample) -> Iterator[Find
     ),
 )
 def address_not_valid(
-    env: EnvFile, requirements: Requirements, platform: Platform
+    env: EnvFile,
+    uses: AddressUses,
+    source: Source,
+    requirements: Requirements,
+    platform: Platform,
 ) -> Iterator[Finding]:
     """An address in the settings file is not one that its reader accepts.
 
-    **Detected** in the database's, Redis' and the registry's addresses: scheme, host and port.
-    `postgres://` is refused by SQLAlchemy since 1.4.
+    Each reader has rules of its own. SQLAlchemy refuses `postgres://` since 1.4; asyncpg and psycopg
+    take it, and refuse `postgresql+asyncpg://`, which SQLAlchemy wants.
+
+    **Detected** in the database's, Redis' and the registry's addresses: scheme, host and port, where
+    the source proves who is given the address as it stands there: SQLAlchemy's engines, asyncpg,
+    psycopg, databases, Redis' client, httpx and requests (settings, their properties and names
+    followed across files). A warning where something else decides whether that call is made. A port
+    that no reader takes is a warning where it can't be told who reads it.
     **Fixed** where the scheme alone is missing, or is SQLAlchemy's old one: it is put right, the
     rest of your value stays; `undo` brings the old one back.
-    **Silent** about a setting that is not there (its default then counts), and about a database of
-    another kind (`sqlite://`, `mysql://`).
+    **Silent** about a setting that is not there (its default then counts), about an address that the
+    code rewrites (`.replace("postgres://", ...)`) or puts together, about one that is given to
+    nothing known here, and about dialects beside Postgres.
     """
     config = platform.config
-    readers: dict[str, tuple[str, ...]] = {"REGISTRY_URL": ("http", "https")}
-    if config.database:
-        old = () if requirements.find("sqlalchemy") else ("postgres",)
-        readers[config.database.variable] = ("postgresql", *old)
-    if config.redis:
-        readers[config.redis.variable] = ("redis", "rediss", "unix")
-    for key, schemes in readers.items():
+    database = config.database.variable if config.database else ""
+    redis = config.redis.variable if config.redis else ""
+    for key in dict.fromkeys(filter(None, ("REGISTRY_URL", database, redis))):
         setting = env.file.find(key)
-        wrong = setting and _wrong(setting.value, schemes)
-        if not setting or not wrong:
+        if not setting:
             continue
-        mended = _mended(setting.value, schemes)
-        yield Finding(
-            f"{key} is not a valid address: {wrong}",
-            looked_at=str(setting.place),
-            found=setting.value or "an empty value",
-            wanted=f"{schemes[0]}://host:port",
-            target=key,
-            place=setting.place,
-            next_step=f"correct {key} in {setting.place.path}",
-            data={"key": key, "value": mended, "no_fix": not mended},
-        )
+        given = [u for u in uses.of(key) if u.as_it_is and u.spot.written == setting.value]
+        wrong = [(use, why) for use in given if (why := refused(use.reader, use.text))]
+        if setting.value.startswith("postgres:") and uses.sees_to_old_scheme:
+            continue
+        sure = [(use, why) for use, why in wrong if use.sure]
+        if wrong:
+            use, why = (sure or wrong)[0]
+            mended = _mended(setting.value, given, requirements)
+            yield _not_valid(setting, why, use, mended, slight=not sure)
+        elif not given and "://" in setting.value and any(source.mentioning(key, key.lower())):
+            why = "" if _PLACEHOLDER.search(setting.value) else malformed(setting.value, hosts=True)
+            if why:
+                yield _not_valid(setting, why, None, "", slight=True)
 
 
-_OTHER_DATABASES = {"sqlite", "mysql", "mariadb", "oracle", "mssql", "cockroachdb"}
+_PLACEHOLDER = re.compile(r"[{}<>$%]")
 
 
-def _mended(value: str, schemes: tuple[str, ...]) -> str:
-    """The value with its scheme put right, where that alone was wrong; else nothing."""
-    if value.startswith("postgres://") and schemes[0] == "postgresql":
-        value = "postgresql" + value.removeprefix("postgres")
-    elif value and "://" not in value:
-        value = f"{schemes[0]}://{value}"
-    return "" if not value or _wrong(value, schemes) else value
+def _not_valid(
+    setting: Setting, why: str, use: AddressUse | None, mended: str, *, slight: bool
+) -> Finding:
+    return Finding(
+        f"{setting.key} is not a valid address: {why}",
+        looked_at=str(setting.place)
+        + (f"; {use.reader.name} is given it at {use.place}" if use else ""),
+        found=setting.value or "an empty value",
+        wanted=f"{use.reader.usual if use else 'scheme://'}host:port",
+        target=setting.key,
+        place=setting.place,
+        severity=Severity.WARNING if slight else None,
+        next_step=f"correct {setting.key} in {setting.place.path}",
+        data={"key": setting.key, "value": mended, "no_fix": not mended},
+    )
 
 
-def _wrong(value: str, schemes: tuple[str, ...]) -> str:
-    """What is wrong with an address, or nothing; `postgresql+psycopg` counts as postgresql."""
-    if "://" not in value:
-        return f"it does not begin with {schemes[0]}://"
-    head, _, rest = value.partition("://")
-    scheme = head.partition("+")[0].lower()
-    if schemes[0] == "postgresql" and scheme in _OTHER_DATABASES:
-        return ""
-    try:
-        # After the last @: SQLAlchemy takes `/`, `#` and `?` in a password as they are.
-        url = urlsplit(f"{head}://{rest.rpartition('@')[2]}")
-        port = url.port
-    except ValueError as error:
-        return str(error)
-    if scheme not in schemes:
-        return f"its scheme is {url.scheme}, not {' or '.join(schemes)}"
-    if scheme in ("http", "https", "redis", "rediss") and not url.hostname:
-        return "it names no host"
-    return "port 0 can't be connected to" if port == 0 else ""
+def _mended(value: str, uses: list[AddressUse], requirements: Requirements) -> str:
+    """The value with its scheme put right, where all that are given it then take it; else nothing."""
+    asyncio = any(use.asyncio for use in uses)
+    if asyncio and not requirements.find("asyncpg"):
+        return ""  # which driver is meant can't be told
+    scheme = "postgresql+asyncpg" if asyncio else uses[0].reader.schemes[0]
+    mended = put_right(value, scheme)
+    return "" if any(refused(use.reader, mended) for use in uses) else mended
 
 
 @check("CFG907", severity=Severity.WARNING, needs=("CFG901",))

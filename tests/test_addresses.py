@@ -15,6 +15,7 @@ from saas_doctor.facts.database import parse_url
 from saas_doctor.facts.interpreter import Interpreter
 from saas_doctor.facts.requirements import Requirements
 from saas_doctor.facts.versions import Versions
+from saas_doctor.model import Severity
 from saas_doctor.platform import Platform
 from tests.trees import MakeTree, findings, fixed
 
@@ -157,6 +158,158 @@ def test_no_address_makes_the_reader_fail(text: str) -> None:
     names["_ends_too_early"](text)
     names["_ends_before_host"](text)
     names["_encoded"](text)
+
+
+LIBPQ = "import os\nimport psycopg2\nfrom dotenv import load_dotenv\nload_dotenv()\n"
+CONNECTED = LIBPQ + 'c = psycopg2.connect(os.environ["DATABASE_URL"])\n'
+ASYNCPG = CONNECTED.replace("psycopg2", "asyncpg")
+REWRITTEN = ENGINE.replace('_URL"])', '_URL"].replace("postgres://", "postgresql://", 1))')
+IN_TWO_STEPS = (
+    LIBPQ.replace("psycopg2", "sqlalchemy")
+    + """
+url = os.environ["DATABASE_URL"]
+if url.startswith("postgres://"):
+    url = url.replace("postgres://", "postgresql://", 1)
+engine = sqlalchemy.create_engine(url)
+"""
+)
+IN_BRANCHES = (
+    LIBPQ.replace("psycopg2", "sqlalchemy")
+    + """
+URL = os.environ["DATABASE_URL"]
+if URL.startswith("postgres://"):
+    engine = sqlalchemy.create_engine("postgresql" + URL[8:])
+else:
+    engine = sqlalchemy.create_engine(URL)
+"""
+)
+OF_PARTS = ENGINE.replace(
+    'os.environ["DATABASE_URL"]', "f\"postgresql://{os.environ['DATABASE_URL']}\""
+)
+UNREAD = 'NAME = "DATABASE_URL"\n'
+OLD, NEW, DIALECT = (f"postgres{end}://u:p@h/d" for end in ("", "ql", "ql+asyncpg"))
+
+
+@pytest.mark.parametrize(
+    ("address", "main", "refused"),
+    [
+        (OLD, ENGINE, True),
+        (NEW, ENGINE, False),
+        (OLD, ASYNC, True),
+        (OLD, REWRITTEN, False),
+        (OLD, IN_TWO_STEPS, False),
+        (OLD, IN_BRANCHES, False),
+        ("u:p@h/d", OF_PARTS, False),
+        ("h/d", ENGINE, True),
+        (OLD, CONNECTED, False),
+        (OLD, ASYNCPG, False),
+        (DIALECT, CONNECTED, True),
+        (DIALECT, ASYNCPG, True),
+        (DIALECT, ASYNC, False),
+        ("host=h dbname=d", CONNECTED, False),
+        ("host=h dbname=d", ASYNCPG, True),
+        ("postgresql://a:5432,b:5432/d", CONNECTED, False),
+        ("postgresql://a:5432,b:5432/d", ENGINE, True),
+        ("postgressql://h/d", ENGINE, True),
+        ("http://h/d", ENGINE, True),
+        ("redshift+psycopg2://h/d", ENGINE, False),
+        ("timescaledb://h/d", ENGINE, False),
+        ("duckdb:///d", ENGINE, False),
+        (OLD, UNREAD, False),
+        ("postgresql://h:{PORT}/d", UNREAD, False),
+        ("postgresql://h:54x2/d", 'print("no")\n', False),
+    ],
+)
+def test_each_reader_of_an_address_has_rules_of_its_own(
+    address: str, main: str, refused: bool, tree: MakeTree
+) -> None:
+    assert bool(findings(with_address(tree, address, main), "CFG903")) == refused
+
+
+def test_a_port_that_no_reader_takes_is_a_warning_where_the_reader_is_unknown(
+    tree: MakeTree,
+) -> None:
+    (finding,) = findings(with_address(tree, "postgresql://h:54x2/d", UNREAD), "CFG903")
+    assert finding.severity is Severity.WARNING
+
+
+def test_a_call_that_something_else_decides_is_a_warning(tree: MakeTree) -> None:
+    decided = LIBPQ.replace("psycopg2", "sqlalchemy") + (
+        'if os.getenv("KIND") == "server":\n'
+        '    engine = sqlalchemy.create_engine(os.environ["DATABASE_URL"])\n'
+    )
+    (finding,) = findings(with_address(tree, OLD, decided), "CFG903")
+    assert finding.severity is Severity.WARNING
+
+
+@pytest.mark.parametrize(
+    ("main", "requirements", "mended"),
+    [
+        (ENGINE, "", NEW),
+        (ASYNC, "asyncpg\n", DIALECT),
+        (ASYNC, "psycopg\n", None),
+        (ENGINE + "import psycopg2\npsycopg2.connect(os.environ['DATABASE_URL'])\n", "", NEW),
+        (
+            ASYNC + "import psycopg2\npsycopg2.connect(os.environ['DATABASE_URL'])\n",
+            "asyncpg\n",
+            None,
+        ),
+    ],
+)
+def test_a_scheme_is_put_right_for_all_that_are_given_it(
+    main: str, requirements: str, mended: str | None, tree: MakeTree
+) -> None:
+    platform = tree({"main.py": main, ".env": f"DATABASE_URL={OLD}\n"}, requirements)
+    result = fixed(platform, "CFG903").get("backend/.env")
+    assert result == (f"DATABASE_URL={mended}\n" if mended else None)
+
+
+@pytest.mark.parametrize(
+    ("url", "call", "refused"),
+    [
+        ("localhost:8001", 'httpx.get(f"{URL}/x")', True),
+        ("localhost:8001", 'httpx.get(URL + "/x")', True),
+        ("localhost:8001", "httpx.Client(base_url=URL)", True),
+        ("localhost:8001", 'httpx.get(f"http://{URL}/x")', False),
+        ("localhost:8001", 'httpx.get("http://" + URL)', False),
+        ("localhost:8001", 'cache.get(f"{URL}/x")', False),
+        ("/registry", "httpx.get(URL)", False),
+        ("http+unix://x/y", "httpx.get(URL)", False),
+        ("http://", 'httpx.get(f"{URL}/x")', True),
+    ],
+)
+def test_an_http_client_wants_a_scheme_at_the_beginning(
+    url: str, call: str, refused: bool, tree: MakeTree
+) -> None:
+    main = (
+        "import os\nimport httpx\nfrom dotenv import load_dotenv\nload_dotenv()\n"
+        f'URL = os.environ["REGISTRY_URL"]\nx = {call}\n'
+    )
+    platform = tree({"main.py": main, ".env": f"REGISTRY_URL={url}\n"})
+    assert bool(findings(platform, "CFG903")) == refused
+
+
+@pytest.mark.parametrize(
+    ("address", "client", "refused"),
+    [
+        ("localhost:6379", "redis", True),
+        ("redis:///1", "redis.asyncio", False),
+        ("unix:///run/redis.sock", "redis", False),
+        ("rediss://h:6380", "redis", False),
+        ("redis://h:63x9", "redis", True),
+        ("memory://", "limits", False),
+        ("sentinel://h:26379", "celery", False),
+    ],
+)
+def test_the_client_of_redis_knows_three_schemes(
+    address: str, client: str, refused: bool, tree: MakeTree
+) -> None:
+    main = (
+        f"import os\nimport {client} as r\nfrom dotenv import load_dotenv\nload_dotenv()\n"
+        'x = r.from_url(os.environ["REDIS_URL"])\n'
+    )
+    platform = tree({"main.py": main, ".env": f"REDIS_URL={address}\n"})
+    assert bool(findings(platform, "CFG903")) == refused
 
 
 @pytest.mark.parametrize(

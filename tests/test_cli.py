@@ -39,6 +39,10 @@ def root(tmp_path: Path) -> Path:
 @pytest.fixture
 def broken(root: Path) -> Path:
     (root / "backend/.env").write_text("REGISTRY_URL=localhost:8001\n")
+    (root / "backend/main.py").write_text(
+        "import os\nimport httpx\nfrom dotenv import load_dotenv\nload_dotenv()\n"
+        'httpx.get(os.environ["REGISTRY_URL"])\n'
+    )
     return root
 
 

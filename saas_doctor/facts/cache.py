@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from saas_doctor.facts import Fact
 from saas_doctor.facts.compose import Compose
 from saas_doctor.facts.dotenv import Settings
-from saas_doctor.model import Absent, Blocked, Place, Unreadable
+from saas_doctor.model import Absent, Place, Unreadable
 from saas_doctor.platform import Platform
 
 _LIMIT = 1.0
@@ -62,11 +62,11 @@ def _address(url: str, key: str, settings: Settings) -> str:
         parts, port = urlsplit(""), None
     if parts.scheme == "unix":
         return parts.path
-    if parts.scheme not in ("redis", "rediss") or not parts.hostname or port == 0:
-        if settings.places.get(key):
-            raise Blocked("CFG903", f"{key} is not a valid address")
-        raise Unreadable(f"{settings.where(key)} is not a valid address")
-    return f"{parts.hostname}:{port or 6379}"
+    if parts.scheme in ("redis", "rediss") and port != 0:
+        return f"{parts.hostname or 'localhost'}:{port or 6379}"
+    if parts.scheme and parts.scheme not in ("redis", "rediss", "http", "https") and "://" in url:
+        raise Absent(f"{key} is an address of another kind ({parts.scheme}://)")
+    raise Unreadable(f"{settings.where(key)} is not a valid address of Redis")
 
 
 def examine(url: str) -> tuple[str, str]:

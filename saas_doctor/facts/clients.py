@@ -295,7 +295,7 @@ def _internal(calls: list[Call], values: Values, hosts: frozenset[str]) -> Itera
         is_script = _SCRIPTS & set(Path(call.module.name).parts)
         if is_script or call.ignores_environment or not call.name.startswith("httpx."):
             continue
-        for url in _urls(call, values):
+        for url in urls_of(call, values):
             text = values.beginning(call.module, url)[0]
             found = _URL.match(text)
             host = found.group(1).strip("[]").lower() if found else ""
@@ -304,7 +304,7 @@ def _internal(calls: list[Call], values: Values, hosts: frozenset[str]) -> Itera
                 break
 
 
-def _urls(call: Call, values: Values) -> Iterator[ast.expr]:
+def urls_of(call: Call, values: Values) -> Iterator[ast.expr]:
     """The addresses that a client is made for and that it is asked for."""
     if call.name not in _MAKERS:
         yield from _url(call.node, call.name.rpartition(".")[2])

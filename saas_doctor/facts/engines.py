@@ -16,7 +16,7 @@ from saas_doctor.facts.values import Values
 from saas_doctor.model import Place
 
 _MAKES = re.compile(rb"\bcreate_(?:async_)?engine\s*\(")
-_MAKERS = {
+MAKERS = {
     "sqlalchemy.create_engine": False,
     "sqlalchemy.engine.create_engine": False,
     "sqlmodel.create_engine": False,
@@ -118,7 +118,7 @@ class Engines(Fact):
             name = dotted_name(call.func) if isinstance(call, ast.Call) else ""
             if not isinstance(call, ast.Call) or "engine" not in name:
                 continue
-            asyncio = _MAKERS.get(self.source.made_by(module, name))
+            asyncio = MAKERS.get(self.source.made_by(module, name))
             words = {k.arg: k.value for k in call.keywords}
             url = call.args[0] if call.args else words.get("url")
             # A `creator` or a `module` of its own takes the place of the driver.

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 
-from tests.faults import Copy, Fault, Healthy, Inject, append, remove, replace, write
+from tests.faults import Copy, Fault, Healthy, Inject, append, both, remove, replace, write
 
 ENV = "backend/.env"
+DATABASE = "backend/shared/database.py"
+SETTINGS = "backend/shared/config.py"
 
 
 def settings_load(copy: Copy) -> bool:
@@ -27,6 +29,24 @@ def setting(key: str, line: str) -> Inject:
 
 def old_scheme(copy: Copy) -> None:
     replace(ENV, "postgresql://", "postgres://")(copy)
+
+
+def own_connection(copy: Copy) -> None:
+    """An engine whose connections psycopg2 makes by itself, from the address as it is."""
+    file = copy.path(DATABASE)
+    text = file.read_text().replace(
+        "from sqlalchemy import", "import psycopg2\nfrom sqlalchemy import"
+    )
+    text = text.replace(
+        "        get_settings().DATABASE_URL,\n",
+        '        "postgresql+psycopg2://",\n'
+        "        creator=lambda: psycopg2.connect(get_settings().DATABASE_URL),\n",
+    )
+    file.write_text(re.sub(r"(?m)^ +connect_args=.*\n", "", text))
+
+
+def engine_connects(copy: Copy) -> bool:
+    return copy.imports("from shared.database import get_engine; get_engine().connect()")
 
 
 def open_double_quote(copy: Copy) -> None:
@@ -91,6 +111,74 @@ ENTRIES = [
         "CFG903",
         "a database of another kind",
         setting("DATABASE_URL", "DATABASE_URL=sqlite:///platform.db"),
+    ),
+    Fault(
+        "CFG903",
+        "SQLAlchemy's scheme for psycopg2 itself",
+        both(own_connection, replace(ENV, "postgresql://", "postgresql+psycopg2://")),
+        works=engine_connects,
+        fixed=False,
+        target="DATABASE_URL",
+    ),
+    Fault(
+        "CFG903",
+        "a scheme that Redis' client does not know",
+        setting("REDIS_URL", "REDIS_URL=http://127.0.0.1:6379/0"),
+        fixed=False,
+        target="REDIS_URL",
+    ),
+    Healthy(
+        "CFG903",
+        "the old scheme, which the code replaces",
+        both(
+            old_scheme,
+            replace(
+                DATABASE,
+                "get_settings().DATABASE_URL,",
+                'get_settings().DATABASE_URL.replace("postgres://", "postgresql://", 1),',
+            ),
+        ),
+    ),
+    Healthy(
+        "CFG903",
+        "the old scheme, which a validator replaces",
+        both(
+            old_scheme,
+            replace(SETTINGS, "from pydantic_settings", "import pydantic\nfrom pydantic_settings"),
+            replace(
+                SETTINGS,
+                "    @property\n    def cors",
+                '    @pydantic.field_validator("DATABASE_URL")\n    @classmethod\n'
+                "    def known_scheme(cls, text: str) -> str:\n"
+                '        head, _, rest = text.partition("://")\n'
+                '        return "postgresql://" + rest if head == "postgres" else text\n\n'
+                "    @property\n    def cors",
+            ),
+        ),
+    ),
+    Healthy("CFG903", "the old scheme for psycopg2 itself", both(own_connection, old_scheme)),
+    Healthy(
+        "CFG903",
+        "a registry whose scheme the code writes",
+        both(
+            setting("REGISTRY_URL", "REGISTRY_URL=localhost:8001"),
+            replace(
+                "backend/shared/utils/registration.py", 'f"{settings.REG', 'f"http://{settings.REG'
+            ),
+            replace("backend/gateway/table.py", 'f"{settings.REG', 'f"http://{settings.REG'),
+        ),
+    ),
+    Healthy(
+        "CFG903",
+        "sentinels for a library of their own",
+        both(
+            setting("REDIS_URL", "REDIS_URL=redis+sentinel://a:26379,b:26379/main"),
+            replace("backend/gateway/table.py", "redis.from_url(", "sentinels.from_url("),
+            replace(
+                "backend/gateway/table.py", "import httpx\n", "import httpx\nimport sentinels\n"
+            ),
+            write("backend/sentinels.py", "def from_url(url: str, **_: object) -> object: ...\n"),
+        ),
     ),
     Healthy(
         "CFG903",

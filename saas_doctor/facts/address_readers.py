@@ -1,0 +1,92 @@
+"""What the readers of addresses take: SQLAlchemy, the drivers, Redis' client, HTTP clients."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from difflib import SequenceMatcher
+from urllib.parse import urlsplit
+
+
+@dataclass(frozen=True)
+class Reader:
+    """What is given an address. `schemes` are those that it takes, the usual one first.
+
+    `others`: whether there may be further schemes that it takes (dialects, backends): only what is
+    one of the known ones misspelt, or is for another kind of thing, is then refused.
+    `pairs`: whether `host=... dbname=...` is right, too; `hosts`: whether several may stand there.
+    """
+
+    name: str
+    schemes: tuple[str, ...]
+    others: bool = False
+    pairs: bool = False
+    hosts: bool = False
+
+    @property
+    def usual(self) -> str:
+        return f"{self.schemes[0]}://"
+
+
+_WEB = ("http", "https")
+_REDIS = ("redis", "rediss", "unix")
+SQLALCHEMY = Reader("SQLAlchemy", ("postgresql",), others=True)
+LIBPQ = Reader("libpq", ("postgresql", "postgres"), pairs=True, hosts=True)
+ASYNCPG = Reader("asyncpg", ("postgresql", "postgres"), hosts=True)
+DATABASES = Reader("databases", ("postgresql", "postgres"), others=True)
+REDIS = Reader("Redis' client", _REDIS)
+HTTP = Reader("an HTTP client", _WEB)
+
+
+def refused(reader: Reader, text: str) -> str:
+    """Why a reader refuses an address, in words; nothing where it takes it, or may take it."""
+    head, found, rest = text.partition("://")
+    if not found:
+        if (reader.pairs and "=" in text) or (reader is HTTP and text.startswith("/")):
+            return ""
+        return f"it does not begin with {reader.usual}"
+    scheme = head.lower()
+    if reader.others or reader is HTTP:
+        scheme = scheme.partition("+")[0]  # the driver, or an adapter that a session was given
+    if scheme not in reader.schemes:
+        if reader.others and not _is_meant(scheme, reader):
+            return ""
+        return f"its scheme is {head}, not {' or '.join(reader.schemes)}"
+    return malformed(text, hosts=reader.hosts, web=reader is HTTP)
+
+
+def malformed(text: str, *, hosts: bool = False, web: bool = False) -> str:
+    """Why no reader takes an address with a scheme: its port, or that it has no host."""
+    head, _, rest = text.partition("://")
+    try:
+        # After the last @: SQLAlchemy takes `/`, `#` and `?` in a password as they are.
+        url = urlsplit(f"{head}://{rest.rpartition('@')[2]}")
+        if hosts and "," in url.netloc:
+            return ""
+        port = url.port
+    except ValueError as error:
+        return str(error)
+    if web and not url.hostname:
+        return "it names no host"
+    return "port 0 can't be connected to" if port == 0 else ""
+
+
+def _is_meant(scheme: str, reader: Reader) -> bool:
+    """Whether a scheme is a misspelt one of the reader's, or for another kind of thing."""
+    if scheme in (*_WEB, *_REDIS):
+        return True
+    alike = SequenceMatcher(None, scheme, reader.schemes[0]).ratio() > 0.8
+    return alike and bool(re.match("p?o?s", scheme))
+
+
+def put_right(text: str, scheme: str) -> str:
+    """The address with another scheme, where that may be all that is wrong with it; else nothing."""
+    head, found, rest = text.partition("://")
+    if not found:
+        # `localhost:8001`, not a sentence and not `host=localhost`.
+        return f"{scheme}://{text}" if re.fullmatch(r"[\w.@:\-]+(/\S*)?", text) else ""
+    if head == "postgres" and scheme.partition("+")[0] == "postgresql":
+        return f"{scheme}://{rest}"
+    if head.startswith("postgres+") and scheme.partition("+")[0] == "postgresql":
+        return f"postgresql+{head.partition('+')[2]}://{rest}"
+    return ""
