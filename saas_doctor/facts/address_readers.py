@@ -40,7 +40,7 @@ HTTP = Reader("an HTTP client", _WEB)
 
 def refused(reader: Reader, text: str) -> str:
     """Why a reader refuses an address, in words; nothing where it takes it, or may take it."""
-    head, found, rest = text.partition("://")
+    head, found, _ = text.partition("://")
     if not found:
         if (reader.pairs and "=" in text) or (reader is HTTP and text.startswith("/")):
             return ""
@@ -81,7 +81,7 @@ def _is_meant(scheme: str, reader: Reader) -> bool:
 
 def put_right(text: str, scheme: str) -> str:
     """The address with another scheme, where that may be all that is wrong with it; else nothing."""
-    head, found, rest = text.partition("://")
+    head, found, _ = text.partition("://")
     if not found:
         # `localhost:8001`, not a sentence and not `host=localhost`.
         return f"{scheme}://{text}" if re.fullmatch(r"[\w.@:\-]+(/\S*)?", text) else ""
