@@ -83,7 +83,7 @@ def requirement_at_wrong_version(
                 found=str(package.version),
                 wanted=str(line.requirement),
                 target=line.name,
-                place=line.place,
+                place=requirements.refusing(line, package.version).place,
                 next_step=requirements.sync
                 or "saas-doctor fix --select PKG302 installs the requirements",
             )

@@ -81,7 +81,7 @@ def _is_meant(scheme: str, reader: Reader) -> bool:
 
 def put_right(text: str, scheme: str) -> str:
     """The address with another scheme, where that may be all that is wrong with it; else nothing."""
-    head, found, _ = text.partition("://")
+    head, found, rest = text.partition("://")
     if not found:
         # `localhost:8001`, not a sentence and not `host=localhost`.
         return f"{scheme}://{text}" if re.fullmatch(r"[\w.@:\-]+(/\S*)?", text) else ""

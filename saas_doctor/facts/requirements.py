@@ -9,6 +9,7 @@ from pathlib import Path
 
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import SpecifierSet
+from packaging.version import Version
 from packaging.utils import canonicalize_name
 
 from saas_doctor.actions import Conflict
@@ -96,6 +97,12 @@ class Requirements(Fact):
         for other in self.constraints:
             found &= other.requirement.specifier if other.name == line.name else SpecifierSet()
         return found
+
+    def refusing(self, line: RequirementLine, version: Version) -> RequirementLine:
+        """The line that does not allow a version: this one, or a constraint beside it."""
+        same = (other for other in self.constraints if other.name == line.name)
+        lines = (line, *same)
+        return next((o for o in lines if not o.requirement.specifier.contains(version, True)), line)
 
     def pin(self, name: str, specifier: str) -> EditFile:
         """The edit that gives a requirement this specifier, or adds it to the first file.
