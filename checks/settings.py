@@ -10,6 +10,7 @@ from dataclasses import replace
 from saas_doctor.facts.dotenv import Setting
 from saas_doctor.facts.elsewhere import Elsewhere
 from saas_doctor.facts.environment_uses import EnvironmentUse, EnvironmentUses, refused_number
+from saas_doctor.facts.environment_writes import EnvironmentWrites
 from saas_doctor.facts.setting_fields import SettingField, SettingsClass
 from saas_doctor.facts.setting_sources import (
     SettingSources,
@@ -46,6 +47,7 @@ def setting_missing(
     uses: EnvironmentUses,
     sources: SettingSources,
     elsewhere: Elsewhere,
+    writes: EnvironmentWrites,
     platform: Platform,
 ) -> Iterator[Finding]:
     """A setting that the code requires is set nowhere: the services do not start.
@@ -61,8 +63,9 @@ def setting_missing(
     out again. Secrets and placeholders of the example are not copied.
     It is a warning where the compose file, a Dockerfile, a script or another env file names the
     variable too: it may be set where those count.
-    **Silent** about a class that reads no file that is there, and about a variable that only those
-    other files name, and not the example; and where the class, its sources or what makes
+    **Silent** about a class that reads no file that is there, about a variable that only those
+    other files name, and not the example, and about one that the code itself puts into the
+    environment (`os.environ["X"] = ...`, `os.environ.update(...)`); and where the class, its sources or what makes
     it can't be told: computed file names, sources of its own, validators that see all values.
     """
     told: set[str] = set()
@@ -74,7 +77,10 @@ def setting_missing(
         if not any(view.all_files for view in views):
             continue
         missing = [
-            field for field in required if not any(sets_field(view, cls, field) for view in views)
+            field
+            for field in required
+            if not any(sets_field(view, cls, field) for view in views)
+            and not any(map(writes.may_set, field.keys or ()))
         ]
         shipped = {s.key.lower() for s in (sources.example.settings if sources.example else ())}
         read = {file.path for view in views for file in view.all_files}
@@ -94,7 +100,8 @@ def setting_missing(
             views = sources.views_of_process(use.module)
             files = {file.path: file.name for view in views for file in view.all_files}
             is_set = any(view.text([use.key]) for view in views)
-            if files and not is_set and not elsewhere.names(use.key, files):
+            is_set = is_set or writes.may_set(use.key) or elsewhere.names(use.key, files)
+            if files and not is_set:
                 told.add(use.key)
                 yield _not_in_environment(use, list(files.values()))
 
@@ -253,7 +260,10 @@ def _refused_keys(view: View, cls: SettingsClass, *, exact: bool) -> dict[str, S
     ),
 )
 def setting_does_not_parse(
-    classes: SettingsClasses, uses: EnvironmentUses, sources: SettingSources
+    classes: SettingsClasses,
+    uses: EnvironmentUses,
+    sources: SettingSources,
+    writes: EnvironmentWrites,
 ) -> Iterator[Finding]:
     """A setting's value is not one that its field takes: the services do not start.
 
@@ -266,7 +276,8 @@ def setting_does_not_parse(
     **Fixed** where a list is written with commas, by the same as JSON; `undo` brings the old text
     back. Other values are yours to choose.
     **Silent** about types of the code's own, unions, fields that a validator turns into something
-    else before they are checked, and where two files may be read that say different things.
+    else before they are checked, variables that the code itself sets, and where two files may be
+    read that say different things.
     """
     told: set[tuple[str, str]] = set()
     for cls in classes.found:
@@ -279,6 +290,8 @@ def setting_does_not_parse(
             why = _why_refused(text, field, cls) if text else ""
             if not text or not why or (text.where, field.name) in told or not classes.made(cls):
                 continue
+            if any(key.lower() in writes.by_services for key in field.keys or ()):
+                continue
             told.add((text.where, field.name))
             yield _unparsed(cls, field, text, why)
 
@@ -286,6 +299,7 @@ def setting_does_not_parse(
         views = sources.views_of_process(use.module)
         text = shared([view.text([use.key]) for view in views])
         why = refused_number(text.value, use.number) if text else ""
+        why = "" if use.key.lower() in writes.by_services else why
         if text and why and (text.where, use.key) not in told:
             told.add((text.where, use.key))
             yield _no_number(use, text, why)

@@ -238,6 +238,54 @@ def test_a_class_is_judged_as_it_is_when_it_is_made(name: str, tree: MakeTree) -
     assert ("extra_forbidden" in said) == ("905" in due)
 
 
+START = "import os\nimport subprocess\nfrom pathlib import Path\n"
+
+
+@pytest.mark.parametrize(
+    ("statement", "sets"),
+    [
+        ('os.environ["TOKEN"] = "x"', True),
+        ('os.environ.setdefault("TOKEN", "x")', True),
+        ('os.putenv("TOKEN", "x")', True),
+        ('os.environ.update({\n    "TOKEN": "x",\n})', True),
+        ('os.environ.update(TOKEN="x")', True),
+        ('os.environ |= {"TOKEN": "x"}', True),
+        ("os.environ.update(read())", True),
+        ("for key, value in read():\n    os.environ[key] = value", True),
+        ('subprocess.run(["x"], env={**os.environ, "TOKEN": "x"})', True),
+        ('subprocess.run(["x"], env=dict(os.environ, TOKEN="x"))', True),
+        ('env = os.environ.copy()\nenv["TOKEN"] = "x"', True),
+        ("from dotenv import load_dotenv\nload_dotenv(Path(__file__).parent / 'other.env')", True),
+        ("from dotenv import load_dotenv\nload_dotenv(os.environ['WHERE'])", True),
+        ('os.environ["OTHER"] = "TOKEN"', False),
+        ('print(os.environ["TOKEN"])', False),
+        ('os.environ.pop("TOKEN", None)', False),
+        ('os.environ.update({"OTHER": "x"})', False),
+        ('table = {}\ntable["TOKEN"] = "x"', False),
+    ],
+)
+def test_what_the_code_puts_into_the_environment_is_set(
+    statement: str, sets: bool, tree: MakeTree
+) -> None:
+    config = "model_config = SettingsConfigDict(env_file=HERE.parent / '.env')"
+    files: dict[str, str | bytes] = {
+        "app/config.py": f"{HEAD}class Options(BaseSettings):\n    {config}\n    TOKEN: str\n"
+        "\noptions = Options()\n",
+        "app/main.py": "from fastapi import FastAPI\nfrom app.config import options\napp = FastAPI()\n",
+        "app/run.py": f"{START}{statement}\n",
+        "app/other.env": "TOKEN=x\n",
+        ".env": "A=1\n",
+    }
+    assert bool(findings(tree(files), "CFG904")) != sets
+
+
+def test_a_value_that_the_code_replaces_is_not_judged(tree: MakeTree) -> None:
+    files = files_of("the last of two") | {".env": "A=x\n"}
+    assert findings(tree(files), "CFG906")
+    files["app/run.py"] = 'import os\n\nos.environ["A"] = "1"\n'
+    assert not findings(tree(files), "CFG906")
+
+
 def options_of(tree: MakeTree, text: str, **more: str) -> tuple[SettingsClasses, SettingSources]:
     files: dict[str, str | bytes] = {"app/config.py": HEAD + text, ".env": "A=1\n", **more}
     facts = Facts(tree(files))

@@ -9,17 +9,19 @@ from functools import cached_property
 from pathlib import Path
 
 from saas_doctor.facts import Fact
-from saas_doctor.facts.source import Source
+from saas_doctor.facts.environment_writes import EnvironmentWrites
 from saas_doctor.platform import Platform
 
-_FOLDERS = (".", "docker", "deploy", "deployment", "compose", "envs", "env", ".envs", "scripts")
+_FOLDERS = (
+    *(".", "docker", "deploy", "deployment", "compose", "envs", "env", ".envs", "scripts"),
+    *("config", "conf", "secrets", ".vscode", ".devcontainer"),
+)
 _KINDS = re.compile(
     r"\.(ya?ml|sh|ps1|bat|cmd|toml|ini|cfg|conf|service|mk|nix)$|^(docker|container)file|^makefile|"
     r"^justfile|^procfile|^\.env|\.env$|^tiltfile|^taskfile",
     re.I,
 )
 _EXAMPLE = re.compile(r"example|sample|template|dist|default", re.I)
-_SETS = re.compile(rb"environ(?:\.setdefault\([^\n]*|\.update\([^\n]*|\[[^\]\n]*\]\s*=(?!=))")
 _WORD = re.compile(rb"\w+")
 _MAXIMUM = 300_000
 
@@ -29,21 +31,25 @@ class Elsewhere(Fact):
     """What the platform's small files beside its source name; examples of env files are left out."""
 
     folders: tuple[Path, ...]
-    source: Source
+    writes: EnvironmentWrites
 
     @classmethod
-    def read(cls, platform: Platform, source: Source) -> Elsewhere:
+    def read(cls, platform: Platform, writes: EnvironmentWrites) -> Elsewhere:
         config = platform.config
         services = [service.directory for service in config.services.values()]
         roots = dict.fromkeys([".", config.backend, *config.source_roots, *services])
         folders = dict.fromkeys(platform.path(r) / name for r in roots for name in _FOLDERS)
         compose = platform.path(config.compose_file).parent if config.compose_file else None
-        return cls((*folders, *([compose] if compose else [])), source)
+        return cls((*folders, *([compose] if compose else [])), writes)
 
     def names(self, key: str, besides: Iterable[Path] = ()) -> bool:
-        """Whether any of them, beside these, may set a variable of that name, in whatever case."""
+        """Whether any of them, beside these, may set a variable of that name, in whatever case.
+
+        `os.environ["KEY"] = ...` in the code itself, its tests included, sets it too.
+        """
         word, left_out = key.lower().encode(), set(besides)
-        return any(word in words for path, words in self._words.items() if path not in left_out)
+        named = any(word in words for path, words in self._words.items() if path not in left_out)
+        return named or self.writes.names(key)
 
     def says(self, text: bytes) -> bool:
         """Whether any of them has this text."""
@@ -51,13 +57,8 @@ class Elsewhere(Fact):
 
     @cached_property
     def _words(self) -> Mapping[Path, frozenset[bytes]]:
-        # `os.environ["KEY"] = ...` in the code itself sets it too.
-        by_code = {
-            module.path: b"\n".join(_SETS.findall(module.data))
-            for module in self.source.mentioning("environ")
-        }
-        texts = {**self._texts, **by_code}
-        return {path: frozenset(_WORD.findall(text.lower())) for path, text in texts.items()}
+        texts = self._texts.items()
+        return {path: frozenset(_WORD.findall(text.lower())) for path, text in texts}
 
     @cached_property
     def _texts(self) -> Mapping[Path, bytes]:

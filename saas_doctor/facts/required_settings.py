@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from saas_doctor.facts import Fact, Facts
 from saas_doctor.facts.elsewhere import Elsewhere
 from saas_doctor.facts.environment_uses import EnvironmentUses
+from saas_doctor.facts.environment_writes import EnvironmentWrites
 from saas_doctor.facts.setting_sources import SettingSources, sets_field
 from saas_doctor.facts.settings_classes import SettingsClasses
 from saas_doctor.model import Absent, Place, Unreadable
@@ -32,7 +33,7 @@ class RequiredSettings(Fact):
 
     def _among(self, keys: Sequence[str]) -> Iterator[tuple[str, Place]]:
         classes, sources = self.facts.get(SettingsClasses), self.facts.get(SettingSources)
-        elsewhere = self.facts.get(Elsewhere)
+        elsewhere, writes = self.facts.get(Elsewhere), self.facts.get(EnvironmentWrites)
         wanted = {key.lower(): key for key in keys}
         for cls in classes.found:
             if cls.doubt or cls.open or cls.rewrites:
@@ -42,6 +43,8 @@ class RequiredSettings(Fact):
                 key = next((wanted[n.lower()] for n in names if n.lower() in wanted), None)
                 if not field.required or key is None or any(map(elsewhere.names, names)):
                     continue
+                if any(map(writes.may_set, names)):
+                    continue
                 views = sources.views(cls)
                 if (
                     views
@@ -50,7 +53,7 @@ class RequiredSettings(Fact):
                 ):
                     yield key, field.place
         for use in self.facts.get(EnvironmentUses).required if sources.loads_files else ():
-            if use.key in keys and not elsewhere.names(use.key):
+            if use.key in keys and not elsewhere.names(use.key) and not writes.may_set(use.key):
                 views = sources.views_of_process(use.module)
                 if views and not any(view.text([use.key]) for view in views):
                     yield use.key, use.place

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import SpecifierSet
-from packaging.version import Version
 from packaging.utils import canonicalize_name
+from packaging.version import Version
 
 from saas_doctor.actions import Conflict
 from saas_doctor.actions.files import EditFile

@@ -175,6 +175,12 @@ class SettingSources(Fact):
         """Whether the source loads files that can be told into the environment of its process."""
         return bool(self._loads)
 
+    def loads(self, path: Path) -> bool:
+        """Whether it is this file, and no other, that the source loads into the environment."""
+        folders = (*self.folders, *self.services)
+        found = {Path(os.path.normpath(f / name)) for name in self._loads or () for f in folders}
+        return {file for file in found if os.path.isfile(file)} == {Path(os.path.normpath(path))}
+
     @cached_property
     def _loads(self) -> list[Path] | None:
         """The files that the source loads into the environment; None where they can't be told."""

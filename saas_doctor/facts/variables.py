@@ -8,8 +8,9 @@ from dataclasses import dataclass, replace
 
 from saas_doctor.facts import Fact
 from saas_doctor.facts.dotenv import Dotenv, EnvFile
+from saas_doctor.facts.environment_writes import EnvironmentWrites
 from saas_doctor.facts.literals import Spot, Value, plain
-from saas_doctor.facts.source import Source
+from saas_doctor.facts.setting_sources import SettingSources
 from saas_doctor.platform import Platform
 
 
@@ -19,7 +20,8 @@ class Environment(Fact):
 
     `loaded`: whether the source loads the settings file into the environment of the process.
     `sole`: whether there is no other file of that name, which may be read in its place.
-    `compose` is the text of the compose file. Of the words of `differing` nothing is told.
+    `compose` is the text of the compose file. Of the words of `differing` nothing is told, nor of
+    the variables `written`, which the code sets itself.
     """
 
     file: Dotenv | None
@@ -29,12 +31,14 @@ class Environment(Fact):
     sole: bool = True
     compose: bytes = b""
     differing: bytes = b""
+    written: frozenset[str] = frozenset()
 
     limit = 20.0
 
     @classmethod
-    def read(cls, platform: Platform, source: Source, env: EnvFile) -> Environment:
-        loaded = any(b"load_dotenv(" in m.data for m in source.mentioning("load_dotenv"))
+    def read(
+        cls, platform: Platform, sources: SettingSources, writes: EnvironmentWrites, env: EnvFile
+    ) -> Environment:
         config, name = platform.config, env.path.name
         services = [service.directory for service in config.services.values()]
         folders = {platform.path(f) for f in (".", config.backend, *config.source_roots, *services)}
@@ -44,7 +48,8 @@ class Environment(Fact):
             text = compose.read_bytes() if compose else b""
         except OSError:
             text = b""  # a check of the compose file says so
-        return cls(env.there, name, platform.environ, loaded, not others, text)
+        loaded, own = sources.loads(env.path), writes.by_services
+        return cls(env.there, name, platform.environ, loaded, not others, text, written=own)
 
     @property
     def everywhere(self) -> Environment:
@@ -55,6 +60,8 @@ class Environment(Fact):
         """A variable's text; `none` where nothing sets it, unknown where that can't be told."""
         words = (rb"\b" + re.escape(key.encode()) + rb"\b" for key, _ in keys)
         if any(re.search(word, self.differing, re.I) for word in words):
+            return Value("str")
+        if any(key.lower() in self.written for key, _ in keys):
             return Value("str")
         for key, sensitive in keys:
             for name, value in self.shell.items():

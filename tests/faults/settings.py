@@ -171,6 +171,43 @@ ENTRIES = [
     ),
     Healthy(
         "CFG904",
+        "set by the code before the settings are made",
+        both(
+            options("MAIL_TOKEN: str"),
+            write(
+                "backend/core/start.py",
+                'import os\n\nos.environ.update(\n    {\n        "MAIL_TOKEN": "x",\n    }\n)\n',
+            ),
+        ),
+    ),
+    Healthy(
+        "CFG904",
+        "given to what run.py starts",
+        both(
+            options("MAIL_TOKEN: str"),
+            write(
+                "backend/start.py",
+                "import os\nimport subprocess\nimport sys\n\n"
+                'child_env = {**os.environ, "MAIL_TOKEN": "x"}\n'
+                'subprocess.run([sys.executable, "core/run.py"], env=child_env, check=False)\n',
+            ),
+        ),
+    ),
+    Healthy(
+        "CFG904",
+        "a loader of one's own",
+        both(
+            plain('TOKEN = os.environ["MAIL_TOKEN"]'),
+            write(
+                "backend/core/load.py",
+                "import os\nfrom pathlib import Path\n\n\ndef load(file: Path) -> None:\n"
+                '    for key, _, value in (line.partition("=") for line in file.open()):\n'
+                "        os.environ[key] = value\n",
+            ),
+        ),
+    ),
+    Healthy(
+        "CFG904",
         "one of several aliases is set",
         options('TOKEN: str = Field(validation_alias=AliasChoices("MAIL_TOKEN", "SECRET_KEY"))'),
     ),
