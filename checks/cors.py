@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from saas_doctor.facts.commands import Starts
 from saas_doctor.facts.cors import Cors, CorsMiddleware
 from saas_doctor.facts.preflight import Preflight, Reply
+from saas_doctor.facts.proxied import Proxied
 from saas_doctor.facts.requests import FrontendRequests, Request
 from saas_doctor.model import Finding, Place, Severity
 from saas_doctor.platform import Platform
@@ -25,7 +26,7 @@ from saas_doctor.rules import check
     ),
 )
 def gateway_refuses_the_browser(
-    preflight: Preflight, platform: Platform, starts: Starts
+    preflight: Preflight, platform: Platform, starts: Starts, proxied: Proxied
 ) -> Iterator[Finding]:
     """The running gateway refuses the front end's calls, or lets strangers call it.
 
@@ -35,11 +36,12 @@ def gateway_refuses_the_browser(
     where the origins are one text in place of a list: those two are warnings.
     **To mend**, correct the gateway's CORS middleware, or start it again when the settings were
     changed since.
-    **Silent** where the gateway allows everybody without credentials (`*`), and while it does not
-    run (SVC701).
+    **Silent** where the gateway allows everybody without credentials (`*`), while it does not run
+    (SVC701), and about the front end's own origins where all its calls go through the proxy of its
+    dev server.
     """
     gateway = platform.config.frontend.gateway if platform.config.frontend else "gateway"
-    for reply in preflight.developers:
+    for reply in () if proxied.surely else preflight.developers:
         if not reply.passes:
             yield _refused(reply, preflight.url, gateway, starts.commands.get(gateway, ""))
     for reply in preflight.strangers:

@@ -6,10 +6,12 @@ import ast
 import json
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 
 from saas_doctor.facts.cors import Cors, CorsMiddleware
 from saas_doctor.facts.dotenv import Settings
 from saas_doctor.facts.literals import Spot, Value
+from saas_doctor.facts.proxied import Proxied
 from saas_doctor.facts.requests import FrontendRequests, Request
 from saas_doctor.facts.source import Source, dotted_name
 from saas_doctor.model import Absent, Finding, Place, Severity, Undecided
@@ -32,6 +34,7 @@ def origin_not_allowed(
     source: Source,
     cors: Cors,
     requests: FrontendRequests,
+    proxied: Proxied,
     platform: Platform,
 ) -> Iterator[Finding | Undecided]:
     """An address that the front end is opened at is missing from the allowed CORS origins.
@@ -45,14 +48,17 @@ def origin_not_allowed(
     the source, where the front end calls the gateway by its own address.
     **Fixed** by adding the origin to the setting, in the form it has; `undo` restores the bytes.
     **Silent** when everything is allowed (`*`), when the setting is not there or not used by the
-    code, where an entry is the origin but for its spelling (WEB806), and where there is no front
-    end. Where the code computes the origins, it is `unknown` whether one is missing.
+    code, where an entry is the origin but for its spelling (WEB806), where there is no front end,
+    and where all its calls go to its own dev server, whose proxy hands them to the gateway: the
+    browser then asks nobody for another origin. Where the code computes the origins, it is `unknown` whether one is missing.
     """
     frontend = platform.config.frontend
     if frontend is None:
         raise Absent("no front end is configured")
     if not cors.middlewares or not cors.of_gateway:
         raise Absent(f"no CORSMiddleware in the source of the {frontend.gateway}")
+    if proxied.surely:
+        raise Absent("all calls of the front end go through the proxy of its dev server")
     key = frontend.cors_variable
     text = settings.values.get(key)
     # pydantic-settings takes the field's name in either case.
@@ -218,7 +224,7 @@ def _means(entry: str, origin: str) -> bool:
 
 
 @check("WEB806", severity=Severity.WARNING, symptoms=(r"has been blocked by CORS policy",))
-def origin_never_matches(cors: Cors, platform: Platform) -> Iterator[Finding]:
+def origin_never_matches(cors: Cors, proxied: Proxied, platform: Platform) -> Iterator[Finding]:
     """An allowed origin is written so that no browser's origin ever equals it.
 
     Starlette compares texts. A browser sends scheme, host and port in lower case, with no slash at
@@ -228,7 +234,8 @@ def origin_never_matches(cors: Cors, platform: Platform) -> Iterator[Finding]:
 
     **Detected** in the values that reach `CORSMiddleware`, as far as source and settings file prove
     them; what the code itself puts right (`strip`, `rstrip("/")`) is right. It is an error where an
-    address that the front end is opened at is refused for it.
+    address that the front end is opened at is refused for it, and not all calls go through the
+    proxy of its dev server.
     **Fixed** by writing that entry as a browser sends it, in the settings file or in the source,
     every other byte kept; by `.rstrip("/")` after the `str()`. `undo` restores the bytes. What is
     meant by a `*` inside or a missing scheme is yours to say.
@@ -244,7 +251,8 @@ def origin_never_matches(cors: Cors, platform: Platform) -> Iterator[Finding]:
             finding = _never_matches(middleware, item, platform, cors)
             if finding and finding.key not in seen:
                 seen.add(finding.key)
-                yield finding
+                slight = finding.severity is Severity.ERROR and proxied.surely
+                yield replace(finding, severity=None) if slight else finding
 
 
 def _never_matches(

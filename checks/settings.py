@@ -23,7 +23,7 @@ from saas_doctor.facts.setting_sources import (
 from saas_doctor.facts.setting_types import beyond, refusal
 from saas_doctor.facts.settings_classes import SettingsClasses
 from saas_doctor.facts.versions import Versions
-from saas_doctor.model import Finding, Severity
+from saas_doctor.model import Finding, Place, Severity
 from saas_doctor.platform import Platform
 from saas_doctor.rules import check
 
@@ -204,10 +204,15 @@ def setting_refused(
         if not first or (cls.name, *files) in told or not classes.made(cls):
             continue
         told.add((cls.name, *files))
-        yield _refused(cls, list(first.values()))
+        others = {
+            k.lower() for c in classes.found if c is not cls for f in c.fields for k in f.keys or ()
+        }
+        # Keys of another class are right where they stand: what fails is this class.
+        at_class = all(setting.key.lower() in others for setting in first.values())
+        yield _refused(cls, list(first.values()), cls.place if at_class else None)
 
 
-def _refused(cls: SettingsClass, settings: Sequence[Setting]) -> Finding:
+def _refused(cls: SettingsClass, settings: Sequence[Setting], place: Place | None) -> Finding:
     names = ", ".join(s.key for s in settings[:5]) + (", ..." if len(settings) > 5 else "")
     file = settings[0].place.path
     lines = ", ".join(f"{s.place.line}" for s in settings)
@@ -217,7 +222,7 @@ def _refused(cls: SettingsClass, settings: Sequence[Setting]) -> Finding:
         found=f"{len(settings)} key(s) that are no fields, and nothing that allows them",
         wanted='extra="ignore" in its model_config',
         target=f"{cls.module.name}:{cls.name}",
-        place=settings[0].place,
+        place=place or settings[0].place,
         next_step=f'write extra="ignore" in the configuration of {cls.name} ({cls.place}), or '
         f"take the line(s) out of {file}",
     )

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
+from saas_doctor.facts.elsewhere import Elsewhere
 from saas_doctor.facts.frontend import Call, FrontendCalls
 from saas_doctor.facts.named_ports import NamedPorts
 from saas_doctor.facts.vite import Entry, ViteConfig
@@ -21,7 +22,7 @@ from saas_doctor.rules import check
     ),
 )
 def no_proxy_for_the_api(
-    vite: ViteConfig, calls: FrontendCalls, platform: Platform
+    vite: ViteConfig, calls: FrontendCalls, elsewhere: Elsewhere, platform: Platform
 ) -> Iterator[Finding | Undecided]:
     """The Vite dev server has no proxy for the API that the front end calls.
 
@@ -33,7 +34,8 @@ def no_proxy_for_the_api(
     of it yet; `undo` restores the bytes.
     **Silent** when entries cover the paths that are called, and when no source calls the API by a
     path of its own origin (a base address elsewhere makes `get('/api/x')` another call). What is
-    computed or imported is `unknown`.
+    computed, imported or changed later is `unknown`, and so are plugins that are not known to leave
+    the calls alone, a server of your own, and a reverse proxy that stands before the dev server.
     """
     frontend = platform.config.frontend
     missed = [call for call in calls.relative if not vite.covers(call)]
@@ -41,6 +43,9 @@ def no_proxy_for_the_api(
         return
     if vite.unknown:
         yield Undecided(vite.unknown)
+        return
+    if before := elsewhere.matching(_before(frontend.origins)):
+        yield Undecided(f"{platform.relative(before)} puts a proxy before the dev server")
         return
     gateway = platform.config.services.get(frontend.gateway)
     # Beside entries for parts of the API, one for all of it would take their calls.
@@ -58,6 +63,13 @@ def no_proxy_for_the_api(
         else "saas-doctor fix --select WEB803 adds it (Vite takes it by itself)",
         data={"no_fix": gateway is None or bool(parts)},
     )
+
+
+def _before(origins: Sequence[str]) -> re.Pattern[bytes]:
+    """What nginx, Caddy and Traefik say of a server that they stand before, for the dev server's ports."""
+    ports = "|".join(sorted({o.rpartition(":")[2] for o in origins if o[-1:].isdigit()} | {"5173"}))
+    words = r"proxy_pass|reverse_proxy|upstream|\bserver |loadbalancer\.server\.port"
+    return re.compile(rf"(?:{words})[^\n#]*(?<!\d)(?:{ports})(?!\d)".encode())
 
 
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]*://", re.I)

@@ -6,16 +6,18 @@ import itertools
 import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from fnmatch import fnmatch
 
 import pytest
 
 from saas_doctor import platform as platforms
 from saas_doctor import repair, rules, runner
 from saas_doctor.facts import is_live
-from saas_doctor.model import Report, Status
+from saas_doctor.model import Finding, Report, Status
 from saas_doctor.repair import Outcome, Repair
 from saas_doctor.runner import Selection
 from tests.faults import Copy, Fault, Healthy, all_of
+from tests.testbed.lines import lines_of, written
 from tests.testbed.world import World
 
 FAULTS: list[Fault] = all_of(Fault)
@@ -79,10 +81,13 @@ def test_a_fault_is_found_alone_fixed_and_undone(
     fault: Fault, make_copy: MakeCopy, injected: ExitStack
 ) -> None:
     copy, selection = make_copy(installs(fault)), asked_of(fault)
-    healthy = keys(examine(copy, selection))
+    healthy, before = keys(examine(copy, selection)), lines_of(copy.root)
     inject(copy, fault, injected)
 
-    found = keys(examine(copy, selection)) - healthy
+    report = examine(copy, selection)
+    found = keys(report) - healthy
+    if not selection.live:
+        assert_at_their_lines(fault, [f for f in report.findings if f.key in found], copy, before)
     assert fault.code in {code for code, _ in found}
     assert {code for code, _ in found} <= {fault.code, *fault.also}
     if fault.target:
@@ -91,6 +96,25 @@ def test_a_fault_is_found_alone_fixed_and_undone(
         assert not fault.works(copy)
     if fault.fixed:
         prove_fix(copy, [fault], healthy, selection)
+
+
+def assert_at_their_lines(
+    fault: Fault, found: list[Finding], copy: Copy, before: dict[str, list[bytes]]
+) -> None:
+    """A finding with a place stands at a line of the injection, or where the entry says `at`."""
+    after = lines_of(copy.root)
+    new, declared, name, text = written(before, after), 0, *fault.at.partition(":")[::2]
+    for finding in found:
+        place = finding.place
+        asked = finding.code == fault.code and fault.target in ("", finding.target)
+        if place is None or not asked or (place.path, place.line or 1) in new:
+            continue
+        lines = after.get(place.path, [])
+        line = lines[place.line - 1].decode() if place.line and place.line <= len(lines) else ""
+        is_there = fault.at and fnmatch(place.path, name) and text in line
+        assert is_there, f"{place} is no line of the fault's: {line}"
+        declared += 1
+    assert bool(fault.at) == bool(declared), "it is not where the entry says"
 
 
 def prove_fix(

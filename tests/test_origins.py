@@ -126,6 +126,54 @@ def test_a_list_that_is_no_json_is_undecided(tree: MakeTree) -> None:
     assert [type(f) for f in told] == [Undecided]
 
 
+PROXY = "export default {{ server: {{ proxy: {{ '/api': '{}' }} }} }}"
+LEADS_THERE = PROXY.format("http://127.0.0.1:8100")
+BY_A_PATH = "fetch('/api/x')\n"
+
+
+@pytest.mark.parametrize(
+    ("vite", "script", "proxied"),
+    [
+        (LEADS_THERE, BY_A_PATH, True),
+        (PROXY.format("http://localhost:8100/"), BY_A_PATH, True),
+        (LEADS_THERE, BY_A_PATH + "fetch('https://api.example.org/x')\n", True),
+        (LEADS_THERE, "// http://localhost:8100 is the gateway\n" + BY_A_PATH, True),
+        (PROXY.format("http://localhost:9000"), BY_A_PATH, False),
+        ("export default { server: { proxy: { '/api': target } } }", BY_A_PATH, False),
+        (
+            "export default { server: { proxy: { '/api/y': 'http://localhost:8100' } } }",
+            BY_A_PATH,
+            False,
+        ),
+        (LEADS_THERE, "", False),
+        (LEADS_THERE, BY_A_PATH + "fetch('http://localhost:8100/api/y')\n", False),
+        (LEADS_THERE, BY_A_PATH + "fetch(`${import.meta.env.VITE_API}/y`)\n", False),
+        (LEADS_THERE, BY_A_PATH + "fetch(`//${location.hostname}:${port}/api`)\n", False),
+        (LEADS_THERE, BY_A_PATH + "axios.create({ baseURL: base })\n", False),
+        (LEADS_THERE, BY_A_PATH + "const api = '//gateway.local:8100'\n", False),
+    ],
+)
+def test_origins_do_not_matter_where_all_calls_go_through_the_proxy(
+    vite: str, script: str, proxied: bool, tree: MakeTree
+) -> None:
+    files = {"frontend/vite.config.js": vite, "frontend/src/a.js": script}
+    platform = tree("CORS_ORIGINS=http://localhost:3000\n", **files)
+    if proxied:
+        with pytest.raises(Absent, match="proxy of its dev server"):
+            verdict(platform, "WEB801")
+    else:
+        assert len(verdict(platform, "WEB801")) == 1
+
+
+def test_a_spelling_is_a_warning_where_all_calls_go_through_the_proxy(tree: MakeTree) -> None:
+    setting = f"CORS_ORIGINS={ORIGIN}/\n"
+    (finding,) = verdict(tree(setting), "WEB806")
+    assert finding.severity is Severity.ERROR
+    files = {"frontend/vite.config.js": LEADS_THERE, "frontend/src/a.js": BY_A_PATH}
+    (finding,) = verdict(tree(setting, **files), "WEB806")
+    assert finding.severity is None
+
+
 def test_origins_in_the_source_count_where_the_gateway_is_called_by_its_address(
     tree: MakeTree,
 ) -> None:

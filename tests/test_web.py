@@ -26,10 +26,11 @@ from tests.trees import MakeTree, gateway_tree, mended, verdict
 
 @pytest.fixture
 def tree(tmp_path: Path) -> MakeTree:
-    """Makes a platform with a front end of these files, and a gateway."""
+    """Makes a platform with a front end of these files (with a leading slash, beside it), and a gateway."""
 
     def make(files: dict[str, str]) -> Platform:
-        return gateway_tree(tmp_path, {f"frontend/{n}": t for n, t in files.items()})
+        named = {n[1:] if n[0] == "/" else f"frontend/{n}": t for n, t in files.items()}
+        return gateway_tree(tmp_path, named)
 
     return make
 
@@ -207,6 +208,18 @@ def test_every_form_of_the_configuration_is_read_and_an_entry_put_in(text: str) 
         "const config = {}\nconfig.server = { proxy: table }\nexport default config",
         "const config = { server: {} }\nconfig.server.proxy = table\nexport default config",
         "const config = {}\nObject.assign(config, base)\nexport default config",
+        "const config = { server: {} }\nconfig.server!.proxy = table\nexport default config",
+        "const config = { server: {} }\nconfig['server'].proxy = {}\nexport default config",
+        "const config = {}\nObject.assign(config.server!, { proxy })\nexport default config",
+        "const config = {}\nsetProxy(config)\nexport default defineConfig(config)",
+        "const server = {}\nconst same = server\nsame.proxy = {}\nexport default { server }",
+        "export default Object.assign({}, base, { server: {} })",
+        "export default { server: Object.assign({}, base) }",
+        "import mock from 'vite-plugin-mock'\nexport default { plugins: [mock()] }",
+        "import { sveltekit } from '@sveltejs/kit/vite'\nexport default { plugins: [sveltekit()] }",
+        "const proxy = require('vite-plugin-proxy')\nmodule.exports = { plugins: [proxy()] }",
+        "export default { plugins: [{ config: () => ({ server: { proxy } }) }] }",
+        "export default { plugins: [{ configResolved(c) { c.server.proxy = p } }] }",
         "export default { server: {",
         "",
     ],
@@ -214,6 +227,37 @@ def test_every_form_of_the_configuration_is_read_and_an_entry_put_in(text: str) 
 def test_what_is_computed_or_comes_from_elsewhere_is_undecided(tree: MakeTree, text: str) -> None:
     platform = tree({"vite.config.ts": text, "src/a.ts": "fetch('/api/x')"})
     assert [type(f) for f in verdict(platform, "WEB803")] == [Undecided]
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"package.json": '{"scripts": {"dev": "node server.js", "build": "vite build"}}'},
+        {"package.json": '{"scripts": {"dev": "NODE_ENV=x tsx server.ts"}}'},
+        {"/nginx/dev.conf": "location / { proxy_pass http://frontend:5173; }"},
+        {"/Caddyfile": "localhost {\n  reverse_proxy frontend:5173\n}\n"},
+    ],
+)
+def test_what_stands_before_the_dev_server_may_serve_the_api(
+    tree: MakeTree, more: dict[str, str]
+) -> None:
+    files = {"vite.config.ts": "export default {}", "src/a.ts": "fetch('/api/x')"}
+    assert [type(f) for f in verdict(tree(files), "WEB803")] == [Finding]
+    assert [type(f) for f in verdict(tree({**files, **more}), "WEB803")] == [Undecided]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "import react from '@vitejs/plugin-react'\nexport default { plugins: [react()] }",
+        "const config = {}\nexport default defineConfig(config)",
+        "const server = {}\nexport default { server, preview: server }",
+        "import path from 'node:path'\nexport default { resolve: { alias: path.resolve('.') } }",
+    ],
+)
+def test_what_can_set_no_proxy_leaves_no_doubt(tree: MakeTree, text: str) -> None:
+    platform = tree({"vite.config.ts": text, "src/a.ts": "fetch('/api/x')"})
+    assert [type(f) for f in verdict(platform, "WEB803")] == [Finding]
 
 
 @pytest.mark.parametrize(

@@ -14,10 +14,10 @@ from saas_doctor.platform import Platform
 
 _FOLDERS = (
     *(".", "docker", "deploy", "deployment", "compose", "envs", "env", ".envs", "scripts"),
-    *("config", "conf", "secrets", ".vscode", ".devcontainer"),
+    *("config", "conf", "secrets", ".vscode", ".devcontainer", "nginx", "caddy", "traefik"),
 )
 _KINDS = re.compile(
-    r"\.(ya?ml|sh|ps1|bat|cmd|toml|ini|cfg|conf|service|mk|nix)$|^(docker|container)file|^makefile|"
+    r"\.(ya?ml|sh|ps1|bat|cmd|toml|ini|cfg|conf|service|mk|nix)$|^(docker|container|caddy)file|^makefile|"
     r"^justfile|^procfile|^\.env|\.env$|^tiltfile|^taskfile",
     re.I,
 )
@@ -54,6 +54,10 @@ class Elsewhere(Fact):
     def says(self, text: bytes) -> bool:
         """Whether any of them has this text."""
         return any(text in other for other in self._texts.values())
+
+    def matching(self, pattern: re.Pattern[bytes]) -> Path | None:
+        """The first of them in which a pattern is found."""
+        return next((path for path, text in self._texts.items() if pattern.search(text)), None)
 
     @cached_property
     def _words(self) -> Mapping[Path, frozenset[bytes]]:

@@ -30,6 +30,7 @@ _OTHER_SERVERS = {
     "webpack-dev-server": "webpack's",
     "parcel": "Parcel",
 }
+_OWN_SERVER = re.compile(r"(?:\w+=\S+\s+|cross-env\s+)*(?:node|tsx|ts-node|nodemon|bun|deno)\b")
 # What runs the front end's source on a server as well, where other addresses are right.
 _ON_A_SERVER = {
     "next",
@@ -80,7 +81,7 @@ class FrontendPackage(Fact):
         """The configuration that the script of the dev server names, in place of Vite's own choice."""
         for name in ("dev", "start", "serve"):
             words = _words(self.scripts.get(name, ""))
-            if "vite" in words and not {"build", "preview"} & set(words):
+            if _runs_vite(words):
                 words = words[words.index("vite") + 1 :]
                 for word, following in zip(words, [*words, ""][1:], strict=True):
                     if word in ("--config", "-c"):
@@ -89,6 +90,15 @@ class FrontendPackage(Fact):
                         return word.partition("=")[2]
                 return ""
         return ""
+
+    @property
+    def serves_by(self) -> str:
+        """The script that starts a server of its own in place of Vite's; nothing where Vite does."""
+        started = next(
+            (self.scripts[n] for n in ("dev", "start", "serve") if n in self.scripts), ""
+        )
+        by_vite = any(_runs_vite(_words(script)) for script in self.scripts.values())
+        return started if _OWN_SERVER.match(started) and not by_vite else ""
 
     @property
     def other_server(self) -> str:
@@ -104,6 +114,11 @@ class FrontendPackage(Fact):
 def _table(table: Mapping[str, Any], key: str) -> Mapping[str, Any]:
     value = table.get(key)
     return value if isinstance(value, dict) else {}
+
+
+def _runs_vite(words: list[str]) -> bool:
+    """Whether a script starts Vite's dev server."""
+    return "vite" in words and not {"build", "preview"} & set(words)
 
 
 def _words(script: str) -> list[str]:
@@ -223,13 +238,13 @@ class FrontendCalls(Fact):
             for call, certain in calls_in(file, prefix):
                 (sure if certain else likely).append(call)
         # `client.get('/api/x')` goes where the client's base says, which may be another origin.
-        if likely and any(file.has_in_code(_ELSEWHERE) for file in source.files):
+        if likely and any(file.has_in_code(ELSEWHERE) for file in source.files):
             likely = []
         return cls(tuple(sure + likely))
 
 
 # A sign that calls may go to another origin: a base address, or a variable for one.
-_ELSEWHERE = re.compile(
+ELSEWHERE = re.compile(
     rb"""baseURL\s*[:=]\s*(?!["'`]/)|prefixUrl\s*[:=]\s*(?!["'`]/)|import\.meta\.env\.VITE_"""
     rb"""|process\.env\.|["'`]https?://(?:localhost|127\.0\.0\.1|\[::1\]|\$\{)"""
 )

@@ -19,7 +19,7 @@ FUNCTIONS = {
     "generator_function_declaration",
     "method_definition",
 }
-_WRAPPERS = {
+WRAPPERS = {
     "parenthesized_expression",
     "satisfies_expression",
     "as_expression",
@@ -80,7 +80,7 @@ def text_of(node: Node | None) -> str:
 
 def bare(node: Node) -> Node:
     """The expression without brackets and what TypeScript says of it."""
-    while node.type in _WRAPPERS and node.named_children:
+    while node.type in WRAPPERS and node.named_children:
         node = node.named_children[0]
     return node
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,17 +13,15 @@ from saas_doctor.edits import Edit, apply_edits, newline_of
 from saas_doctor.facts import Fact
 from saas_doctor.facts.frontend import Call, FrontendPackage
 from saas_doctor.facts.javascript import (
-    FUNCTIONS,
-    arguments_of,
     bare,
     key_of,
     parse,
     place_of,
     property_of,
     string_of,
-    text_of,
-    walk,
 )
+from saas_doctor.facts.vite_objects import Reader
+from saas_doctor.facts.vite_plugins import doubtful_import
 from saas_doctor.model import Absent, Place, Unreadable
 from saas_doctor.platform import Platform
 
@@ -81,7 +79,11 @@ class ViteConfig(Fact):
             raise Unreadable(f"{name}: can't be read ({error.strerror})") from None
         if len(data) > _MAXIMUM:
             raise Unreadable(f"{name}: too large for a configuration")
-        return read_config(path, name, data)
+        found = read_config(path, name, data)
+        if package.serves_by:
+            why = f"`{package.serves_by}` starts a server of its own"
+            return replace(found, unknown=found.unknown or why)
+        return found
 
     @property
     def keys(self) -> tuple[str, ...] | None:
@@ -92,7 +94,11 @@ class ViteConfig(Fact):
 
         A path that is known in part is covered where the rest could bring it to an entry.
         """
-        return any(_takes(entry.key, call) for entry in self.entries or ())
+        return bool(self.entries_for(call))
+
+    def entries_for(self, call: Call) -> list[Entry]:
+        """The entries that take the call, or may take it."""
+        return [entry for entry in self.entries or () if _takes(entry.key, call)]
 
     def with_proxy(self, prefix: str, target: str) -> EditFile:
         """The edit that sends the prefix to the target; raises Absent where no place is known."""
@@ -144,7 +150,8 @@ def _indent_at(data: bytes, offset: int) -> str:
 
 # A plugin written here or beside the configuration can set a proxy, or answer by itself.
 _PLUGIN = re.compile(
-    rb"configureServer|(?<!function )\bconfig\s*\([^)]*\)\s*\{|from\s+['\"]\.{1,2}/"
+    rb"configureServer|configResolved|(?<!function )\bconfig\s*\([^)]*\)\s*\{"
+    rb"|\bconfig\s*:\s*(?:async\b\s*)?(?:function\b|\()|from\s+['\"]\.{1,2}/"
 )
 
 
@@ -154,17 +161,19 @@ def read_config(path: Path, name: str, data: bytes) -> ViteConfig:
         return ViteConfig(
             path, name, data, None, Place(name, 1), f"{name} can't be parsed as a whole"
         )
-    reader = _Reader(root)
+    reader = Reader(root)
     parts = reader.configuration()
     if _PLUGIN.search(data):
         reader.doubts.append("a plugin of its own may serve the API")
+    elif package := doubtful_import(root):
+        reader.doubts.append(f"{package} may set a proxy or serve the API")
     level = "server"
     for inner, missing in (("server", "proxy"), ("proxy", "entry")):
         deeper = reader.inside(parts, inner)
         if not deeper:
             break
         parts, level = deeper, missing
-    entries = tuple(reader.entries(parts, name)) if level == "entry" else None
+    entries = tuple(_entries(reader, parts, name)) if level == "entry" else None
     unknown = f"{name}: {reader.doubts[0]}" if reader.doubts else ""
     if not parts:
         return ViteConfig(path, name, data, None, Place(name, 1), unknown)
@@ -173,115 +182,15 @@ def read_config(path: Path, name: str, data: bytes) -> ViteConfig:
     return ViteConfig(path, name, data, entries, place, unknown, at, level)
 
 
-class _Reader:
-    """Follows one configuration's text; what it can't follow goes into `doubts`."""
-
-    def __init__(self, root: Node) -> None:
-        self.root = root
-        self.doubts: list[str] = []
-
-    def configuration(self) -> list[Node]:
-        """The objects that the module exports: one, or those that `mergeConfig` puts together."""
-        for statement in self.root.named_children:
-            exported = _exported(statement)
-            if exported is not None:
-                return self.objects(exported, "the configuration")
-        return self._doubt("no default export")
-
-    def _doubt(self, reason: str) -> list[Node]:
-        self.doubts.append(reason)
-        return []
-
-    def objects(self, node: Node, what: str, depth: int = 0) -> list[Node]:
-        """The objects that an expression is made of: written out, in a call, returned, or named."""
-        node = bare(node)
-        if depth <= 6:
-            if node.type == "object":
-                return [node]
-            if node.type == "call_expression":
-                called = text_of(node.child_by_field_name("function"))
-                given = arguments_of(node)
-                if (called == "defineConfig" and len(given) == 1) or called == "mergeConfig":
-                    return [o for part in given[:2] for o in self.objects(part, what, depth + 1)]
-            if node.type in FUNCTIONS:
-                body = node.child_by_field_name("body")
-                if body is not None:
-                    return self._returned(body, what, depth)
-            if node.type in ("identifier", "shorthand_property_identifier"):
-                value = self._variable(node)
-                return [] if value is None else self.objects(value, what, depth + 1)
-        return self._doubt(f"{what} is computed")
-
-    def _returned(self, body: Node, what: str, depth: int) -> list[Node]:
-        if body.type != "statement_block":
-            return self.objects(body, what, depth + 1)
-        returns = [n for n in walk(body, functions=False) if n.type == "return_statement"]
-        if len(returns) != 1 or not returns[0].named_children:
-            return self._doubt("the function returns different configurations")
-        return self.objects(returns[0].named_children[0], what, depth + 1)
-
-    def _variable(self, name: Node) -> Node | None:
-        """What a variable at the top of the file is given, where it is not changed later."""
-        text = text_of(name)
-        for node in self.root.named_children:
-            for declared in node.named_children:
-                left = declared.child_by_field_name("name")
-                value = declared.child_by_field_name("value")
-                if declared.type != "variable_declarator" or left is None or value is None:
-                    continue
-                if left.text != name.text:
-                    continue
-                # Assigned to, or given to a function that may change it.
-                word = re.escape(text)
-                changed = rf"(?<![\w.]){word}(\.\w+|\[[^\]]*\])*\s*=[^=>]|\(\s*{word}\s*,"
-                if len(re.findall(changed, text_of(self.root))) > 1:  # once where it is declared
-                    # Merged with another, it stays what it is.
-                    others = rf"mergeConfig\(\s*{word}\s*,"
-                    if len(re.findall(changed, re.sub(others, "", text_of(self.root)))) > 1:
-                        self.doubts.append(f"`{text}` is changed after it is made")
-                        return None
-                return value
-        self.doubts.append(f"`{text}` comes from elsewhere")
-        return None
-
-    def inside(self, objects: list[Node], name: str) -> list[Node]:
-        """The objects that a property of these has as its value."""
-        values = [value for o in objects if (value := self._property(o, name)) is not None]
-        return [part for value in values for part in self.objects(value, f"`{name}`")]
-
-    def _property(self, node: Node, name: str) -> Node | None:
-        """The value of a property; the last one counts, and doubts only after it."""
-        value: Node | None = None
-        doubt = ""
-        for child in node.named_children:
-            key = key_of(child) if child.type == "pair" else None
-            if child.type == "pair" and key is None:
-                doubt = "a key is computed"
-            elif key == name:
-                value, doubt = child.child_by_field_name("value"), ""
-            elif child.type == "shorthand_property_identifier" and text_of(child) == name:
-                value, doubt = child, ""
-            elif child.type == "method_definition" and name in _signature(child):
-                value, doubt = None, f"`{name}` is computed"
-            elif child.type == "spread_element":
-                doubt = "a part of it is spread in from elsewhere"
-        if doubt:
-            self.doubts.append(doubt)
-        return value
-
-    def entries(self, objects: list[Node], name: str) -> list[Entry]:
-        found: list[Entry] = []
-        for child in (child for o in objects for child in o.named_children):
-            key = key_of(child) if child.type == "pair" else None
-            if key is not None:
-                found.append(_entry(key, child, name))
-            elif child.type != "comment":
-                self.doubts.append("a part of `server.proxy` is computed")
-        return found
-
-
-def _signature(method: Node) -> list[str]:
-    return text_of(method).partition("(")[0].split()
+def _entries(reader: Reader, objects: list[Node], name: str) -> list[Entry]:
+    found: list[Entry] = []
+    for child in (child for o in objects for child in o.named_children):
+        key = key_of(child) if child.type == "pair" else None
+        if key is not None:
+            found.append(_entry(key, child, name))
+        elif child.type != "comment":
+            reader.doubts.append("a part of `server.proxy` is computed")
+    return found
 
 
 def _entry(key: str, pair: Node, name: str) -> Entry:
@@ -296,28 +205,3 @@ def _entry(key: str, pair: Node, name: str) -> Entry:
     if target is None or told is None or not told[1]:
         return Entry(key, None, place_of(name, pair))
     return Entry(key, told[0], place_of(name, pair), target.start_byte + 1, target.end_byte - 1)
-
-
-def _exported(statement: Node) -> Node | None:
-    if statement.type == "export_statement":
-        value = statement.child_by_field_name("value")
-        if value is not None:
-            return value
-        inner = statement.named_children[0] if statement.named_children else None
-        if inner is not None and inner.type == "export_clause":
-            return _exported_as_default(inner)
-        words = text_of(statement).split(None, 2)
-        if words[1:2] in (["default"], ["="]):
-            return statement.child_by_field_name("declaration") or inner
-    if statement.type == "expression_statement" and statement.named_children:
-        assignment = statement.named_children[0]
-        if text_of(assignment.child_by_field_name("left")) in ("module.exports", "exports.default"):
-            return assignment.child_by_field_name("right")
-    return None
-
-
-def _exported_as_default(clause: Node) -> Node | None:
-    for part in clause.named_children:
-        if text_of(part.child_by_field_name("alias")) == "default":
-            return part.child_by_field_name("name")
-    return None

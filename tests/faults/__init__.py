@@ -90,6 +90,11 @@ class Fault:
     """Codes whose faults can't be injected beside it: what they change is gone."""
     environment: bool = False
     """Whether it changes the copy's environment, where its code alone does not tell so."""
+    at: str = ""
+    """Where the failing thing stands, `path:text of the line`, where that is no line of the injection's.
+
+    The path may be a pattern.
+    """
 
     def __str__(self) -> str:
         return f"{self.code}-{self.name}".replace(" ", "-")

@@ -79,6 +79,7 @@ ENTRIES = [
         "another name than the container's",
         both(address(SAAS), replace(COMPOSE, "POSTGRES_DB: saas_platform", "POSTGRES_DB: saas")),
         fixed=False,
+        at="docker-compose.yml:DATABASE_URL: postgresql://",
     ),
     Fault(
         "CFG908",
@@ -174,6 +175,7 @@ ENTRIES = [
         environment=True,
         group="driver",
         against=("CFG901", "CFG903", "CFG904"),
+        at="backend/.env:DATABASE_URL=",
     ),
     Fault(
         "CFG909",
@@ -181,6 +183,7 @@ ENTRIES = [
         asynchronous,
         works=engine_is_made,
         fixed=False,
+        at="backend/.env:DATABASE_URL=",
     ),
     Fault(
         "CFG909",

@@ -118,6 +118,7 @@ ENTRIES = [
             "",
         ),
         target="postgres",
+        at="docker-compose.yml:postgres: { condition: service_healthy }",
     ),
     Fault(
         "DOCK608",
@@ -214,6 +215,7 @@ ENTRIES = [
         ),
         fixed=False,
         target="postgres",
+        at="docker-compose.yml:image: postgres:16",
     ),
     Fault(
         "DOCK611",
@@ -228,6 +230,7 @@ ENTRIES = [
         ),
         fixed=False,
         target="postgres",
+        at="docker-compose.yml:image: postgres:16",
     ),
     Fault(
         "DOCK611",
@@ -235,6 +238,7 @@ ENTRIES = [
         replace(COMPOSE, POSTGRES_IMAGE, "    image: postgres:18-alpine\n"),
         fixed=False,
         target="postgres",
+        at="docker-compose.yml:volumes: [",
     ),
     Healthy(
         "DOCK611",

@@ -126,6 +126,7 @@ ENTRIES = [
         replace(CONFIG, PROPERTY, "self.CORS_ORIGINS.strip()"),
         works=refuses("http://localhost"),
         group="origins",
+        at="backend/gateway/main.py:allow_origins=",
     ),
     Fault(
         "WEB807",
@@ -198,6 +199,7 @@ ENTRIES = [
         fixed=False,
         works=refuses("http://evil.invalid"),
         group="origins",
+        at="backend/gateway/main.py:allow_origins=",
     ),
     Fault(
         "WEB808",

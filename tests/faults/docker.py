@@ -146,6 +146,7 @@ ENTRIES = [
         replace(COMPOSE, "image: redis:7\n", "image: redis:7\n    depends_on: [gateway]\n"),
         works=accepted,
         fixed=False,
+        at="docker-compose.yml:redis: { condition: service_started }",
     ),
     Fault(
         "DOCK602",
@@ -311,6 +312,7 @@ ENTRIES = [
         other_compose_file("compose.yaml"),
         fixed=False,
         target=COMPOSE,
+        at="docker-compose.yml:",
     ),
     Fault(
         "DOCK603",
@@ -370,7 +372,14 @@ ENTRIES = [
         target=COMPOSE,
         group="env files",
     ),
-    Fault("DOCK604", "no Dockerfile", remove(PLUGIN), fixed=False, target=PLUGIN),
+    Fault(
+        "DOCK604",
+        "no Dockerfile",
+        remove(PLUGIN),
+        fixed=False,
+        target=PLUGIN,
+        at="docker-compose.yml:dockerfile: docker/Dockerfile.plugin",
+    ),
     Fault(
         "DOCK604",
         "no context",
@@ -479,6 +488,7 @@ ENTRIES = [
         append(IGNORE, "\nbackend\n!docs\n"),
         fixed=False,
         target=f"{DOCKERFILE}:backend",
+        at="docker/Dockerfile.backend:COPY backend backend",
     ),
     Fault(
         "DOCK605",

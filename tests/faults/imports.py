@@ -177,6 +177,7 @@ ENTRIES = [
         works=runs(RUN),
         target=RUN,
         group="registry run",
+        at="backend/registry/run.py:from shared.config import",
     ),
     Fault(
         "SRC203",
@@ -185,6 +186,7 @@ ENTRIES = [
         works=runs(RUN),
         target=RUN,
         group="registry run",
+        at="backend/registry/run.py:from shared.config import",
     ),
     Fault(
         "SRC203",
@@ -193,6 +195,7 @@ ENTRIES = [
         works=runs(RUN),
         target=RUN,
         group="registry run",
+        at="backend/registry/run.py:from shared.config import",
     ),
     Fault(
         "SRC203",
@@ -200,6 +203,7 @@ ENTRIES = [
         replace(PLUGIN_RUN, "HERE.parents[2]", "HERE.parents[1]"),
         works=runs(PLUGIN_RUN),
         target=PLUGIN_RUN,
+        at="examples/plugins/demo-service/run.py:from shared.config import",
     ),
     Fault(
         "SRC203",
@@ -208,6 +212,7 @@ ENTRIES = [
         works=app_is_found,
         target=RUN,
         group="registry run",
+        at="backend/registry/main.py:from shared.config import",
     ),
     Fault(
         "SRC203",
@@ -233,6 +238,7 @@ ENTRIES = [
         works=imports("import core.main"),
         target=f"{MAIN}:shared.utils.security",
         fixed=False,
+        at="backend/core/main.py:from shared.utils.security import",
     ),
     Fault(
         "SRC205",
@@ -251,6 +257,7 @@ ENTRIES = [
         works=collects,
         target="pytest:backend",
         fixed=False,
+        at="backend/tests/test_platform.py:from core.main import",
     ),
     Healthy("SRC203", "the path told in other words", write(RUN, OTHER_WAYS_TO_SAY_IT)),
     Healthy("SRC203", "a path that is computed", write(RUN, FROM_A_LIST)),
@@ -331,6 +338,7 @@ ENTRIES = [
         works=imports("from shared.models import Service, User"),
         target=f"{MODELS}:Service",
         group="models",
+        at="backend/core/main.py:from shared.models import",
     ),
     Fault(
         "SRC206",
@@ -338,6 +346,7 @@ ENTRIES = [
         write(SCHEMAS, b""),
         works=imports("import core.main, registry.main"),
         group="schemas",
+        at="backend/core/main.py:from shared.schemas import",
     ),
     Fault(
         "SRC206",
@@ -349,6 +358,7 @@ ENTRIES = [
         works=imports("from shared.models import Service, User"),
         target=f"{MODELS}:User",
         group="models",
+        at="backend/core/main.py:from shared.models import",
     ),
     Fault(
         "SRC206",
@@ -357,6 +367,7 @@ ENTRIES = [
         works=imports("import core.main"),
         target="backend/shared/utils/security.py:read_token",
         fixed=False,
+        at="backend/core/main.py:from shared.utils.security import",
     ),
     Fault(
         "SRC206",
@@ -482,6 +493,7 @@ ENTRIES = [
         works=imports("import core.main"),
         group="circle",
         fixed=False,
+        at="backend/shared/database.py:from shared.config import",
     ),
     Fault(
         "SRC208",
@@ -546,6 +558,7 @@ ENTRIES = [
         "a file in other letters",
         renamed("backend/gateway/table.py", "backend/gateway/Table.py"),
         works=imports("import gateway.main"),
+        at="backend/gateway/main.py:from gateway.table import",
     ),
     Fault(
         "SRC209",

@@ -40,8 +40,19 @@ def allows(
     return works
 
 
-def origins(text: str) -> Inject:
+directly = append(
+    "frontend/src/main.js", "await fetch(`${import.meta.env.VITE_GATEWAY ?? ''}/api/core/users`)\n"
+)
+"""The front end may call the gateway by its own address: the browser then asks it first."""
+
+
+def through_the_proxy(text: str) -> Inject:
+    """Other origins, where the front end's calls all go through Vite's proxy."""
     return replace(ENV, ORIGINS, f"CORS_ORIGINS={text}")
+
+
+def origins(text: str) -> Inject:
+    return both(directly, through_the_proxy(text))
 
 
 def field(annotation: str, value: str = '"http://localhost:5173"') -> Inject:
@@ -115,6 +126,12 @@ ENTRIES = [
         works=allows(),
         group="origins",
     ),
+    Healthy(
+        "WEB801",
+        "calls that all go through the proxy",
+        through_the_proxy("http://localhost:3000"),
+    ),
+    Healthy("WEB801", "calls that all go through the proxy, and no origin", through_the_proxy("")),
     Healthy(
         "WEB801",
         "a list in JSON",
@@ -213,6 +230,7 @@ ENTRIES = [
         fixed=False,
         works=allows(),
         group="origins",
+        at="backend/.env:CORS_ORIGINS=",
     ),
     Fault(
         "WEB806",

@@ -93,6 +93,7 @@ ENTRIES = [
         uninstall("python-jose"),
         works=hashes,
         target="python-jose",
+        at="backend/requirements.txt:python-jose[cryptography]>=",
     ),
     Healthy(
         "PKG301",
@@ -109,6 +110,7 @@ ENTRIES = [
         "httpx too old",
         install("httpx==0.24.1"),
         target="httpx",
+        at="backend/requirements.txt:httpx>=",
     ),
     Healthy(
         "PKG302",
@@ -134,6 +136,7 @@ ENTRIES = [
         works=imports_core,
         target="pydantic:pydantic-core",
         group="pydantic",
+        at="backend/requirements.txt:pydantic>=",
     ),
     Healthy(
         "PKG303",
@@ -147,6 +150,7 @@ ENTRIES = [
         also=("PKG302",),
         works=hashes,
         group="bcrypt",
+        at="backend/requirements.txt:bcrypt>=",
     ),
     Fault(
         "PKG304",
@@ -176,7 +180,10 @@ ENTRIES = [
         also=("PKG302", "PKG303"),
         works=imports_core,
         group="pydantic",
-        against=("SRC202", "SRC210"),  # under Pydantic 1 that is right
+        against=(
+            "SRC202",
+            "SRC210",
+        ),  # under Pydantic 1 that is right, at="backend/requirements.txt:pydantic>=",
     ),
     Fault(
         "PKG305",
@@ -200,6 +207,7 @@ ENTRIES = [
         uninstall("email-validator"),
         works=imports_core,
         group="email",
+        at="backend/requirements.txt:email-validator>=",
     ),
     Fault(
         "PKG306",
@@ -207,6 +215,7 @@ ENTRIES = [
         install("email-validator==1.3.1"),
         also=("PKG302",),
         group="email",
+        at="backend/requirements.txt:email-validator>=",
     ),
     Fault(
         "PKG306",
@@ -217,12 +226,14 @@ ENTRIES = [
         ),
         works=imports_core,
         group="email",
+        at="backend/shared/schemas/user.py:email: EmailStr",
     ),
     Fault(
         "PKG306",
         "email-validator installed and not required",
         replace(REQUIREMENTS, "email-validator>=2.1,<3  # EmailStr\n", ""),
         group="email",
+        at="backend/shared/schemas/user.py:email: EmailStr",
     ),
     Healthy(
         "PKG306",
@@ -279,6 +290,7 @@ ENTRIES = [
         uninstall("anyio"),
         works=imports_core,
         target="anyio",
+        at="backend/requirements.txt:fastapi>=",
     ),
     Fault(
         "PKG307",

@@ -33,6 +33,7 @@ ENTRIES = [
         both(sizes(GUIDE), WORKERS),
         fixed=False,
         target="postgres",
+        at="backend/shared/database.py:return create_engine(",
     ),
     Fault(
         "PERF901",
@@ -45,12 +46,14 @@ ENTRIES = [
             WORKERS,
         ),
         fixed=False,
+        at="backend/shared/database.py:return create_engine(",
     ),
     Fault(
         "PERF901",
         "a server with fewer connections",
         both(sizes(GUIDE), postgres("    command: postgres -c max_connections=40\n")),
         fixed=False,
+        at="backend/shared/database.py:return create_engine(",
     ),
     Fault(
         "PERF901",
@@ -62,12 +65,14 @@ ENTRIES = [
             ),
         ),
         fixed=False,
+        at="backend/shared/database.py:return create_engine(",
     ),
     Fault(
         "PERF901",
         "no limit at all",
         sizes("        pool_size=5,\n        max_overflow=-1,\n"),
         fixed=False,
+        at="backend/shared/database.py:return create_engine(",
     ),
     Healthy("PERF901", "the guide's pool in one process", sizes(GUIDE)),
     Healthy("PERF901", "a small pool in four workers", WORKERS),

@@ -161,7 +161,14 @@ ENTRIES = [
             "pyproject.toml", '[project]\nname = "p"\nversion = "1"\nrequires-python = ">=3.10"\n'
         ),
     ),
-    Fault("PY102", "no environment", remove("backend/.venv"), works=imports_core, group=ENV),
+    Fault(
+        "PY102",
+        "no environment",
+        remove("backend/.venv"),
+        works=imports_core,
+        group=ENV,
+        at="README.md:python3.11 -m venv backend/.venv",
+    ),
     Healthy("PY102", "an environment that is not activated", setenv(VIRTUAL_ENV="")),
     Fault("PY103", "its Python is gone", dangling, group=ENV),
     Fault("PY103", "no pyvenv.cfg", remove("backend/.venv/pyvenv.cfg"), group=ENV),

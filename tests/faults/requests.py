@@ -167,6 +167,7 @@ ENTRIES = [
         also=("WEB804",),
         fixed=False,
         works=allows(method="PATCH", headers="authorization"),
+        at="backend/gateway/main.py:app.add_middleware(",
     ),
     Healthy(
         "WEB809",

@@ -75,6 +75,7 @@ ENTRIES = [
         uninstall("cryptography"),
         target="python-jose",
         against=("PKG301", "PY101", "PY102", "PY103"),
+        at="backend/requirements.txt:python-jose[cryptography]>=",
     ),
     Fault(
         "PKG309",

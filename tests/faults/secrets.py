@@ -110,6 +110,7 @@ ENTRIES = [
         target=ENV,
         group="mode",
         against=("CFG901", "CFG902", "CFG912"),
+        at="backend/.env:",
     ),
     Healthy("CFG913", "a group may read it", open_to_all(0o640)),
     Healthy("CFG913", "a folder above keeps others out", both(REAL, mode(ENV, 0o644))),

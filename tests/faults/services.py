@@ -13,6 +13,7 @@ import pytest
 
 from saas_doctor.facts import ports
 from tests.faults import Copy, Fault, Healthy, Inject
+from tests.faults.origins import directly
 from tests.testbed import platforms
 from tests.testbed.platforms import SERVICES
 from tests.testbed.ports import wait_for_port
@@ -98,6 +99,16 @@ def answering(service: str, **answers: Any) -> Inject:
     return running
 
 
+def asked(inject: Inject) -> Inject:
+    """With a front end that may call the gateway by its own address."""
+
+    def injected(copy: Copy) -> AbstractContextManager[None] | None:
+        assert directly(copy) is None
+        return inject(copy)
+
+    return injected
+
+
 def registry_that_lists(*names: str) -> Inject:
     """The registry and the core service run, and the registry knows these."""
 
@@ -130,7 +141,7 @@ def new_plugin(copy: Copy) -> None:
 
 
 def cors(*origins: str) -> Inject:
-    return answering("gateway", options=[200, list(origins)])
+    return asked(answering("gateway", options=[200, list(origins)]))
 
 
 def cors_text(text: str) -> Inject:
@@ -138,7 +149,7 @@ def cors_text(text: str) -> Inject:
     return answering("gateway", options=[200, text])
 
 
-cors_fails = answering("gateway", options=[500, []])
+cors_fails = asked(answering("gateway", options=[500, []]))
 
 BOTH: Sequence[str] = ("http://localhost:5173", "http://localhost:3000")
 
@@ -184,5 +195,10 @@ ENTRIES = [
         target="http://localhost",
     ),
     Healthy("WEB802", "both origins allowed", cors(*BOTH)),
+    Healthy(
+        "WEB802",
+        "calls that all go through the proxy",
+        answering("gateway", options=[200, ["http://localhost:8080"]]),
+    ),
     Healthy("WEB802", "everything runs", everything_runs),
 ]

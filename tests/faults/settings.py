@@ -101,6 +101,7 @@ ENTRIES = [
             *("CFG901", "CFG903", "CFG908", "CFG909", "CFG910"),
             *(f"DB50{number}" for number in range(1, 6)),
         ),
+        at="backend/shared/config.py:DATABASE_URL: str",
     ),
     Fault(
         "CFG904",
@@ -311,6 +312,7 @@ ENTRIES = [
         target="CORS_ORIGINS",
         group="cors",
         against=("CFG901", "SRC210", "WEB801", "WEB806", "WEB807", "WEB808"),
+        at="backend/.env:CORS_ORIGINS=",
     ),
     Fault(
         "CFG906",

@@ -55,6 +55,7 @@ ENTRIES = [
         works=imports_models,
         target="shared.models",
         group="models",
+        at="backend/core/main.py:from shared.models import",
     ),
     Fault(
         "SRC201",
@@ -62,6 +63,7 @@ ENTRIES = [
         remove("backend/shared/schemas/__init__.py"),
         works=imports_core,
         target="shared.schemas",
+        at="backend/core/main.py:from shared.schemas import",
     ),
     Fault("SRC201", "utils alone without marker", remove("backend/shared/utils/__init__.py")),
     Fault(
@@ -72,6 +74,7 @@ ENTRIES = [
         target="shared",
         group="environment",
         environment=True,
+        at="backend/core/run.py:from shared.config import",
     ),
     Healthy("SRC201", "no markers at all", no_markers),
     Healthy(

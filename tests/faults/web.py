@@ -36,6 +36,19 @@ OTHER_ENTRY = """export default {
 """
 REGEX = "export default { server: { proxy: { '^/(api|auth)/.*': 'http://127.0.0.1:8000' } } }\n"
 STRING = "module.exports = { server: { proxy: { '/api': 'http://127.0.0.1:8000' } } }\n"
+LATER = """import { defineConfig } from 'vite'
+import react from '@vitejs/plugin-react'
+
+const config = { plugins: [react()], server: { port: 5173 } }
+Object.assign(config.server, { proxy: { '/api': 'http://127.0.0.1:8000' } })
+
+export default defineConfig(config)
+"""
+PLUGIN = """import { defineConfig } from 'vite'
+import gateway from 'vite-plugin-gateway'
+
+export default defineConfig({ plugins: [gateway({ to: 8000 })], server: { port: 5173 } })
+"""
 VARIABLE = "const config = { server: { proxy: { '/api': 'http://127.0.0.1:8000' } } }\nexport default config\n"
 
 
@@ -76,14 +89,34 @@ ENTRIES = [
         group="vite",
     ),
     Fault(
-        "WEB803", "the proxy is commented out", write(VITE, COMMENTED), works=loads, group="vite"
+        "WEB803",
+        "the proxy is commented out",
+        write(VITE, COMMENTED),
+        works=loads,
+        group="vite",
+        at="frontend/vite.config.js:server: {",
     ),
     Fault(
-        "WEB803", "a proxy for something else", write(VITE, OTHER_ENTRY), works=loads, group="vite"
+        "WEB803",
+        "a proxy for something else",
+        write(VITE, OTHER_ENTRY),
+        works=loads,
+        group="vite",
+        at="frontend/vite.config.js:proxy: {",
     ),
     Healthy("WEB803", "a pattern", write(VITE, REGEX)),
     Healthy("WEB803", "a string as target", write(VITE, STRING)),
     Healthy("WEB803", "in a variable", write(VITE, VARIABLE)),
+    Healthy("WEB803", "put in after the configuration is made", write(VITE, LATER)),
+    Healthy("WEB803", "a plugin of which nothing is known", write(VITE, PLUGIN)),
+    Healthy(
+        "WEB803",
+        "nginx before the dev server",
+        both(
+            write(VITE, BARE),
+            write("docker/nginx.conf", "location / { proxy_pass http://127.0.0.1:5173; }\n"),
+        ),
+    ),
     Healthy(
         "WEB803",
         "an entry for the one path that is called",

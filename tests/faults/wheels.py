@@ -76,6 +76,7 @@ ENTRIES = [
         metadata("redis", lambda t: t.replace("Requires-Python: >=3", "Requires-Python: <3.9,>=3")),
         fixed=False,
         target="redis",
+        at="backend/requirements.txt:redis>=",
     ),
     Healthy(
         "PKG311",
