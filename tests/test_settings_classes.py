@@ -257,6 +257,8 @@ START = "import os\nimport subprocess\nfrom pathlib import Path\n"
         ('env = os.environ.copy()\nenv["TOKEN"] = "x"', True),
         ("from dotenv import load_dotenv\nload_dotenv(Path(__file__).parent / 'other.env')", True),
         ("from dotenv import load_dotenv\nload_dotenv(os.environ['WHERE'])", True),
+        ('os.environ[f"{Path().name}EN"] = "x"', True),
+        ('os.environ[f"{Path().name}_PORT"] = "x"', False),
         ('os.environ["OTHER"] = "TOKEN"', False),
         ('print(os.environ["TOKEN"])', False),
         ('os.environ.pop("TOKEN", None)', False),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from functools import cached_property
 
 from saas_doctor.facts import Fact
@@ -30,7 +31,7 @@ class EnvironmentWrites(Fact):
 
     def may_set(self, key: str) -> bool:
         """Whether the services' own code may set a variable, in whatever case."""
-        return key.lower() in self.by_services or _ANYTHING in self.by_services
+        return any(fnmatchcase(key.lower(), name) for name in self.by_services)
 
     def names(self, key: str) -> bool:
         """Whether any code, that of tests and scripts included, names a variable that it sets."""
@@ -38,7 +39,7 @@ class EnvironmentWrites(Fact):
 
     @cached_property
     def by_services(self) -> frozenset[str]:
-        """The names that the services' own code sets, in small letters."""
+        """The names that the services' own code sets, in small letters; `*` for what can't be told."""
         return frozenset(k for m in self._likely if not is_aside(m) for k in self._in(m))
 
     @cached_property
@@ -98,8 +99,13 @@ def _is_copy(node: ast.expr) -> bool:
 
 
 def _key(node: ast.expr) -> str:
+    """The name that an expression gives, in small letters, as a pattern."""
     if isinstance(node, ast.Constant) and isinstance(node.value, str):
         return node.value.lower()
+    if isinstance(node, ast.JoinedStr):
+        return "".join(map(_key, node.values))
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
+        return _key(node.left) + _key(node.right)
     return _ANYTHING
 
 

@@ -183,7 +183,8 @@ ENTRIES = [
         against=(
             "SRC202",
             "SRC210",
-        ),  # under Pydantic 1 that is right, at="backend/requirements.txt:pydantic>=",
+        ),  # under Pydantic 1 that is right
+        at="backend/requirements.txt:pydantic>=",
     ),
     Fault(
         "PKG305",
