@@ -43,7 +43,8 @@ def localhost_between_containers(calls: ComposeCalls) -> Iterator[Finding]:
     brings the old address back. An env file is not touched: what runs on this machine may read it,
     too. Set the variable in `environment`, which counts before it.
     **Silent** where `environment` has another value for it, with `network_mode: host` or the
-    network of another container, for a port that the container may serve itself, and for variables
+    network of another container, where `extra_hosts` gives the container a way to this machine
+    (`host-gateway`) or an address for `localhost`, for a port that the container may serve itself, and for variables
     that are meant for a browser or to be told to others (`VITE_`, `CORS_ORIGINS`, `..._CALLBACK`).
     """
     for call, providers in _called_here(calls):
@@ -84,8 +85,9 @@ def _called_here(calls: ComposeCalls) -> Iterator[tuple[Call, list[Service]]]:
             continue
         if not variable.given and not service.node.get("build"):
             continue  # an image of others gets the whole file, and uses what it knows
-        hosts = service.node.get("extra_hosts")
-        if (hosts and "localhost" in hosts.source) or calls.may_listen(service, call.port):
+        if service.reaches_the_machine or "localhost" in service.extra_hosts:
+            continue  # what is started in it may put this machine's name in its place
+        if calls.may_listen(service, call.port):
             continue
         providers = [o for o in calls.others(service) if _provides(calls, call, o)]
         if not providers or (call.is_web and not _is_named(variable.name, providers)):
@@ -146,14 +148,18 @@ def published_port_between_containers(calls: ComposeCalls) -> Iterator[Finding]:
     not listen.
     **Fixed** in `environment`: the container's port is put in its place; `undo` brings the old one
     back. An env file is not touched.
-    **Silent** where nothing says at which ports the service listens, and where it shares the
-    machine's or another container's network.
+    **Silent** where nothing says at which ports the service listens, where a file that is mounted
+    into it names that port, where it shares the machine's or another container's network, where
+    `extra_hosts` gives the name another address, and for variables that are to be told to others
+    (`PUBLIC_URL`, `..._ISSUER`).
     """
     done: set[tuple[object, str]] = set()
     for call in calls.calls:
         variable, service = call.variable, call.service
         found = [o for o in calls.others(service) if call.host in o.names]
         if len(found) != 1 or (variable.place, call.whole) in done or service.network_mode:
+            continue
+        if call.host in service.extra_hosts or (call.is_web and _FOR_OTHERS.search(variable.name)):
             continue
         other = found[0]
         inner = None if other.network_mode else _inner_port(calls, call, other)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -96,6 +97,8 @@ class Service:
     @property
     def active(self) -> bool:
         """Whether `docker compose up` starts it."""
+        if self.replicas == 0:
+            return False
         asked = {p.strip() for p in self.loaded.variables.get("COMPOSE_PROFILES", "").split(",")}
         return not self.profiles or "*" in asked or bool(self.profiles & asked)
 
@@ -125,6 +128,22 @@ class Service:
         for entry in networks.entries.values() if networks else ():
             found |= {node.text for node in items(entry.value.get("aliases"))}
         return frozenset(found - {""})
+
+    @cached_property
+    def extra_hosts(self) -> frozenset[str]:
+        """The names that `extra_hosts` gives addresses of their own in its container."""
+        node = self.node.get("extra_hosts")
+        if node is None:
+            return frozenset()
+        if node.kind == "map":
+            return frozenset(node.entries)
+        return frozenset(re.split("[=:]", item.text, maxsplit=1)[0] for item in items(node))
+
+    @property
+    def reaches_the_machine(self) -> bool:
+        """Whether `extra_hosts` gives this machine a name (`host-gateway`) in its container."""
+        node = self.node.get("extra_hosts")
+        return node is not None and "host-gateway" in node.source
 
     @cached_property
     def networks(self) -> frozenset[str]:

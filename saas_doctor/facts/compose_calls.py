@@ -11,6 +11,7 @@ from saas_doctor.facts import Fact
 from saas_doctor.facts.builds import Builds
 from saas_doctor.facts.compose import Compose
 from saas_doctor.facts.images import STORES, Store, store_of
+from saas_doctor.facts.mounted import configurations
 
 _ADDRESS = re.compile(
     r"(?:(?P<scheme>[a-z][a-z0-9+.\-]*)://(?:[^\s/@'\"]*@)?|(?<![\w.:/@\-]))"
@@ -19,6 +20,17 @@ _ADDRESS = re.compile(
 _HERE = re.compile(r"localhost|127(\.\d{1,3}){3}|\[?::1\]?")
 _HOST = re.compile(r"(?P<stem>[A-Z][A-Z0-9_]*?)_?(?:HOST|SERVER|HOSTNAME)")
 _STEMS = ("DB", "DATABASE", *(word for store in STORES for word in store.words))
+# What an image is given that is to run such a server itself.
+_SERVERS = {
+    port: re.compile(rf"\b(?:apk|apt|apt-get|dnf|yum)\b[^&;|]*(?<![\w-])(?:{name})(?![\w-])")
+    for port, name in {
+        5432: r"postgresql(?:-?\d+)?",
+        6379: "redis|redis-server|valkey|valkey-server",
+        3306: "(?:mysql|mariadb)(?:-server)?",
+        5672: "rabbitmq-server",
+        27017: "mongodb(?:-org)?",
+    }.items()
+}
 _WEB = {"http": 80, "https": 443, "ws": 80, "wss": 443}
 
 
@@ -86,7 +98,7 @@ class ComposeCalls(Fact):
         return list(dict.fromkeys([*found, *([store.port] if store else [])]))
 
     def may_listen(self, service: Service, port: int) -> bool:
-        """Whether something in the file or the Dockerfile says that it listens at this port itself."""
+        """Whether the file, the Dockerfile or a mounted configuration says that it listens there itself."""
         if any(port in numbers for numbers in service.listens):
             return True
         if (store := store_of(service.image)) and store.port == port:
@@ -109,7 +121,12 @@ class ComposeCalls(Fact):
                     runs = instruction.name in ("EXPOSE", "CMD", "ENTRYPOINT", "HEALTHCHECK", "ENV")
                     if runs and number.search(instruction.text):
                         return True
-        return False
+                    server = _SERVERS.get(port) if instruction.name == "RUN" else None
+                    if server and server.search(instruction.text):
+                        return True
+        return any(
+            number.search(text.decode("utf-8", "replace")) for text in configurations(service)
+        )
 
 
 def _calls(service: Service) -> Iterator[Call]:

@@ -72,6 +72,71 @@ ENTRIES = [
     ),
     Healthy(
         "DOCK609",
+        "a way to this machine",
+        worker(
+            "environment: {REDIS_URL: 'redis://localhost:6379/0'}",
+            "extra_hosts: ['host.docker.internal:host-gateway']",
+        ),
+    ),
+    Healthy(
+        "DOCK609",
+        "another address for localhost",
+        worker(
+            "environment: {REDIS_URL: 'redis://localhost:6379/0'}",
+            "extra_hosts: {localhost: host-gateway}",
+        ),
+    ),
+    Healthy(
+        "DOCK609",
+        "this machine's network",
+        worker("environment: {REDIS_URL: 'redis://localhost:6379/0'}", "network_mode: host"),
+    ),
+    Healthy(
+        "DOCK609",
+        "a server of its own in the image",
+        both(
+            worker("environment: {REDIS_URL: 'redis://localhost:6379/0'}"),
+            write(
+                "worker/Dockerfile",
+                "FROM python:3.11\nRUN apt-get update && apt-get install -y redis-server\n"
+                'CMD ["./start.sh"]\n',
+            ),
+        ),
+    ),
+    Healthy(
+        "DOCK610",
+        "a name that leads to this machine",
+        both(
+            replace(COMPOSE, REGISTRY_PORTS, 'ports: ["127.0.0.1:18001:8001"]'),
+            worker(
+                "environment: {REGISTRY_URL: 'http://registry:18001'}",
+                "extra_hosts: ['registry:host-gateway']",
+            ),
+        ),
+    ),
+    Healthy(
+        "DOCK610",
+        "an address for browsers",
+        both(
+            replace(COMPOSE, REGISTRY_PORTS, 'ports: ["127.0.0.1:18001:8001"]'),
+            worker("environment: {PUBLIC_URL: 'http://registry:18001'}"),
+        ),
+    ),
+    Healthy(
+        "DOCK610",
+        "a port of a configuration that is mounted",
+        both(
+            service(
+                '  proxy:\n    image: nginx:1\n    ports: ["127.0.0.1:8090:80"]\n'
+                "    volumes: [./proxy.conf:/etc/nginx/conf.d/default.conf]\n"
+                "  worker:\n    image: example.com/worker:1\n"
+                "    environment: {PROXY_URL: 'http://proxy:8090'}\n"
+            ),
+            write("proxy.conf", "server { listen 80; listen 8090; }\n"),
+        ),
+    ),
+    Healthy(
+        "DOCK609",
         "an env file under the environment",
         both(
             worker("env_file: worker/worker.env", "environment: {REDIS_URL: 'redis://redis:6379'}"),

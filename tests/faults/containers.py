@@ -28,6 +28,13 @@ def waits_for_gauge(gauge: str) -> Inject:
 
 
 ENTRIES = [
+    Healthy(
+        "DOCK607",
+        "a service without a container",
+        service(
+            '  cache:\n    image: redis:7\n    ports: ["6379:6379"]\n    deploy: {replicas: 0}\n'
+        ),
+    ),
     Fault(
         "DOCK607",
         "the same port",
