@@ -9,10 +9,12 @@ from saas_doctor.facts.address_readers import malformed, put_right, refused
 from saas_doctor.facts.address_uses import AddressUse, AddressUses
 from saas_doctor.facts.configured import ConfiguredPaths
 from saas_doctor.facts.dotenv import EnvExample, EnvFile, Setting
+from saas_doctor.facts.port_uses import PortUses
 from saas_doctor.facts.required_settings import RequiredSettings
 from saas_doctor.facts.requirements import Requirements
+from saas_doctor.facts.settings_classes import SettingsClasses
 from saas_doctor.facts.source import Source
-from saas_doctor.model import Finding, Severity
+from saas_doctor.model import Finding, Place, Severity
 from saas_doctor.platform import Platform
 from saas_doctor.rules import check
 
@@ -196,32 +198,49 @@ def setting_given_twice(env: EnvFile) -> Iterator[Finding]:
 
 
 @check("CFG914", needs=("CFG902", "CFG906"))
-def setting_leads_nowhere(env: EnvFile, source: Source) -> Iterator[Finding]:
+def setting_leads_nowhere(
+    env: EnvFile, uses: PortUses, classes: SettingsClasses
+) -> Iterator[Finding]:
     """A port in the settings file is none that there is.
 
     Whatever listens at it, or connects to it, ends in `port must be 0-65535`.
 
-    **Detected** for keys that end in `PORT`, are a number beyond 1 to 65535, and are named by the
-    code.
+    **Detected** for keys that end in `PORT`, are a number beyond 65535, and are proven to be taken
+    for a port by the code: given as `port=`, to a parameter of that name, in a pair with a host, or
+    behind it in an address. A warning where it is no more than a whole number of the settings.
     **To mend**, write the port that is meant.
-    **Silent** about 0, which means any free port, and about what is no number.
+    **Silent** about 0, which means any free port, and numbers below it, which turn something off;
+    about what is no number, and about keys that the code takes for texts, or not at all.
     """
     for setting in env.file.settings:
-        number = re.fullmatch(r"\s*(-?\d{1,20})\s*", setting.value)
+        number = re.fullmatch(r"\s*(\d{1,20})\s*", setting.value)
         last = env.file.find(setting.key) is setting
         if not number or not last or not re.search(r"(?i)(?:^|_)PORT$", setting.key):
             continue
-        named = any(source.mentioning(setting.key, setting.key.lower()))
-        if not 0 <= int(number[1]) <= 65535 and named:
+        if int(number[1]) <= 65535:
+            continue
+        use = uses.of(setting.key)
+        if use and use.written != setting.value:
+            continue  # another value counts
+        field = _number_field(classes, setting.key)
+        if use or field:
             yield Finding(
                 f"{setting.key} is {number[1]}, which is no port",
-                looked_at=str(setting.place),
+                looked_at=f"{setting.place}; {use.place if use else field}",
                 found=number[1],
                 wanted="1 to 65535",
                 target=setting.key,
                 place=setting.place,
+                severity=None if use else Severity.WARNING,
                 next_step=f"correct {setting.key} in {setting.place.path}",
             )
+
+
+def _number_field(classes: SettingsClasses, key: str) -> Place | None:
+    """The field of the settings that takes a key as a whole number."""
+    fields = (f for cls in classes.found if not cls.doubt for f in cls.fields)
+    same = (f for f in fields if key.lower() in [name.lower() for name in f.keys or ()])
+    return next((field.place for field in same if field.type.kind == "int"), None)
 
 
 @check("CFG915", severity=Severity.WARNING)

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from saas_doctor.facts.elsewhere import Elsewhere
-from saas_doctor.facts.frontend import Call, FrontendCalls
+from saas_doctor.facts.frontend import Call, FrontendCalls, FrontendSource
 from saas_doctor.facts.named_ports import NamedPorts
 from saas_doctor.facts.vite import Entry, ViteConfig
 from saas_doctor.model import Finding, Undecided
@@ -22,7 +22,11 @@ from saas_doctor.rules import check
     ),
 )
 def no_proxy_for_the_api(
-    vite: ViteConfig, calls: FrontendCalls, elsewhere: Elsewhere, platform: Platform
+    vite: ViteConfig,
+    calls: FrontendCalls,
+    source: FrontendSource,
+    elsewhere: Elsewhere,
+    platform: Platform,
 ) -> Iterator[Finding | Undecided]:
     """The Vite dev server has no proxy for the API that the front end calls.
 
@@ -35,7 +39,8 @@ def no_proxy_for_the_api(
     **Silent** when entries cover the paths that are called, and when no source calls the API by a
     path of its own origin (a base address elsewhere makes `get('/api/x')` another call). What is
     computed, imported or changed later is `unknown`, and so are plugins that are not known to leave
-    the calls alone, a server of your own, and a reverse proxy that stands before the dev server.
+    the calls alone, a server of your own, a reverse proxy that stands before the dev server, and
+    mocks that answer in the page (msw, Mirage).
     """
     frontend = platform.config.frontend
     missed = [call for call in calls.relative if not vite.covers(call)]
@@ -46,6 +51,9 @@ def no_proxy_for_the_api(
         return
     if before := elsewhere.matching(_before(frontend.origins)):
         yield Undecided(f"{platform.relative(before)} puts a proxy before the dev server")
+        return
+    if mocked := next((f.name for f in source.files if f.has_in_code(_MOCKS)), None):
+        yield Undecided(f"{mocked} has mocks, which may answer the calls")
         return
     gateway = platform.config.services.get(frontend.gateway)
     # Beside entries for parts of the API, one for all of it would take their calls.
@@ -63,6 +71,9 @@ def no_proxy_for_the_api(
         else "saas-doctor fix --select WEB803 adds it (Vite takes it by itself)",
         data={"no_fix": gateway is None or bool(parts)},
     )
+
+
+_MOCKS = re.compile(rb"\b(?:worker\.start|setupWorker|MockAdapter|fetchMock|miragejs)\b|[\"']msw\b")
 
 
 def _before(origins: Sequence[str]) -> re.Pattern[bytes]:

@@ -234,6 +234,9 @@ def test_what_is_computed_or_comes_from_elsewhere_is_undecided(tree: MakeTree, t
     [
         {"package.json": '{"scripts": {"dev": "node server.js", "build": "vite build"}}'},
         {"package.json": '{"scripts": {"dev": "NODE_ENV=x tsx server.ts"}}'},
+        {"package.json": '{"scripts": {"dev": "vite build --watch"}}'},
+        {"src/b.ts": "import { worker } from './mocks/browser'\nawait worker.start()"},
+        {"src/b.ts": "import MockAdapter from 'axios-mock-adapter'\nnew MockAdapter(client)"},
         {"/nginx/dev.conf": "location / { proxy_pass http://frontend:5173; }"},
         {"/Caddyfile": "localhost {\n  reverse_proxy frontend:5173\n}\n"},
     ],

@@ -11,7 +11,7 @@ from saas_doctor.facts import Fact
 from saas_doctor.facts.builds import Builds
 from saas_doctor.facts.compose import Compose
 from saas_doctor.facts.images import STORES, Store, store_of
-from saas_doctor.facts.mounted import configurations
+from saas_doctor.facts.mounted import configurations, scripts
 
 _ADDRESS = re.compile(
     r"(?:(?P<scheme>[a-z][a-z0-9+.\-]*)://(?:[^\s/@'\"]*@)?|(?<![\w.:/@\-]))"
@@ -98,7 +98,7 @@ class ComposeCalls(Fact):
         return list(dict.fromkeys([*found, *([store.port] if store else [])]))
 
     def may_listen(self, service: Service, port: int) -> bool:
-        """Whether the file, the Dockerfile or a mounted configuration says that it listens there itself."""
+        """Whether the file, the Dockerfile, or what that starts or mounts, says that it listens there."""
         if any(port in numbers for numbers in service.listens):
             return True
         if (store := store_of(service.image)) and store.port == port:
@@ -124,9 +124,8 @@ class ComposeCalls(Fact):
                     server = _SERVERS.get(port) if instruction.name == "RUN" else None
                     if server and server.search(instruction.text):
                         return True
-        return any(
-            number.search(text.decode("utf-8", "replace")) for text in configurations(service)
-        )
+        texts = [*configurations(service), *(scripts(build) if build else ())]
+        return any(number.search(text.decode("utf-8", "replace")) for text in texts)
 
 
 def _calls(service: Service) -> Iterator[Call]:

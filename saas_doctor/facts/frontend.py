@@ -30,7 +30,10 @@ _OTHER_SERVERS = {
     "webpack-dev-server": "webpack's",
     "parcel": "Parcel",
 }
-_OWN_SERVER = re.compile(r"(?:\w+=\S+\s+|cross-env\s+)*(?:node|tsx|ts-node|nodemon|bun|deno)\b")
+# A server of one's own, or files that the back end serves.
+_WITHOUT_VITE = re.compile(
+    r"(?:\w+=\S+\s+|cross-env\s+)*(?:(?:node|tsx|ts-node|nodemon|bun|deno)\b|vite\s+build\b)"
+)
 # What runs the front end's source on a server as well, where other addresses are right.
 _ON_A_SERVER = {
     "next",
@@ -93,12 +96,12 @@ class FrontendPackage(Fact):
 
     @property
     def serves_by(self) -> str:
-        """The script that starts a server of its own in place of Vite's; nothing where Vite does."""
+        """The script that serves the front end in Vite's place; nothing where Vite's server does."""
         started = next(
             (self.scripts[n] for n in ("dev", "start", "serve") if n in self.scripts), ""
         )
         by_vite = any(_runs_vite(_words(script)) for script in self.scripts.values())
-        return started if _OWN_SERVER.match(started) and not by_vite else ""
+        return started if _WITHOUT_VITE.match(started) and not by_vite else ""
 
     @property
     def other_server(self) -> str:

@@ -1,14 +1,17 @@
-"""The configuration files of this machine that are mounted into a container."""
+"""What a container is given from this machine beside its image's words: configurations, and its start scripts."""
 
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 from saas_doctor.compose.model import Service
+from saas_doctor.facts.builds import ServiceBuild
 
 _MAXIMUM = 200_000
+_SCRIPT = re.compile(r"[\w./-]+\.sh\b")
 
 
 def configurations(service: Service) -> Iterator[bytes]:
@@ -22,6 +25,26 @@ def configurations(service: Service) -> Iterator[bytes]:
         for path in found:
             if (text := _read(path)) is not None:
                 yield text
+
+
+def scripts(build: ServiceBuild) -> Iterator[bytes]:
+    """The shell scripts of the context that the Dockerfile, or the service itself, starts."""
+    context, dockerfile = build.build.context, build.dockerfile
+    if context is None or dockerfile is None:
+        return
+    started = [
+        instruction.text
+        for stage in dockerfile.final(build.build.target)
+        for instruction in stage.instructions
+        if instruction.name in ("CMD", "ENTRYPOINT")
+    ]
+    own = [node.source for k in ("command", "entrypoint") if (node := build.service.node.get(k))]
+    for name in dict.fromkeys(n for text in [*started, *own] for n in _SCRIPT.findall(text)):
+        last = name.rpartition("/")[2]
+        for path in (context / name.lstrip("./"), context / last, *context.glob(f"*/{last}")):
+            if (text := _read(path)) is not None:
+                yield text
+                break
 
 
 def _inside(folder: Path) -> list[Path]:

@@ -81,7 +81,7 @@ class ViteConfig(Fact):
             raise Unreadable(f"{name}: too large for a configuration")
         found = read_config(path, name, data)
         if package.serves_by:
-            why = f"`{package.serves_by}` starts a server of its own"
+            why = f"`{package.serves_by}` serves it in place of Vite's dev server"
             return replace(found, unknown=found.unknown or why)
         return found
 

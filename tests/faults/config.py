@@ -202,6 +202,68 @@ ENTRIES = [
         fixed=False,
         target="DEMO_SERVICE_PORT",
     ),
+    Fault(
+        "CFG914",
+        "a port that is taken from the environment",
+        both(
+            append(ENV, "METRICS_PORT=900090\n"),
+            write(
+                "backend/core/metrics.py",
+                "import os\nimport socket\n\nfrom dotenv import load_dotenv\n\nload_dotenv()\n\n\n"
+                "def listen() -> socket.socket:\n"
+                '    return socket.create_server(("127.0.0.1", int(os.environ["METRICS_PORT"])))\n',
+            ),
+        ),
+        fixed=False,
+        target="METRICS_PORT",
+    ),
+    Healthy(
+        "CFG914",
+        "a key that the code only names",
+        both(
+            append(ENV, "OLD_PORT=99999\n"),
+            write("backend/core/old.py", '"""OLD_PORT is for the program before this one."""\n'),
+        ),
+    ),
+    Healthy(
+        "CFG914",
+        "a code of a harbour",
+        both(
+            append(ENV, "HOME_PORT=700123\n"),
+            write(
+                "backend/core/ships.py",
+                "import os\n\nHOME = f\"DE{os.environ.get('HOME_PORT', '')}\"\n",
+            ),
+        ),
+    ),
+    Healthy(
+        "CFG914",
+        "a port that is turned off",
+        both(
+            append(ENV, "METRICS_PORT=-1\n"),
+            write(
+                "backend/core/metrics.py",
+                "import os\nimport socket\n\n"
+                'port = int(os.getenv("METRICS_PORT", "-1"))\nif port >= 0:\n'
+                '    server = socket.create_server(("127.0.0.1", port))\n',
+            ),
+        ),
+    ),
+    Healthy("CFG914", "a port of the front end's tools", append(ENV, "PORT=123456\n")),
+    Healthy(
+        "CFG914",
+        "a number that a calculation makes a port of",
+        both(
+            append(ENV, "SEED_PORT=987654\n"),
+            write(
+                "backend/core/seed.py",
+                "import os\nimport socket\n\n"
+                'port = 1024 + int(os.environ.get("SEED_PORT", "1")) % 60000\n'
+                "\n\ndef listen() -> socket.socket:\n"
+                '    return socket.create_server(("127.0.0.1", port))\n',
+            ),
+        ),
+    ),
     Healthy("CFG914", "a port that no code names", append(ENV, "\nOLD_PORT=99999\n")),
     Healthy("CFG914", "any free port", setting("DEMO_SERVICE_PORT", "DEMO_SERVICE_PORT=0")),
     Fault(

@@ -104,6 +104,18 @@ ENTRIES = [
         ),
     ),
     Healthy(
+        "DOCK609",
+        "a way to the other that its start script makes",
+        both(
+            worker("environment: {REDIS_URL: 'redis://localhost:6379/0'}"),
+            write("worker/Dockerfile", 'FROM python:3.11\nCOPY start.sh .\nCMD ["./start.sh"]\n'),
+            write(
+                "worker/start.sh",
+                "#!/bin/sh\nsocat TCP-LISTEN:6379,fork TCP:redis:6379 &\nexec python worker.py\n",
+            ),
+        ),
+    ),
+    Healthy(
         "DOCK610",
         "a name that leads to this machine",
         both(
