@@ -16,6 +16,7 @@ from saas_doctor.model import DoctorError, Report, Severity, Status
 from saas_doctor.repair import Outcome
 from saas_doctor.runner import Selection
 from tests.faults import Copy, append, both, replace, uninstall, write
+from tests.faults.origins import directly
 from tests.test_repair import killed_fix
 from tests.test_requirements import read
 
@@ -113,6 +114,7 @@ def test_a_module_beside_a_folder_of_its_name_is_what_is_imported(make_copy: Mak
 
 def test_an_origin_put_together_from_variables_is_left_to_its_owner(make_copy: MakeCopy) -> None:
     copy = make_copy(False)
+    directly(copy)
     env = copy.path("backend/.env")
     line = "PUBLIC=http://localhost\nCORS_ORIGINS=${PUBLIC}:3000\n"
     env.write_text(env.read_text().replace("CORS_ORIGINS=", "OLD=") + line)
