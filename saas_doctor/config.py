@@ -10,6 +10,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from saas_doctor.model import DoctorError
+from saas_doctor.reading import read_bytes
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -116,10 +117,12 @@ def load(root: Path, file: Path | None = None) -> tuple[dict[str, Any], Path | N
 
 def _read(file: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(file.read_text(encoding="utf-8"))
+        # One that was named may be a pipe: `--config <(...)`.
+        data = read_bytes(file) if file.is_file() else file.read_bytes()
+        return tomllib.loads(data.decode())
     except FileNotFoundError:
         raise DoctorError(f"{file}: no such file; `saas-doctor init` writes one") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError, OSError) as error:
         raise DoctorError(f"{file}: can't be read as TOML: {error}") from None
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from saas_doctor.compose.files import NAMES
+from saas_doctor.reading import read_head
 
 COMPOSE_FILES = NAMES
 VITE_CONFIGS = tuple(f"vite.config.{end}" for end in ("js", "mjs", "ts", "cjs", "mts", "cts"))
@@ -296,7 +297,7 @@ def _first(root: Path, *names: str) -> str | None:
 
 def _read(file: Path) -> bytes:
     try:
-        return file.read_bytes()[:1_000_000] if file.is_file() else b""
+        return read_head(file, 1_000_000)
     except OSError:
         return b""
 

@@ -11,6 +11,7 @@ from saas_doctor import config as configuration
 from saas_doctor.config import Config
 from saas_doctor.discovery import COMPOSE_FILES, discover, holds_project, looks_like_project
 from saas_doctor.model import DoctorError
+from saas_doctor.reading import read_bytes
 
 STATE = ".saas-doctor"
 
@@ -69,8 +70,10 @@ def looks_like_platform(folder: Path) -> bool:
     if (folder / "backend").is_dir():
         marks = (*COMPOSE_FILES, "backend/requirements.txt", "backend/pyproject.toml")
         return any((folder / mark).is_file() for mark in marks)
-    project = folder / "pyproject.toml"
-    return project.is_file() and b"[tool.saas-doctor" in project.read_bytes()
+    try:
+        return b"[tool.saas-doctor" in read_bytes(folder / "pyproject.toml")
+    except OSError:
+        return False
 
 
 def load(

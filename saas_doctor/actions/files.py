@@ -13,6 +13,7 @@ from pathlib import Path
 
 from saas_doctor.actions import Action, Bench, Conflict, NotApplied, Record, Refused
 from saas_doctor.edits import Edit, apply_edits, digest, overlap
+from saas_doctor.reading import read_bytes
 from saas_doctor.redact import redact
 
 TEMPORARY = ".saas-doctor-tmp-"
@@ -69,7 +70,7 @@ def sweep(path: Path) -> None:
 
 def _read(path: Path) -> bytes | None:
     try:
-        return path.read_bytes()
+        return read_bytes(path)
     except FileNotFoundError:
         return None
 

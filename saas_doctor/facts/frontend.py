@@ -16,6 +16,7 @@ from saas_doctor.facts import Fact
 from saas_doctor.facts.javascript import key_of, parse, place_of, string_of, text_of
 from saas_doctor.model import Absent, Place, Unreadable
 from saas_doctor.platform import Platform
+from saas_doctor.reading import read_head
 
 if TYPE_CHECKING:
     from tree_sitter import Node
@@ -64,7 +65,7 @@ class FrontendPackage(Fact):
             raise Absent("no front end is configured")
         folder = platform.path(frontend.directory)
         try:
-            table: Any = json.loads((folder / "package.json").read_bytes()[:_MAXIMUM])
+            table: Any = json.loads(read_head(folder / "package.json", _MAXIMUM))
         except (OSError, ValueError, RecursionError):
             table = {}
         table = table if isinstance(table, dict) else {}
@@ -155,7 +156,7 @@ class FrontendSource(Fact):
         for path in _source_files(folder):
             name = platform.relative(path)
             try:
-                files.append(SourceFile(path, name, path.read_bytes()[:_MAXIMUM]))
+                files.append(SourceFile(path, name, read_head(path, _MAXIMUM)))
             except OSError as error:
                 raise Unreadable(f"{name}: can't be read ({error.strerror})") from None
         return cls(folder, tuple(files))

@@ -18,6 +18,7 @@ from saas_doctor.facts import Fact, locks, pyproject, requirement_files
 from saas_doctor.facts.locks import Lock
 from saas_doctor.model import Absent, Place, Unreadable
 from saas_doctor.platform import Platform
+from saas_doctor.reading import read_bytes
 from saas_doctor.syntax import parse_requirement
 
 _MADE_BY = (
@@ -319,7 +320,7 @@ class _Reader:
 
 def _bytes(path: Path, platform: Platform) -> bytes:
     try:
-        return path.read_bytes()
+        return read_bytes(path)
     except OSError as error:
         raise Unreadable(f"{platform.relative(path)}: can't be read ({error.strerror})") from None
 

@@ -11,6 +11,7 @@ from saas_doctor.facts.dotenv import Dotenv, EnvFile
 from saas_doctor.facts.literals import Spot, Value, plain
 from saas_doctor.facts.source import Source
 from saas_doctor.platform import Platform
+from saas_doctor.reading import read_bytes
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ class Environment(Fact):
         others = [f for f in folders if f != env.path.parent and (f / name).is_file()]
         compose = platform.path(config.compose_file) if config.compose_file else None
         try:
-            text = compose.read_bytes() if compose else b""
+            text = read_bytes(compose) if compose else b""
         except OSError:
             text = b""  # a check of the compose file says so
         return cls(env.there, name, platform.environ, loaded, not others, text)
