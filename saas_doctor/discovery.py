@@ -192,7 +192,12 @@ def _children(folder: Path) -> list[Path]:
             found = [e.path for e in entries if e.is_dir(follow_symlinks=False)]
     except OSError:
         return []
-    return [Path(p) for p in sorted(found) if not is_left_out(p)]
+    return [Path(p) for p in sorted(found) if not is_left_out(p) and _is_plain(p, folder)]
+
+
+def _is_plain(path: str, folder: Path) -> bool:
+    """Whether its own name can be written in a configuration, and be imported."""
+    return path[len(str(folder)) :].isprintable()
 
 
 def is_left_out(folder: str) -> bool:
@@ -230,7 +235,9 @@ def _source_roots(root: Path, backend: str) -> list[str]:
 
 def _is_imported(folder: Path) -> bool:
     """Whether its own modules import from it by its name: imports then begin above it."""
-    pattern = re.compile(rb"(?m)^(?:from|import)[ \t]+" + re.escape(folder.name.encode()) + rb"\b")
+    pattern = re.compile(
+        rb"(?m)^(?:from|import)[ \t]+" + re.escape(os.fsencode(folder.name)) + rb"\b"
+    )
     files = (*folder.glob("*.py"), *folder.glob("*/*.py"))
     return any(pattern.search(_read(file)) for file in sorted(files)[:200])
 

@@ -89,7 +89,7 @@ class Journal:
         return journal
 
     def write(self, event: str, **values: Any) -> None:
-        line = json.dumps({"event": event, **values}, ensure_ascii=False)
+        line = json.dumps({"event": event, **values})  # in ASCII: names may hold any bytes
         try:
             self._file.write(line.encode() + b"\n")
             self._file.flush()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import os
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -78,14 +79,14 @@ def read(data: bytes, environ: Mapping[str, str]) -> Iterator[Asked | Include | 
         if path is not None:
             yield from [Include("e", path, number)] if path else ()
             continue
-        at = blank.find(head.encode())
+        at = blank.find(os.fsencode(head))
         begin = start + max(at, 0)
         try:
             yield Asked(
                 parse_requirement(head),
                 number,
                 begin,
-                begin + len(head.encode()),
+                begin + len(os.fsencode(head)),
                 "--hash" in text,
                 fixed or ("" if at >= 0 else "it is made of variables"),
             )

@@ -69,7 +69,8 @@ class ShellScripts(Fact):
             tuple(
                 (name, data)
                 for name, data in found.items()
-                if not _OWN_WAY.search(data) and name.rpartition("/")[2].encode() not in containers
+                if not _OWN_WAY.search(data)
+                and os.fsencode(name.rpartition("/")[2]) not in containers
             )
         )
 

@@ -302,7 +302,7 @@ class Source(Fact):
 
     def mentioning(self, *words: str) -> Iterator[Module]:
         """The modules in whose text any of the words stands: cheap, before anything is parsed."""
-        wanted = [word.encode() for word in words]
+        wanted = [os.fsencode(word) for word in words]
         return (m for m in self.modules if any(word in m.data for word in wanted))
 
     @cached_property
