@@ -122,7 +122,9 @@ def _read(file: Path) -> dict[str, Any]:
         return tomllib.loads(data.decode())
     except FileNotFoundError:
         raise DoctorError(f"{file}: no such file; `saas-doctor init` writes one") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError, OSError) as error:
+    except OSError as error:
+        raise DoctorError(f"{file}: can't be read: {error.strerror}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise DoctorError(f"{file}: can't be read as TOML: {error}") from None
 
 

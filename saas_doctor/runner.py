@@ -207,6 +207,9 @@ class _Run:
             )
         except Unreadable as unreadable:
             return Result(check.code, check.title, Status.UNKNOWN, reason=str(unreadable))
+        except RecursionError as error:
+            reason = f"something of it is nested deeper than can be followed ({_where(error)})"
+            return Result(check.code, check.title, Status.UNKNOWN, reason=reason)
         except Exception as error:
             where = _where(error)
             reason = f"{type(error).__name__}: {error} ({where}); please report this"

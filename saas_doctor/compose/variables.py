@@ -10,6 +10,7 @@ Lookup = Callable[[str], str | None]
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _OPERATOR = re.compile(r":?[-+?]")
+_DEEPEST = 50
 MOST = 2_000_000
 """Characters of a text, or of all values of a file, once variables are put into each other."""
 _TOO_MUCH = f"with its variables put into each other it outgrows {MOST // 1_000_000} MB"
@@ -44,18 +45,17 @@ def _joined(parts: Iterable[str]) -> str:
     """The parts as one text, as long as it is one that a process can be given."""
     found: list[str] = []
     left = MOST
-    try:
-        for part in parts:
-            found.append(part)
-            left -= len(part)
-            if left < 0:
-                raise NotValid(_TOO_MUCH)
-    except RecursionError:
-        raise NotValid("its variables stand too deep in each other") from None
+    for part in parts:
+        found.append(part)
+        left -= len(part)
+        if left < 0:
+            raise NotValid(_TOO_MUCH)
     return "".join(found)
 
 
-def _parts(template: str, lookup: Lookup, unset: list[str]) -> Iterator[str]:
+def _parts(template: str, lookup: Lookup, unset: list[str], depth: int = 0) -> Iterator[str]:
+    if depth > _DEEPEST:
+        raise NotValid("its variables stand too deep in each other")
     at = 0
     while True:
         sign = template.find("$", at)
@@ -70,7 +70,7 @@ def _parts(template: str, lookup: Lookup, unset: list[str]) -> Iterator[str]:
             at = sign + 2
         elif after == "{":
             at = _closing(template, sign + 1)
-            yield from _braced(template[sign + 2 : at - 1], lookup, unset)
+            yield from _braced(template[sign + 2 : at - 1], lookup, unset, depth)
         elif name:
             value = lookup(name[0])
             if value is None:
@@ -100,7 +100,7 @@ def _closing(template: str, opening: int) -> int:
     return last + 1
 
 
-def _braced(text: str, lookup: Lookup, unset: list[str]) -> Iterator[str]:
+def _braced(text: str, lookup: Lookup, unset: list[str], depth: int) -> Iterator[str]:
     name = _NAME.match(text)
     rest = text[name.end() :] if name else ""
     operator = _OPERATOR.match(rest)
@@ -115,13 +115,13 @@ def _braced(text: str, lookup: Lookup, unset: list[str]) -> Iterator[str]:
     sign, other = operator[0], rest[operator.end() :]
     there = value is not None and (value != "" or ":" not in sign)
     if sign[-1] == "?" and not there:
-        message = _joined(_parts(other, lookup, unset))
+        message = _joined(_parts(other, lookup, unset, depth + 1))
         raise NotValid(
             f"{name[0]} has no value" + (f": {message}" if message else ""), required=name[0]
         )
     if there == (sign[-1] == "+"):
         if sign[-1] in "+-":
-            yield from _parts(other, lookup, unset)
+            yield from _parts(other, lookup, unset, depth + 1)
     elif value is not None:
         yield value
 
