@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import os
 import sys
 from pathlib import Path
 from typing import Any, Literal
@@ -105,10 +106,10 @@ def load(root: Path, file: Path | None = None) -> tuple[dict[str, Any], Path | N
             table = table.get("tool", {}).get("saas-doctor", {})
         return table, file
     own = root / FILE
-    if own.is_file():
+    if os.path.isfile(own):
         return _read(own), own
     project = root / "pyproject.toml"
-    if project.is_file():
+    if os.path.isfile(project):
         own_table = _read(project).get("tool", {}).get("saas-doctor")
         if own_table is not None:
             return own_table, project
@@ -118,7 +119,7 @@ def load(root: Path, file: Path | None = None) -> tuple[dict[str, Any], Path | N
 def _read(file: Path) -> dict[str, Any]:
     try:
         # One that was named may be a pipe: `--config <(...)`.
-        data = read_bytes(file) if file.is_file() else file.read_bytes()
+        data = read_bytes(file) if os.path.isfile(file) else file.read_bytes()
         return tomllib.loads(data.decode())
     except FileNotFoundError:
         raise DoctorError(f"{file}: no such file; `saas-doctor init` writes one") from None

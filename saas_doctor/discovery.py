@@ -86,7 +86,7 @@ def discover(root: Path, table: dict[str, Any], home: Path | None = None) -> dic
     found["backend"] = backend
     found["source-roots"] = _source_roots(root, backend)
     environment = nearest(".venv", "venv")
-    if home and not (root / environment).exists():
+    if home and not os.path.exists(root / environment):
         environment = _kept_elsewhere(root / backend, home) or environment
     found["environment"] = environment
     found["requirements"] = [_requirements(root, inside) or nearest(*_REQUIREMENTS)]
@@ -145,7 +145,7 @@ def _backend(root: Path) -> str:
     projects = [f.name for f in _children(root) if _is_fastapi_project(f)]
     if len(projects) == 1:
         return projects[0]
-    return "backend" if backend.is_dir() else "."
+    return "backend" if os.path.isdir(backend) else "."
 
 
 def _holds_app(root: Path) -> bool:
@@ -155,7 +155,7 @@ def _holds_app(root: Path) -> bool:
 
 def _is_project(folder: Path) -> bool:
     """Whether a Python project begins in this folder."""
-    there = [name for name in PROJECT_FILES if (folder / name).is_file()]
+    there = [name for name in PROJECT_FILES if os.path.isfile(folder / name)]
     # A module may be called `setup` too.
     return bool(there) and (there != ["setup.py"] or b"setup(" in _read(folder / "setup.py"))
 
@@ -224,9 +224,9 @@ def _source_roots(root: Path, backend: str) -> list[str]:
     found: dict[Path, None] = {}
     for folder in (root / backend, *_projects(root / backend, depth=3)):
         source = folder / "src"
-        if source.is_dir() and _has_python(source) and not _is_imported(source):
+        if os.path.isdir(source) and _has_python(source) and not _is_imported(source):
             found[source] = None
-        if folder != root and (folder / "__init__.py").exists() and _is_imported(folder):
+        if folder != root and os.path.exists(folder / "__init__.py") and _is_imported(folder):
             found[folder.parent] = None
         else:
             found[folder] = None
@@ -245,7 +245,7 @@ def _is_imported(folder: Path) -> bool:
 def _projects(folder: Path, depth: int) -> Iterator[Path]:
     """The folders below that are Python projects of their own: none that lies in a package."""
     for child in _children(folder):
-        if (child / "__init__.py").exists():
+        if os.path.exists(child / "__init__.py"):
             continue
         if _is_project(child):
             yield child
@@ -263,7 +263,7 @@ def _kept_elsewhere(project: Path, home: Path) -> str | None:
         wanted = f"{name.group(1).decode().lower()}-????????-py3*" if name else ""
         caches = (".cache/pypoetry/virtualenvs", "Library/Caches/pypoetry/virtualenvs")
         folders += [f for cache in caches if wanted for f in (home / cache).glob(wanted)]
-    if (project / "Pipfile").is_file():
+    if os.path.isfile(project / "Pipfile"):
         folders += (home / ".local/share/virtualenvs").glob(f"{project.resolve().name}-????????")
     return str(folders[0]) if len(folders) == 1 else None
 
@@ -299,7 +299,7 @@ def _braces(text: bytes, start: int) -> bytes:
 
 
 def _first(root: Path, *names: str) -> str | None:
-    return next((name for name in names if (root / name).exists()), None)
+    return next((name for name in names if os.path.exists(root / name)), None)
 
 
 def _read(file: Path) -> bytes:
@@ -344,7 +344,9 @@ def _service_folders(root: Path, backend: str) -> Iterator[tuple[str, Path]]:
 
 def _starts(folder: Path) -> bool:
     main = folder / "main.py"
-    return main.is_file() and ((folder / "run.py").is_file() or bool(APP.search(_read(main))))
+    return os.path.isfile(main) and (
+        os.path.isfile(folder / "run.py") or bool(APP.search(_read(main)))
+    )
 
 
 def _port_in_code(folder: Path) -> int | None:
