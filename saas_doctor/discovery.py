@@ -33,6 +33,16 @@ LEFT_OUT = {
     "venv",
 }
 """Folders that hold nothing that somebody wrote."""
+VENDORED = {
+    "_vendor",
+    "_vendored",
+    "third-party",
+    "third_party",
+    "thirdparty",
+    "vendor",
+    "vendored",
+}
+"""Folders that hold what others wrote."""
 _INNER = ("app", "src")
 """How the folder of a service's code is called, inside the service's own."""
 _NO_SERVICE = {"docs", "docs_src", "example", "examples", "test", "tests"}
@@ -207,7 +217,17 @@ def is_left_out(folder: str) -> bool:
         name in LEFT_OUT
         or name.startswith((".", "{{"))  # hidden, or a template's
         or os.path.exists(os.path.join(folder, "pyvenv.cfg"))
+        or os.path.isdir(os.path.join(folder, "conda-meta"))
     )
+
+
+def is_vendored(folder: str) -> bool:
+    """Whether a folder holds what others wrote, by its name or as a repository of its own.
+
+    A service of the platform may lie in one all the same: the configuration names its folder.
+    """
+    in_git = os.path.lexists(os.path.join(folder, ".git"))
+    return in_git or os.path.basename(folder) in VENDORED
 
 
 def _has_python(folder: Path, depth: int = 2) -> bool:
@@ -245,7 +265,7 @@ def _is_imported(folder: Path) -> bool:
 def _projects(folder: Path, depth: int) -> Iterator[Path]:
     """The folders below that are Python projects of their own: none that lies in a package."""
     for child in _children(folder):
-        if os.path.exists(child / "__init__.py"):
+        if os.path.exists(child / "__init__.py") or is_vendored(str(child)):
             continue
         if _is_project(child):
             yield child

@@ -153,12 +153,13 @@ class FrontendSource(Fact):
         folder = package.folder
         folder = folder / "src" if (folder / "src").is_dir() else folder
         files: list[SourceFile] = []
-        for path in _source_files(folder):
-            name = platform.relative(path)
-            try:
+        name = platform.relative(folder)
+        try:
+            for path in _source_files(folder):
+                name = platform.relative(path)
                 files.append(SourceFile(path, name, read_head(path, _MAXIMUM)))
-            except OSError as error:
-                raise Unreadable(f"{name}: can't be read ({error.strerror})") from None
+        except OSError as error:
+            raise Unreadable(f"{name}: can't be read ({error.strerror})") from None
         return cls(folder, tuple(files))
 
 
@@ -186,9 +187,13 @@ _NO_SOURCE = re.compile(
 )
 
 
+def _raise(error: OSError) -> None:
+    raise error
+
+
 def _source_files(root: Path) -> Iterator[Path]:
-    for folder, names, files in os.walk(root):
-        names[:] = sorted(n for n in names if n not in _NO_SOURCES and not n.startswith("."))
+    for folder, names, files in os.walk(root, onerror=_raise):
+        names[:] = sorted(n for n in names if n not in _NO_SOURCES | VENDORED and not n.startswith("."))
         for name in sorted(files):
             if name.endswith(_SOURCES) and not _NO_SOURCE.search(name.lower()):
                 yield Path(folder) / name

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from saas_doctor.actions.files import EditFile
-from saas_doctor.discovery import is_left_out
+from saas_doctor.discovery import is_left_out, is_vendored
 from saas_doctor.edits import Edit, apply_edits
 from saas_doctor.facts import Fact
 from saas_doctor.model import Absent, Place
@@ -557,11 +557,13 @@ def _modules(platform: Platform, roots: list[Path], unreadable: list[str]) -> It
             except OSError:
                 unreadable.append(folder)
                 continue
+            if folder not in by_text and any(e.name.endswith(".dist-info") for e in entries):
+                continue  # an installer put it there (`pip install --target`)
             for entry in entries:
                 if entry.is_dir(follow_symlinks=False):
                     if entry.path in by_text:
                         queue.append((entry.path, by_text[entry.path], ""))
-                    elif not is_left_out(entry.path):
+                    elif not is_left_out(entry.path) and not is_vendored(entry.path):
                         queue.append((entry.path, root, f"{package}{entry.name}."))
                 elif entry.name.endswith(".py") and not entry.name.startswith(_LOCKED):
                     data = _bytes(entry, unreadable)
