@@ -12,6 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from saas_doctor.discovery import VENDORED
 from saas_doctor.facts import Fact
 from saas_doctor.facts.javascript import key_of, parse, place_of, string_of, text_of
 from saas_doctor.model import Absent, Place, Unreadable
