@@ -270,7 +270,8 @@ def requirement_not_readable(requirements: Requirements) -> Iterator[Finding]:
 
     **Detected** by the parser that pip itself uses.
     **To mend** it, correct the line: what was meant is yours to say.
-    **Silent** about options, addresses, folders and files of packages, and variables `${NAME}`.
+    **Silent** about options, addresses, folders and files of packages. A line that needs a variable
+    `${NAME}` which this shell does not set makes it unknown.
     """
     for place, why in requirements.bad:
         yield Finding(

@@ -194,7 +194,9 @@ def _raise(error: OSError) -> None:
 
 def _source_files(root: Path) -> Iterator[Path]:
     for folder, names, files in os.walk(root, onerror=_raise):
-        names[:] = sorted(n for n in names if n not in _NO_SOURCES | VENDORED and not n.startswith("."))
+        names[:] = sorted(
+            n for n in names if n not in _NO_SOURCES | VENDORED and not n.startswith(".")
+        )
         for name in sorted(files):
             if name.endswith(_SOURCES) and not _NO_SOURCE.search(name.lower()):
                 yield Path(folder) / name

@@ -244,6 +244,8 @@ class _Reader:
             place = Place(name, found.line)
             if isinstance(found, requirement_files.Wrong):
                 self.bad.append((place, found.why))
+            elif isinstance(found, requirement_files.Open):
+                self.untold.append(f"{place}: ${{{found.variable}}} is not set in this shell")
             elif isinstance(found, requirement_files.Include):
                 includes.append((found, place))
             else:

@@ -24,6 +24,12 @@ def uv_runs(copy: Copy) -> bool:
 
 JOSE = "python-jose[cryptography]>=3.5"
 
+
+def mark_of_byte_order(copy: Copy) -> None:
+    file = copy.path(REQUIREMENTS)
+    file.write_bytes(b"\xef\xbb\xbf# by an editor of Windows\n" + file.read_bytes())
+
+
 ENTRIES = [
     Fault(
         "PKG308",
@@ -150,5 +156,18 @@ ENTRIES = [
             "--no-binary :none:\n--extra-index-url=https://x.invalid/simple\n# -r none.txt\n"
             'pywin32==300 ; \\\n    sys_platform == "win32" \\\n    --hash=sha256:00\n\n',
         ),
+    ),
+    Healthy(
+        "PKG313",
+        "a mark of the byte order before a comment",
+        mark_of_byte_order,
+    ),
+    Healthy("PKG313", "a word that stands on two lines", append(REQUIREMENTS, "any\\\nio\n")),
+    Healthy("PKG313", "a marker that says nothing", append(REQUIREMENTS, "anyio>=1;\n")),
+    Healthy("PKG313", "a page break", append(REQUIREMENTS, "\f# the next page\n\fanyio\n")),
+    Healthy(
+        "PKG313",
+        "a variable of another shell",
+        append(REQUIREMENTS, "--index-url=https://${USER_OF_INDEX}@x.invalid/\n# ==${VERSION}\n"),
     ),
 ]
