@@ -23,6 +23,10 @@ _FOLDERS = (".", "docker", "deploy", "scripts", "bin", "docs", ".vscode", ".devc
 _IN_CONTAINERS = re.compile(r"(?i)docker|compose|^\.github/")
 
 
+NO_DEPENDENCIES = r"(?m)^[^#\n]*\binstall\b[^\n]*\s--no-deps\b"
+"""A command that installs packages without what they ask for."""
+
+
 @dataclass(frozen=True)
 class Notes(Fact):
     """What is written down of how things are started; read when it is asked for."""
