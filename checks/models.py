@@ -39,7 +39,7 @@ def pydantic_v1_configuration(configs: ModelConfigs, versions: Versions) -> Iter
     **Fixed** by renaming the key in place (`from_attributes`); `undo` restores the bytes. Keys that
     Pydantic 2 has no like of are named only, and so are calls of `from_orm`, which still work.
     **Silent** under Pydantic 1, for `pydantic.v1` models, for a configuration that has the new key
-    as well, and for other classes named `Config`.
+    as well, in a branch for one of both versions, and for other classes named `Config`.
     """
     if not versions.at_least("pydantic", "2"):
         return

@@ -11,6 +11,7 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from saas_doctor.facts.models import PydanticModels
+from saas_doctor.facts.notes import NO_DEPENDENCIES, Notes
 from saas_doctor.facts.packages import Installed, Package
 from saas_doctor.facts.requirements import RequirementLine, Requirements
 from saas_doctor.facts.source import Source
@@ -55,7 +56,7 @@ def requirement_not_installed(
 
 @check("PKG302", needs=("PY103",))
 def requirement_at_wrong_version(
-    requirements: Requirements, installed: Installed
+    requirements: Requirements, installed: Installed, notes: Notes
 ) -> Iterator[Finding]:
     """An installed package is not at a version that the requirements allow.
 
@@ -66,12 +67,15 @@ def requirement_at_wrong_version(
     **Fixed** by installing the requirement files, or the locked versions, all together so that they
     fit each other; `undo` brings back the former versions.
     **Silent** for pre-releases that the range covers, for requirements whose marker does not hold,
-    and for a package that is locked at several versions.
+    and for a package that is locked at several versions. What uv's `override-dependencies` ask for
+    counts in place of a requirement.
     """
     wrong = set()
     for line in requirements.lines:
         package = installed.get(line.name)
         if not package or not installed.applies(line.requirement):
+            continue
+        if requirements.is_of_another(line) and notes.written(NO_DEPENDENCIES):
             continue
         allowed = requirements.allowed(line)
         if not allowed.contains(package.version, prereleases=True):
@@ -329,19 +333,20 @@ def _asked_by_another(installed: Installed, requirements: Requirements) -> bool:
     ),
 )
 def installed_packages_conflict(
-    installed: Installed, requirements: Requirements, source: Source
+    installed: Installed, requirements: Requirements, source: Source, notes: Notes
 ) -> Iterator[Finding]:
     """Installed packages do not fit each other: what `pip check` says.
 
     One was installed after the other without regard to it. What is missing altogether, to a package
     that the platform uses, is an error: its import fails. A version outside the range may do, or
     fail at any moment; that is a warning. An info, where nothing needs the package that disagrees:
-    it was left over, and can go.
+    it was left over, and can go. Where a script installs with `--no-deps`, nothing of it is an error.
 
     **Detected** by reading what every installed package requires, without pip and in milliseconds.
     **Fixed** by installing the requirements and the packages that disagree, together; `undo` brings
     back the former versions.
-    **Silent** about extras that nobody asked for, about Pydantic and what depends on it (PKG303),
+    **Silent** about extras that nobody asked for, about versions that uv's `override-dependencies`
+    ask for, about Pydantic and what depends on it (PKG303),
     and where a requirement of the platform is itself not met (PKG301, PKG302).
     """
     unmet = {
@@ -355,6 +360,10 @@ def installed_packages_conflict(
             name = canonicalize_name(needed.name)
             if installed.meets(needed) or not installed.applies(needed):
                 continue
+            meant = requirements.overrides.get(name)
+            there = installed.get(name)
+            if meant is not None and there and meant.contains(there.version, prereleases=True):
+                continue
             if not ({name, package.name} & unmet or _is_pydantic(package.name, name)):
                 culprits.setdefault(name, []).append((package, needed))
     used = _used(installed, source) if culprits else set()
@@ -363,6 +372,7 @@ def installed_packages_conflict(
         there = installed.get(culprit)
         left = [] if asked & {p.name for p, _ in conflicts} else [p.name for p, _ in conflicts]
         fails = there is None and any(package.name in used for package, _ in conflicts)
+        fails = fails and notes.written(NO_DEPENDENCIES) is None
         said = "; ".join(
             f"{p.name} {p.version} requires {n.name}{n.specifier}" for p, n in conflicts
         )

@@ -11,6 +11,7 @@ from packaging.version import Version
 
 from saas_doctor.facts.installers import Uv
 from saas_doctor.facts.interpreter import Interpreter
+from saas_doctor.facts.notes import NO_DEPENDENCIES, Notes
 from saas_doctor.facts.packages import Installed, Package, markers
 from saas_doctor.facts.requirements import RequirementLine, Requirements
 from saas_doctor.facts.versions import disjoint
@@ -29,7 +30,7 @@ from saas_doctor.rules import check
     ),
 )
 def requirements_contradict(
-    requirements: Requirements, interpreter: Interpreter
+    requirements: Requirements, interpreter: Interpreter, notes: Notes
 ) -> Iterator[Finding]:
     """Two requirements ask for one package at versions that exclude each other.
 
@@ -41,14 +42,25 @@ def requirements_contradict(
     **Detected** by the versions alone, over all files that are installed together. Only lines
     whose markers both hold are compared; two extras, or two groups, may differ.
     **To mend** it, decide which of the two is meant; that is not the doctor's to choose.
-    **Silent** where one version at least satisfies both, as for `pydantic` and `pydantic[email]`.
+    **Silent** where one version at least satisfies both, as for `pydantic` and `pydantic[email]`;
+    about a package that uv's `override-dependencies` name, extras and groups that its `conflicts`
+    name, groups of a project that no tool resolves as a whole, and a project beside its pinned
+    requirements where a script installs with `--no-deps`.
     """
+    alone = notes.written(NO_DEPENDENCIES) is not None
     lines = [line for line in _all_lines(requirements) if not line.requirement.url]
     by_name: dict[str, list[RequirementLine]] = {}
     for line in lines:
         by_name.setdefault(line.name, []).append(line)
     for name, same in by_name.items():
-        pairs = [pair for pair in combinations(same, 2) if _both_hold(*pair, interpreter)]
+        if name in requirements.overrides:
+            continue
+        pairs = [
+            (one, other)
+            for one, other in combinations(same, 2)
+            if _both_hold(one, other, requirements, interpreter)
+            and not (alone and any(map(requirements.is_of_another, (one, other))))
+        ]
         for one, other in pairs:
             if disjoint(one.requirement.specifier, other.requirement.specifier):
                 yield Finding(
@@ -71,9 +83,16 @@ def _all_lines(requirements: Requirements) -> list[RequirementLine]:
     return [*requirements.lines, *requirements.optional, *requirements.constraints]
 
 
-def _both_hold(one: RequirementLine, other: RequirementLine, interpreter: Interpreter) -> bool:
+def _both_hold(
+    one: RequirementLine,
+    other: RequirementLine,
+    requirements: Requirements,
+    interpreter: Interpreter,
+) -> bool:
     """Whether both lines count in one and the same installation."""
-    together = one.group == other.group or not one.group or not other.group
+    together = one.group == other.group
+    if not (one.group and other.group) and not together:
+        together = (one.group or other.group) not in requirements.apart
     return together and _holds(one, other, interpreter) and _holds(other, one, interpreter)
 
 
@@ -113,7 +132,8 @@ def _lock_out_of_date(requirements: Requirements, interpreter: Interpreter) -> I
         held = lock.version(line.name)
         if held is None or not _holds(line, line, interpreter):
             continue
-        if not line.requirement.specifier.contains(held, prereleases=True):
+        asked = requirements.overrides.get(line.name, line.requirement.specifier)
+        if not asked.contains(held, prereleases=True):
             yield Finding(
                 f"{line.place.path} asks for {line.requirement}, {lock.name} holds {held}",
                 looked_at=f"{line.place} and {lock.name}:{lock.lines[line.name]}",
@@ -270,7 +290,8 @@ def requirement_not_readable(requirements: Requirements) -> Iterator[Finding]:
 
     **Detected** by the parser that pip itself uses.
     **To mend** it, correct the line: what was meant is yours to say.
-    **Silent** about options, addresses, folders and files of packages, and variables `${NAME}`.
+    **Silent** about options, addresses, folders and files of packages. A line that needs a variable
+    `${NAME}` which this shell does not set makes it unknown.
     """
     for place, why in requirements.bad:
         yield Finding(

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from saas_doctor.actions import Action
 from saas_doctor.actions.files import CreateFile
 from saas_doctor.model import Finding
+from saas_doctor.reading import read_bytes
 from saas_doctor.rules import fix
 
 
@@ -20,4 +21,4 @@ def allowed_word(finding: Finding) -> Iterator[Action]:
 def env_file_from_example(finding: Finding) -> Iterator[Action]:
     """Make the env file from its example."""
     unused = finding.data["unused"]
-    yield CreateFile(unused.file.path, unused.name, unused.example.read_bytes(), mode=0o600)
+    yield CreateFile(unused.file.path, unused.name, read_bytes(unused.example), mode=0o600)

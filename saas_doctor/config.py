@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import os
 import sys
 from pathlib import Path
 from typing import Any, Literal
@@ -10,6 +11,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from saas_doctor.model import DoctorError
+from saas_doctor.reading import read_bytes
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -104,10 +106,10 @@ def load(root: Path, file: Path | None = None) -> tuple[dict[str, Any], Path | N
             table = table.get("tool", {}).get("saas-doctor", {})
         return table, file
     own = root / FILE
-    if own.is_file():
+    if os.path.isfile(own):
         return _read(own), own
     project = root / "pyproject.toml"
-    if project.is_file():
+    if os.path.isfile(project):
         own_table = _read(project).get("tool", {}).get("saas-doctor")
         if own_table is not None:
             return own_table, project
@@ -116,10 +118,14 @@ def load(root: Path, file: Path | None = None) -> tuple[dict[str, Any], Path | N
 
 def _read(file: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(file.read_text(encoding="utf-8"))
+        # One that was named may be a pipe: `--config <(...)`.
+        data = read_bytes(file) if os.path.isfile(file) else file.read_bytes()
+        return tomllib.loads(data.decode())
     except FileNotFoundError:
         raise DoctorError(f"{file}: no such file; `saas-doctor init` writes one") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
+    except OSError as error:
+        raise DoctorError(f"{file}: can't be read: {error.strerror}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise DoctorError(f"{file}: can't be read as TOML: {error}") from None
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from saas_doctor.compose.files import NAMES
+from saas_doctor.reading import read_head
 
 COMPOSE_FILES = NAMES
 VITE_CONFIGS = tuple(f"vite.config.{end}" for end in ("js", "mjs", "ts", "cjs", "mts", "cts"))
@@ -32,6 +33,16 @@ LEFT_OUT = {
     "venv",
 }
 """Folders that hold nothing that somebody wrote."""
+VENDORED = {
+    "_vendor",
+    "_vendored",
+    "third-party",
+    "third_party",
+    "thirdparty",
+    "vendor",
+    "vendored",
+}
+"""Folders that hold what others wrote."""
 _INNER = ("app", "src")
 """How the folder of a service's code is called, inside the service's own."""
 _NO_SERVICE = {"docs", "docs_src", "example", "examples", "test", "tests"}
@@ -85,7 +96,7 @@ def discover(root: Path, table: dict[str, Any], home: Path | None = None) -> dic
     found["backend"] = backend
     found["source-roots"] = _source_roots(root, backend)
     environment = nearest(".venv", "venv")
-    if home and not (root / environment).exists():
+    if home and not os.path.exists(root / environment):
         environment = _kept_elsewhere(root / backend, home) or environment
     found["environment"] = environment
     found["requirements"] = [_requirements(root, inside) or nearest(*_REQUIREMENTS)]
@@ -144,7 +155,7 @@ def _backend(root: Path) -> str:
     projects = [f.name for f in _children(root) if _is_fastapi_project(f)]
     if len(projects) == 1:
         return projects[0]
-    return "backend" if backend.is_dir() else "."
+    return "backend" if os.path.isdir(backend) else "."
 
 
 def _holds_app(root: Path) -> bool:
@@ -154,7 +165,7 @@ def _holds_app(root: Path) -> bool:
 
 def _is_project(folder: Path) -> bool:
     """Whether a Python project begins in this folder."""
-    there = [name for name in PROJECT_FILES if (folder / name).is_file()]
+    there = [name for name in PROJECT_FILES if os.path.isfile(folder / name)]
     # A module may be called `setup` too.
     return bool(there) and (there != ["setup.py"] or b"setup(" in _read(folder / "setup.py"))
 
@@ -191,7 +202,12 @@ def _children(folder: Path) -> list[Path]:
             found = [e.path for e in entries if e.is_dir(follow_symlinks=False)]
     except OSError:
         return []
-    return [Path(p) for p in sorted(found) if not is_left_out(p)]
+    return [Path(p) for p in sorted(found) if not is_left_out(p) and _is_plain(p, folder)]
+
+
+def _is_plain(path: str, folder: Path) -> bool:
+    """Whether its own name can be written in a configuration, and be imported."""
+    return path[len(str(folder)) :].isprintable()
 
 
 def is_left_out(folder: str) -> bool:
@@ -201,7 +217,17 @@ def is_left_out(folder: str) -> bool:
         name in LEFT_OUT
         or name.startswith((".", "{{"))  # hidden, or a template's
         or os.path.exists(os.path.join(folder, "pyvenv.cfg"))
+        or os.path.isdir(os.path.join(folder, "conda-meta"))
     )
+
+
+def is_vendored(folder: str) -> bool:
+    """Whether a folder holds what others wrote, by its name or as a repository of its own.
+
+    A service of the platform may lie in one all the same: the configuration names its folder.
+    """
+    in_git = os.path.lexists(os.path.join(folder, ".git"))
+    return in_git or os.path.basename(folder) in VENDORED
 
 
 def _has_python(folder: Path, depth: int = 2) -> bool:
@@ -218,9 +244,9 @@ def _source_roots(root: Path, backend: str) -> list[str]:
     found: dict[Path, None] = {}
     for folder in (root / backend, *_projects(root / backend, depth=3)):
         source = folder / "src"
-        if source.is_dir() and _has_python(source) and not _is_imported(source):
+        if os.path.isdir(source) and _has_python(source) and not _is_imported(source):
             found[source] = None
-        if folder != root and (folder / "__init__.py").exists() and _is_imported(folder):
+        if folder != root and os.path.exists(folder / "__init__.py") and _is_imported(folder):
             found[folder.parent] = None
         else:
             found[folder] = None
@@ -229,7 +255,9 @@ def _source_roots(root: Path, backend: str) -> list[str]:
 
 def _is_imported(folder: Path) -> bool:
     """Whether its own modules import from it by its name: imports then begin above it."""
-    pattern = re.compile(rb"(?m)^(?:from|import)[ \t]+" + re.escape(folder.name.encode()) + rb"\b")
+    pattern = re.compile(
+        rb"(?m)^(?:from|import)[ \t]+" + re.escape(os.fsencode(folder.name)) + rb"\b"
+    )
     files = (*folder.glob("*.py"), *folder.glob("*/*.py"))
     return any(pattern.search(_read(file)) for file in sorted(files)[:200])
 
@@ -237,7 +265,7 @@ def _is_imported(folder: Path) -> bool:
 def _projects(folder: Path, depth: int) -> Iterator[Path]:
     """The folders below that are Python projects of their own: none that lies in a package."""
     for child in _children(folder):
-        if (child / "__init__.py").exists():
+        if os.path.exists(child / "__init__.py") or is_vendored(str(child)):
             continue
         if _is_project(child):
             yield child
@@ -255,7 +283,7 @@ def _kept_elsewhere(project: Path, home: Path) -> str | None:
         wanted = f"{name.group(1).decode().lower()}-????????-py3*" if name else ""
         caches = (".cache/pypoetry/virtualenvs", "Library/Caches/pypoetry/virtualenvs")
         folders += [f for cache in caches if wanted for f in (home / cache).glob(wanted)]
-    if (project / "Pipfile").is_file():
+    if os.path.isfile(project / "Pipfile"):
         folders += (home / ".local/share/virtualenvs").glob(f"{project.resolve().name}-????????")
     return str(folders[0]) if len(folders) == 1 else None
 
@@ -291,12 +319,12 @@ def _braces(text: bytes, start: int) -> bytes:
 
 
 def _first(root: Path, *names: str) -> str | None:
-    return next((name for name in names if (root / name).exists()), None)
+    return next((name for name in names if os.path.exists(root / name)), None)
 
 
 def _read(file: Path) -> bytes:
     try:
-        return file.read_bytes()[:1_000_000] if file.is_file() else b""
+        return read_head(file, 1_000_000)
     except OSError:
         return b""
 
@@ -336,7 +364,9 @@ def _service_folders(root: Path, backend: str) -> Iterator[tuple[str, Path]]:
 
 def _starts(folder: Path) -> bool:
     main = folder / "main.py"
-    return main.is_file() and ((folder / "run.py").is_file() or bool(APP.search(_read(main))))
+    return os.path.isfile(main) and (
+        os.path.isfile(folder / "run.py") or bool(APP.search(_read(main)))
+    )
 
 
 def _port_in_code(folder: Path) -> int | None:

@@ -18,6 +18,8 @@ from saas_doctor.model import DoctorError
 from saas_doctor.platform import Platform
 
 FILE = "journal.jsonl"
+_OWN = (".gitignore", "lock", "runs")
+"""What is written into the state folder."""
 
 
 @dataclass
@@ -89,7 +91,7 @@ class Journal:
         return journal
 
     def write(self, event: str, **values: Any) -> None:
-        line = json.dumps({"event": event, **values}, ensure_ascii=False)
+        line = json.dumps({"event": event, **values})  # in ASCII: names may hold any bytes
         try:
             self._file.write(line.encode() + b"\n")
             self._file.flush()
@@ -103,6 +105,9 @@ class Journal:
 
 def prepare_state(platform: Platform) -> None:
     """Make the state folder: only for this user, since former bytes may hold secrets."""
+    for path in (platform.state, *(platform.state / name for name in _OWN)):
+        if path.is_symlink():
+            raise DoctorError(f"{path}: is a link; remove it, so that nothing else is written to")
     try:
         platform.state.mkdir(mode=0o700, exist_ok=True)
         ignore = platform.state / ".gitignore"

@@ -76,6 +76,9 @@ def make(
         except (Unreadable, Absent, Conflict) as reason:
             plan.waiting.append((finding, str(reason)))
             continue
+        except Exception as error:  # one fix that breaks off leaves the others to be done
+            plan.waiting.append((finding, f"{type(error).__name__}: {error}"))
+            continue
         worst = max((action.risk for action in actions), key=lambda r: r.rank, default=Risk.SAFE)
         if worst.rank > allow.rank:
             named = "; ".join(a.title for a in actions if a.risk.rank > allow.rank)

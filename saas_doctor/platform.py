@@ -11,6 +11,7 @@ from saas_doctor import config as configuration
 from saas_doctor.config import Config
 from saas_doctor.discovery import COMPOSE_FILES, discover, holds_project, looks_like_project
 from saas_doctor.model import DoctorError
+from saas_doctor.reading import read_bytes
 
 STATE = ".saas-doctor"
 
@@ -47,7 +48,7 @@ def find_root(start: Path, *, named: bool = False) -> Path:
     when there is none up to the file system's root.
     """
     start = start.resolve()
-    if not start.is_dir():
+    if not os.path.isdir(start):
         raise DoctorError(f"{start}: not a directory; name the platform with -C DIRECTORY")
     above = (start, *start.parents)
     for looks in (looks_like_platform, looks_like_project):
@@ -64,13 +65,15 @@ def find_root(start: Path, *, named: bool = False) -> Path:
 
 def looks_like_platform(folder: Path) -> bool:
     """Whether it is configured, or has the usual shape."""
-    if (folder / configuration.FILE).is_file():
+    if os.path.isfile(folder / configuration.FILE):
         return True
-    if (folder / "backend").is_dir():
+    if os.path.isdir(folder / "backend"):
         marks = (*COMPOSE_FILES, "backend/requirements.txt", "backend/pyproject.toml")
-        return any((folder / mark).is_file() for mark in marks)
-    project = folder / "pyproject.toml"
-    return project.is_file() and b"[tool.saas-doctor" in project.read_bytes()
+        return any(os.path.isfile(folder / mark) for mark in marks)
+    try:
+        return b"[tool.saas-doctor" in read_bytes(folder / "pyproject.toml")
+    except OSError:
+        return False
 
 
 def load(

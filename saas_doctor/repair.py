@@ -204,8 +204,8 @@ class _Repair:
         self.watch(step.action.title)
         try:
             before = step.action.before(bench)
-        except (NotApplied, OSError) as reason:
-            return Done(step, Outcome.NOT_APPLIED, str(reason))
+        except Exception as error:
+            return Done(step, Outcome.NOT_APPLIED, _said(error))
         done = Done(step, Outcome.UNVERIFIED, number=len(self.done) + 1, before=before)
         assert self.journal
         self.journal.write(
@@ -217,8 +217,8 @@ class _Repair:
         )
         try:
             done.after = step.action.apply(bench, before)
-        except (Failed, OSError) as error:
-            done.outcome, done.reason = Outcome.FAILED, str(error)
+        except Exception as error:
+            done.outcome, done.reason = Outcome.FAILED, _said(error)
             self._state(done, "failed")
             self._take_back(done, bench)
             return done
@@ -278,6 +278,13 @@ class _Repair:
         self.journal.write("end")
         self.journal.close()
         journals.forget_if_empty(journals.read(self.journal.folder))
+
+
+def _said(error: Exception) -> str:
+    """Why an action was not done; what nobody foresaw is named, and ends no other action."""
+    if isinstance(error, NotApplied | Failed | OSError):
+        return str(error)
+    return f"{type(error).__name__}: {error}; please report this"
 
 
 def _verified(action: Action, bench: Bench) -> bool:

@@ -208,8 +208,9 @@ class _Run:
         except Unreadable as unreadable:
             return Result(check.code, check.title, Status.UNKNOWN, reason=str(unreadable))
         except Exception as error:
-            where = _where(error)
-            reason = f"{type(error).__name__}: {error} ({where}); please report this"
+            if reason := self._why_untold(error):
+                return Result(check.code, check.title, Status.UNKNOWN, reason=reason)
+            reason = f"{type(error).__name__}: {error} ({_where(error)}); please report this"
             return Result(check.code, check.title, Status.CRASHED, reason=reason)
         kept, ignored = self._sort(check, [f for f in found if isinstance(f, Finding)])
         untold = [u.reason for u in found if isinstance(u, Undecided)]
@@ -225,6 +226,15 @@ class _Run:
             reason=reasons,
             undecided=bool(reasons),
         )
+
+    def _why_untold(self, error: Exception) -> str:
+        """The reason where it is the platform's: a closed folder, a file gone meanwhile, odd source."""
+        if isinstance(error, OSError) and isinstance(error.filename, str):
+            where = self.platform.relative(Path(error.filename))
+            return f"{where}: can't be read ({error.strerror or error})"
+        if isinstance(error, RecursionError):
+            return f"something of it is nested deeper than can be followed ({_where(error)})"
+        return ""
 
     def _sort(
         self, check: Check, found: Iterable[Finding]

@@ -8,9 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from dotenv import dotenv_values
 
 from saas_doctor import journal, redact, repair, runner
 from saas_doctor import platform as platforms
+from saas_doctor.facts import dockerfile
+from saas_doctor.facts.dotenv import read_dotenv
 from saas_doctor.facts.vite import read_config
 from saas_doctor.model import DoctorError, Report, Severity, Status
 from saas_doctor.repair import Outcome
@@ -229,3 +232,86 @@ def test_a_state_folder_that_cannot_be_used_ends_in_one_sentence(root: Path, nam
     with pytest.raises(DoctorError, match=name):
         repair.repair(platform, Selection(("CFG901",)), lambda plan: plan)
     assert not (root / "backend/.env").exists()
+
+
+BOMB = "A0=0123456789\n" + "".join(f"A{n + 1}=${{A{n}}}${{A{n}}}\n" for n in range(100))
+
+
+def test_a_settings_file_whose_variables_grow_without_end_is_told_of(root: Path) -> None:
+    (root / "backend/.env").write_text(BOMB)
+    report = examine(root, "CFG9")
+    (result,) = [r for r in report.results if r.code == "CFG901"]
+    assert result.status is Status.UNKNOWN
+    assert result.reason == (
+        "backend/.env: with its variables put into each other, A17 outgrows 2 MB"
+    )
+    assert report.count(Status.CRASHED) == 0
+    assert report.duration < 10
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        BOMB + "B=$A16\n",
+        "A=x\nB=" + "${A}" * 50_000 + "\nC=" + "${B}" * 50_000 + "\n",
+        "A=" + "${A:-" * 5_000 + "}" * 5_000 + "\n",
+        "A=${A:?" + "${A:-" * 5_000 + "}" * 5_000 + "}\n",
+    ],
+)
+def test_an_env_file_of_compose_whose_variables_grow_without_end_is_told_of(
+    root: Path, text: str
+) -> None:
+    (root / ".env").write_text(text)
+    (finding,) = examine(root, "DOCK602").findings
+    assert "put into each other" in finding.message or "too deep" in finding.message
+
+
+def test_a_compose_file_whose_variables_grow_without_end_is_told_of(root: Path) -> None:
+    (root / ".env").write_text("A=" + "x" * 1_000_000 + "\n")
+    text = "services: {}\nx-a: [" + "'${A}'," * 50 + "]\n"
+    (root / "docker-compose.yml").write_text(text)
+    report = examine(root, "DOCK6")
+    assert report.findings == []
+    reason = "docker-compose.yml: can't be read (with its variables put in it is too large)"
+    assert {r.reason for r in report.results if r.code == "DOCK601"} == {reason}
+
+
+def test_variables_in_variables_have_the_values_that_python_dotenv_gives(root: Path) -> None:
+    text = "A=a\nB=${A}${NOT_SET:-d}\nA=${B}\nC='${A}'\nD=$A\nE\nF=${E}x\n"
+    (root / "backend/.env").write_text(text)
+    platform = platforms.load(root, exact=True, environ={})
+    read_here = read_dotenv(root / "backend/.env", platform)
+    assert read_here
+    assert {s.key: s.value for s in read_here.settings} == {
+        key: value or "" for key, value in dotenv_values(root / "backend/.env").items()
+    }
+
+
+def test_a_dockerfile_whose_variables_grow_without_end_is_not_followed() -> None:
+    lines = "".join(f"ENV A{n + 1}=$A{n}$A{n}\n" for n in range(60))
+    text = f"FROM python:3.11\nENV A0=0123456789\n{lines}COPY $A60 /x\n"
+    (source,) = dockerfile.parse(text.encode()).sources({})
+    assert source.path is None
+
+
+@pytest.mark.parametrize("count", [10, 20, 60])
+def test_values_of_the_source_that_grow_without_end_are_not_followed(
+    root: Path, count: int
+) -> None:
+    nine = range(9)
+    lines = "a0 = 'http://localhost:3000'\nb0 = ['http://x']\nc0 = 999999999\n" + "".join(
+        f"a{n + 1} = f'{''.join(f'{{a{n}}}' for _ in nine)}'\n"
+        f"b{n + 1} = [{', '.join(f'*b{n}' for _ in nine)}]\n"
+        f"c{n + 1} = {' * '.join(f'c{n}' for _ in nine)}\n"
+        for n in range(count)
+    )
+    (root / "backend/gateway").mkdir()
+    (root / "backend/requirements.txt").write_text("fastapi\n")
+    (root / "backend/gateway/main.py").write_text(
+        "from fastapi import FastAPI\nfrom fastapi.middleware.cors import CORSMiddleware\n"
+        f"{lines}app = FastAPI(title=a{count})\n"
+        f"app.add_middleware(CORSMiddleware, allow_origins=b{count}, max_age=c{count})\n"
+    )
+    report = examine(root, "SRC", "WEB", "CFG")
+    assert report.count(Status.CRASHED) == 0
+    assert report.duration < 10

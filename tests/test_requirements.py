@@ -136,12 +136,41 @@ def test_a_file_that_is_not_there_is_told_at_the_line_that_names_it(tmp_path: Pa
         (b"a==1 --hash=sha256:0 --config-settings x=y\n", ["a==1"]),
         (b"-i https://x.invalid\n--no-binary=:all:\n-f wheels\na\n", ["a"]),
         ("a==1\nb==2\n".encode("utf-16"), ["a==1", "b==2"]),
+        (b"\xef\xbb\xbf# a\nb==2\n", ["b==2"]),
+        (b"\xef\xbb\xbf-r ./\\\nrequirements.txt\nb==2\n", ["b==2"]),
+        (b"fast\\\napi==1.\\\r\n0\n", ["fastapi==1.0"]),
+        (b"a==${VER\\\nSION}\n", ["a==1.5"]),
+        (b"a==1 \\", ["a==1"]),
+        ("a\fb\u2028c\x0bd\n".encode(), ["a", "b", "c", "d"]),
+        ("a==1\u00a0# c\n".encode(), ["a==1"]),
+        (b"a==1;\nb ; \n", ["a==1", "b"]),
+        (b"a -\n- b\n-\n", ["a"]),
+        (b"git+https://x.invalid/a @ b\n", []),
+        (b"# \xe9 in another encoding\na==1\n", ["a==1"]),
     ],
 )
 def test_lines_are_read_as_pip_reads_them(tmp_path: Path, line: bytes, expected: list[str]) -> None:
     found = read(tmp_path, line)
     assert asked(found) == expected
     assert found.bad == ()
+
+
+def test_a_line_with_a_variable_of_another_shell_is_not_told(tmp_path: Path) -> None:
+    found = read(tmp_path, b"a\nb==${NOT_SET_HERE}\n")
+    assert found.bad == ()
+    assert found.partial == "requirements.txt:2: ${NOT_SET_HERE} is not set in this shell"
+
+
+def test_a_word_that_stands_on_two_lines_is_not_edited(tmp_path: Path) -> None:
+    with pytest.raises(Conflict, match="two lines"):
+        read(tmp_path, b"bcr\\\nypt==5\n").pin("bcrypt", "<5")
+
+
+def test_places_behind_odd_ends_of_lines_are_those_of_an_editor(tmp_path: Path) -> None:
+    data = b"\xef\xbb\xbfa\fb\r\n\xc3\xa4 \r\nbcrypt==5\n"
+    found = read(tmp_path, data)
+    assert str(found.place("bcrypt")) == "requirements.txt:3"
+    assert found.pin("bcrypt", "<5").result == data.replace(b"==5", b"<5")
 
 
 @pytest.mark.parametrize(

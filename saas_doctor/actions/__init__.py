@@ -47,7 +47,8 @@ class Bench:
 
         kept = self.folder / "kept"
         kept.mkdir(exist_ok=True)
-        file = kept / f"{len(list(kept.iterdir())):04d}-{name}"
+        # Of a name that is as long as names may be, its end does.
+        file = kept / f"{len(list(kept.iterdir())):04d}-{name[-50:]}"
         write_atomically(file, data, mode=0o600)
         return file.name
 

@@ -7,12 +7,15 @@ import difflib
 import os
 import stat
 import tempfile
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from saas_doctor.actions import Action, Bench, Conflict, NotApplied, Record, Refused
 from saas_doctor.edits import Edit, apply_edits, digest, overlap
+from saas_doctor.facts import Facts
+from saas_doctor.platform import Platform
+from saas_doctor.reading import read_bytes
 from saas_doctor.redact import redact
 
 TEMPORARY = ".saas-doctor-tmp-"
@@ -45,6 +48,39 @@ def write_atomically(path: Path, data: bytes, *, mode: int | None = None) -> Non
     _sync_folder(target.parent)
 
 
+def leads_out(root: Path, path: Path, name: str) -> str:
+    """Why a file is not written: a symbolic link takes the path out of the platform; else empty.
+
+    The last part of a path that is not there yet counts too: its folder may be such a link.
+    """
+    real = os.path.realpath(path)
+    if os.path.normpath(path) == real or Path(real).is_relative_to(os.path.realpath(root)):
+        return ""
+    return f"{name} leads out of the platform by a link, to {real}; change it there by hand"
+
+
+def _refuse_to_leave(bench: Bench, path: Path, name: str) -> None:
+    if why := leads_out(bench.platform.root, path, name):
+        raise Refused(why)
+
+
+class _OnFile(Action):
+    """What changes one file of the platform."""
+
+    path: Path
+    name: str
+
+    def rehearsed(self, facts: Facts, edited: Mapping[Path, bytes]) -> Action:  # noqa: ARG002
+        if why := leads_out(facts.get(Platform).root, self.path, self.name):
+            raise Conflict(why)
+        return self
+
+    def _stay_inside(self, bench: Bench) -> None:
+        """Asked again right before: the link may have been made since."""
+        if why := leads_out(bench.platform.root, self.path, self.name):
+            raise NotApplied(why)
+
+
 def _sync_folder(folder: Path) -> None:
     with contextlib.suppress(OSError):  # Windows can't open a folder
         handle = os.open(folder, os.O_RDONLY)
@@ -69,13 +105,13 @@ def sweep(path: Path) -> None:
 
 def _read(path: Path) -> bytes | None:
     try:
-        return path.read_bytes()
+        return read_bytes(path)
     except FileNotFoundError:
         return None
 
 
 @dataclass(frozen=True)
-class EditFile(Action):
+class EditFile(_OnFile):
     """Change parts of a file. `base` is the digest of the bytes that the edits were made for.
 
     `why` are the reasons, one for each finding; `name` is the path as reports show it.
@@ -116,6 +152,7 @@ class EditFile(Action):
         )
 
     def before(self, bench: Bench) -> Record:
+        self._stay_inside(bench)
         now = _read(self.path)
         if now != self.data:
             raise NotApplied(f"{self.name} was changed since the plan was made")
@@ -137,6 +174,7 @@ class EditFile(Action):
     @classmethod
     def undo(cls, bench: Bench, before: Record, after: Record | None) -> str | None:  # noqa: ARG003
         path = Path(before["path"])
+        _refuse_to_leave(bench, path, before["name"])
         sweep(path)
         now = _read(path)
         if now is not None and digest(now) == before["before"]:
@@ -151,7 +189,7 @@ class EditFile(Action):
 
 
 @dataclass(frozen=True)
-class CreateFile(Action):
+class CreateFile(_OnFile):
     """Make a file that is not there. `mode`: its permission bits, for one that holds secrets."""
 
     path: Path
@@ -172,7 +210,8 @@ class CreateFile(Action):
     def preview(self) -> str:
         return unified_diff(self.name, b"", self.content, created=True)
 
-    def before(self, bench: Bench) -> Record:  # noqa: ARG002
+    def before(self, bench: Bench) -> Record:
+        self._stay_inside(bench)
         if os.path.lexists(self.path):
             raise NotApplied(f"{self.name} is there by now")
         if not self.path.parent.is_dir():
@@ -189,6 +228,7 @@ class CreateFile(Action):
     @classmethod
     def undo(cls, bench: Bench, before: Record, after: Record | None) -> str | None:  # noqa: ARG003
         path = Path(before["path"])
+        _refuse_to_leave(bench, path, before["name"])
         sweep(path)
         now = _read(path)
         if now is None:
@@ -200,7 +240,7 @@ class CreateFile(Action):
 
 
 @dataclass(frozen=True)
-class ChangeMode(Action):
+class ChangeMode(_OnFile):
     """Give a file other permission bits; its content stays."""
 
     path: Path
@@ -221,7 +261,8 @@ class ChangeMode(Action):
     def preview(self) -> str:
         return f"chmod {self.mode:o} {self.name}  (now {self.was:o})"
 
-    def before(self, bench: Bench) -> Record:  # noqa: ARG002
+    def before(self, bench: Bench) -> Record:
+        self._stay_inside(bench)
         if _mode(self.path) != self.was:
             raise NotApplied(f"the mode of {self.name} was changed since the plan was made")
         return {"path": str(self.path), "name": self.name, "was": self.was, "mode": self.mode}
@@ -236,6 +277,7 @@ class ChangeMode(Action):
     @classmethod
     def undo(cls, bench: Bench, before: Record, after: Record | None) -> str | None:  # noqa: ARG003
         path, now = Path(before["path"]), _mode(Path(before["path"]))
+        _refuse_to_leave(bench, path, before["name"])
         if now == before["mode"]:
             os.chmod(path, before["was"])
         elif now != before["was"]:

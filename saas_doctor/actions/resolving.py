@@ -16,6 +16,7 @@ from saas_doctor.actions import Conflict
 from saas_doctor.facts import locks
 from saas_doctor.facts.requirements import installable
 from saas_doctor.platform import Platform
+from saas_doctor.reading import read_bytes
 
 LIMIT = 20.0
 """Seconds that a resolution may take; the plan is shown without it then."""
@@ -57,7 +58,7 @@ def arguments(
         texts, constraints, words = list(requirements), list[str](), list[str]()
         for file in files:
             if file.suffix == ".toml":
-                data = edited.get(file) or file.read_bytes()
+                data = edited.get(file) or read_bytes(file)
                 lock = locks.beside(file.parent, root or file.parent)
                 held = locks.read(lock, lock.name) if lock else None
                 texts += installable(data)

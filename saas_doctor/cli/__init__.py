@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from io import TextIOWrapper
 from typing import Annotated
 
 import typer
@@ -44,13 +45,18 @@ for module in (check, fix, undo, history, init, explain):
 def main() -> None:
     """Run the command; every failure ends in one sentence and the exit code of the contract."""
     from saas_doctor.model import DoctorError
+    from saas_doctor.report.printable import printable
 
     # Pydantic would look through all installed packages for plugins of its own.
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
+    # What this terminal has no sign for is written out, and ends nothing half way.
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     try:
         app(standalone_mode=True)
     except DoctorError as error:
-        print(f"saas-doctor: {error}", file=sys.stderr)
+        print(f"saas-doctor: {printable(str(error))}", file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:
         print("saas-doctor: interrupted", file=sys.stderr)

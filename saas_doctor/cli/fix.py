@@ -17,6 +17,7 @@ from saas_doctor.cli.options import (
     load_platform,
     selection,
 )
+from saas_doctor.report.printable import one_line, printable
 
 if TYPE_CHECKING:
     from saas_doctor.model import Report, Risk, Severity
@@ -110,7 +111,7 @@ def _show_only(
     made = plan.rehearse(made, facts)
     if diff:
         for step in made.steps:
-            print(step.action.preview())
+            print(printable(step.action.preview()))
     else:
         show(plan_lines(made))
         if not made.steps:
@@ -155,11 +156,16 @@ def plan_lines(plan: Plan) -> Iterator[Line]:
     for number, step in enumerate(plan.steps, 1):
         yield from _step_lines(number, step)
     for finding, reason in plan.waiting:
-        yield [(f"not planned: {finding.code} {finding.message}: {reason}", "yellow")]
+        yield [(f"not planned: {finding.code} {one_line(finding.message)}: {reason}", "yellow")]
 
 
 def _step_lines(number: int, step: Step) -> Iterator[Line]:
-    yield [(f"{number}. {step.action.title}  [{step.action.risk.value}; {step.codes}]", "bold")]
+    yield [
+        (
+            f"{number}. {one_line(step.action.title)}  [{step.action.risk.value}; {step.codes}]",
+            "bold",
+        )
+    ]
     for line in step.action.preview().splitlines():
         yield [(f"     {line}", {"+": "green", "-": "red", "@": "cyan"}.get(line[:1], ""))]
 
@@ -175,10 +181,11 @@ def _tell(done: Repair, *, asked: bool) -> None:
         good = item.outcome is Outcome.VERIFIED
         why = f": {item.reason}" if item.reason else ""
         say(
-            f"{item.outcome.value:<12} {item.step.action.title}{why}", "green" if good else "yellow"
+            f"{item.outcome.value:<12} {one_line(item.step.action.title)}{why}",
+            "green" if good else "yellow",
         )
     for finding, reason in done.waiting:
-        say(f"not fixed    {finding.code} {finding.message}: {reason}")
+        say(f"not fixed    {finding.code} {one_line(finding.message)}: {reason}")
     if done.run and any(d.outcome in (Outcome.VERIFIED, Outcome.UNVERIFIED) for d in done.done):
         say(f"Take it back: saas-doctor undo {done.run}")
     say()

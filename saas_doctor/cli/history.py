@@ -10,6 +10,7 @@ def history(directory: Directory = None, config: ConfigFile = None) -> None:
     import time
 
     from saas_doctor import journal
+    from saas_doctor.report.printable import one_line
 
     runs = journal.runs(load_platform(directory, config))
     if not runs:
@@ -18,7 +19,7 @@ def history(directory: Directory = None, config: ConfigFile = None) -> None:
         when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(run.began))
         print(f"{run.name}  {when}  {_state(run)}")
         for step in run.steps:
-            print(f"    {step.state:<12} {step.title}")
+            print(f"    {step.state:<12} {one_line(step.title)}")
 
 
 def _state(run: object) -> str:

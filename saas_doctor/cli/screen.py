@@ -11,11 +11,13 @@ from typing import TextIO
 
 from saas_doctor.model import DoctorError, Report, Result
 from saas_doctor.report.console import Line
+from saas_doctor.report.printable import printable
 
 
 def show(lines: Iterable[Line], file: TextIO | None = None) -> None:
     """Print lines: with their styles on a terminal, as plain text elsewhere."""
     file = file or sys.stdout
+    lines = ([(printable(text), style) for text, style in line] for line in lines)
     if not file.isatty() or os.environ.get("TERM") == "dumb":
         for line in lines:
             print("".join(text for text, _ in line), file=file)
@@ -63,7 +65,7 @@ def write_report(report: Report, form: str, output: Path | None, *, verbose: boo
         text = json.render(report) + "\n"
     else:
         lines = console.render(report, verbose=verbose)
-        text = "".join("".join(t for t, _ in line) + "\n" for line in lines)
+        text = "".join(printable("".join(t for t, _ in line)) + "\n" for line in lines)
     if output is None:
         sys.stdout.write(text)
         return

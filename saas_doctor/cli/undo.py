@@ -18,13 +18,15 @@ def undo(
 ) -> None:
     """Take back what a fix run changed, byte for byte; what was changed since is refused and named."""
     from saas_doctor import repair
+    from saas_doctor.cli.screen import say
+    from saas_doctor.report.printable import one_line
 
     undone = repair.undo(load_platform(directory, config), run)
     for title in undone.taken_back:
-        print(f"undone   {title}")
+        say(f"undone   {one_line(title)}")
     for note in undone.notes:
-        print(f"note     {note}")
+        say(f"note     {note}")
     for title, reason in undone.refused:
-        print(f"refused  {title}: {reason}")
+        say(f"refused  {one_line(title)}: {reason}")
     print(f"run {undone.run}: {len(undone.taken_back)} taken back, {len(undone.refused)} refused")
     raise typer.Exit(1 if undone.refused else 0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -13,6 +14,7 @@ from saas_doctor.compose.merge import as_list, merged
 from saas_doctor.compose.nodes import Entry, File, Node, Problem, at, read
 from saas_doctor.compose.schema import validate
 from saas_doctor.compose.variables import NotValid, lookup_in, read_env, substitute
+from saas_doctor.reading import read_bytes
 
 NAMES = ("compose.yaml", "compose.yml", "docker-compose.yml", "docker-compose.yaml")
 """In the order of Compose's own preference."""
@@ -20,6 +22,7 @@ OVERRIDES = tuple(
     f"{stem}.override.{end}" for stem in ("compose", "docker-compose") for end in ("yml", "yaml")
 )
 LARGEST = 5_000_000
+_LARGEST_PUT_IN = 4 * LARGEST
 _MOST = 200
 """Files that are included, each time they are."""
 REMOTE = re.compile(r"^(https?|git|ssh|oci)://|^git@|^github\.com/|\.git(#.*)?$")
@@ -96,11 +99,13 @@ class _Loader:
     remote: bool = False
     parsed: dict[tuple[Path, int], list[Node]] = field(default_factory=dict)
     models: int = 0
+    put_in: int = 0
+    """Characters of all texts that variables were put into."""
 
     def env_file(self, path: Path) -> dict[str, str]:
         """The variables of an env file for `${V}`; what is wrong with it is noted."""
         try:
-            file = File(self.name(path), path, path.parent, path.read_bytes())
+            file = File(self.name(path), path, path.parent, read_bytes(path, LARGEST))
             found = read_env(file.text, lookup_in(self.environ))
         except (OSError, UnicodeDecodeError):
             return {}
@@ -133,9 +138,9 @@ class _Loader:
     def _file(self, path: Path, folder: Path) -> File:
         known = self.files.get(path)
         if known is None or known.folder != folder:
-            if path.stat().st_size > LARGEST:
-                raise OSError(f"larger than {LARGEST // 1_000_000} MB")
-            known = self.files[path] = File(self.name(path), path, folder, path.read_bytes())
+            known = self.files[path] = File(
+                self.name(path), path, folder, read_bytes(path, LARGEST)
+            )
         return known
 
     def _documents(self, file: File, variables: Mapping[str, str]) -> list[Node]:
@@ -149,6 +154,10 @@ class _Loader:
             except NotValid as error:
                 (self.required if error.required else self.problems).append(at(node, str(error)))
                 return replace(node, plain=False, unset=(error.required or "?",))
+            self.put_in += len(found.text)
+            if self.put_in > _LARGEST_PUT_IN:
+                why = "with its variables put in it is too large"
+                raise OSError(errno.EFBIG, why, str(file.path))
             return replace(node, text=found.text, plain=False, unset=found.unset)
 
         key = (file.path, id(variables))

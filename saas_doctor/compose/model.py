@@ -25,6 +25,7 @@ from saas_doctor.compose.values import (
 )
 from saas_doctor.compose.variables import NotValid, lookup_in, read_env
 from saas_doctor.model import Place
+from saas_doctor.reading import read_bytes
 
 STARTED, HEALTHY, COMPLETED = (
     "service_started",
@@ -184,7 +185,7 @@ class Service:
         self, file: EnvFile, variables: Mapping[str, str]
     ) -> Iterator[tuple[str, Variable]]:
         try:
-            text = file.path.read_bytes().decode("utf-8-sig")
+            text = read_bytes(file.path).decode("utf-8-sig")
             found = read_env(text, lookup_in(variables), raw=file.raw)
         except (OSError, UnicodeDecodeError, NotValid):
             return  # a check says so

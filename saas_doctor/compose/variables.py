@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 Lookup = Callable[[str], str | None]
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _OPERATOR = re.compile(r":?[-+?]")
+_DEEPEST = 50
+MOST = 2_000_000
+"""Characters of a text, or of all values of a file, once variables are put into each other."""
+_TOO_MUCH = f"with its variables put into each other it outgrows {MOST // 1_000_000} MB"
 
 
 class NotValid(Exception):
@@ -34,10 +38,24 @@ def substitute(template: str, lookup: Lookup) -> Substituted:
     if "$" not in template:
         return Substituted(template)
     unset: list[str] = []
-    return Substituted("".join(_parts(template, lookup, unset)), tuple(unset))
+    return Substituted(_joined(_parts(template, lookup, unset)), tuple(unset))
 
 
-def _parts(template: str, lookup: Lookup, unset: list[str]) -> Iterator[str]:
+def _joined(parts: Iterable[str]) -> str:
+    """The parts as one text, as long as it is one that a process can be given."""
+    found: list[str] = []
+    left = MOST
+    for part in parts:
+        found.append(part)
+        left -= len(part)
+        if left < 0:
+            raise NotValid(_TOO_MUCH)
+    return "".join(found)
+
+
+def _parts(template: str, lookup: Lookup, unset: list[str], depth: int = 0) -> Iterator[str]:
+    if depth > _DEEPEST:
+        raise NotValid("its variables stand too deep in each other")
     at = 0
     while True:
         sign = template.find("$", at)
@@ -52,7 +70,7 @@ def _parts(template: str, lookup: Lookup, unset: list[str]) -> Iterator[str]:
             at = sign + 2
         elif after == "{":
             at = _closing(template, sign + 1)
-            yield from _braced(template[sign + 2 : at - 1], lookup, unset)
+            yield from _braced(template[sign + 2 : at - 1], lookup, unset, depth)
         elif name:
             value = lookup(name[0])
             if value is None:
@@ -82,7 +100,7 @@ def _closing(template: str, opening: int) -> int:
     return last + 1
 
 
-def _braced(text: str, lookup: Lookup, unset: list[str]) -> Iterator[str]:
+def _braced(text: str, lookup: Lookup, unset: list[str], depth: int) -> Iterator[str]:
     name = _NAME.match(text)
     rest = text[name.end() :] if name else ""
     operator = _OPERATOR.match(rest)
@@ -97,13 +115,13 @@ def _braced(text: str, lookup: Lookup, unset: list[str]) -> Iterator[str]:
     sign, other = operator[0], rest[operator.end() :]
     there = value is not None and (value != "" or ":" not in sign)
     if sign[-1] == "?" and not there:
-        message = "".join(_parts(other, lookup, unset))
+        message = _joined(_parts(other, lookup, unset, depth + 1))
         raise NotValid(
             f"{name[0]} has no value" + (f": {message}" if message else ""), required=name[0]
         )
     if there == (sign[-1] == "+"):
         if sign[-1] in "+-":
-            yield from _parts(other, lookup, unset)
+            yield from _parts(other, lookup, unset, depth + 1)
     elif value is not None:
         yield value
 
@@ -137,7 +155,7 @@ def read_env(text: str, lookup: Lookup, *, raw: bool = False) -> list[Variable]:
         value = lookup(name)
         return known.get(name) if value is None else value
 
-    at = 0
+    at = total = 0
     while True:
         at = _next_statement(text, at)
         if at >= len(text):
@@ -152,6 +170,9 @@ def read_env(text: str, lookup: Lookup, *, raw: bool = False) -> list[Variable]:
                 value, end = _value(text, start, seen, raw)
             except NotValid as error:
                 raise NotValid(str(error), at, required=error.required) from None
+            total += len(value) if "$" in text[start:end] else 0
+            if total > MOST:
+                raise NotValid(_TOO_MUCH, at)
             if key:
                 found.append(Variable(key, value, start, end))
                 known[key] = value

@@ -19,6 +19,7 @@ from saas_doctor.facts.compose import Compose
 from saas_doctor.facts.dockerfile import Dockerfile, Source
 from saas_doctor.facts.dockerignore import Ignored, Pattern
 from saas_doctor.platform import Platform
+from saas_doctor.reading import read_bytes
 
 _WILDCARD = "*?["
 _LARGEST = 1_000_000
@@ -139,7 +140,7 @@ class Builds(Fact):
             return self.platform.relative(project.folder / ".env")
         for path in _scripts(self.platform.root):
             try:
-                data = path.read_bytes() if path.stat().st_size <= _LARGEST else b""
+                data = read_bytes(path, _LARGEST)
             except OSError:
                 continue
             if found := _CLASSIC.search(data):
@@ -197,10 +198,9 @@ def _found(path: Path) -> Path:
 
 def _read(path: Path) -> Dockerfile | None:
     try:
-        data = path.read_bytes() if path.stat().st_size <= _LARGEST else None
+        return dockerfiles.parse(read_bytes(path, _LARGEST))
     except OSError:
         return None
-    return None if data is None else dockerfiles.parse(data)
 
 
 def _ignored(context: Path, dockerfile: Path | None, platform: Platform) -> Ignored | None:
@@ -209,7 +209,7 @@ def _ignored(context: Path, dockerfile: Path | None, platform: Platform) -> Igno
     for path in (*own, context / ".dockerignore"):
         try:
             if path.is_file():
-                return dockerignore.parse(platform.relative(path), path.read_bytes())
+                return dockerignore.parse(platform.relative(path), read_bytes(path))
         except OSError:
             return None
     return None

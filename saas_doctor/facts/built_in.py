@@ -15,6 +15,7 @@ from saas_doctor.facts.dotenv import read_dotenv
 from saas_doctor.facts.frontend import FrontendPackage
 from saas_doctor.model import Place, Unreadable
 from saas_doctor.platform import Platform
+from saas_doctor.reading import read_head
 
 # In the order in which Vite's dev server reads them: the last one counts.
 _FILES = (".env", ".env.local", ".env.development", ".env.development.local")
@@ -98,7 +99,7 @@ class BuiltIn(Fact):
         names = (package.vite_config,) if package.vite_config else VITE_CONFIGS
         config = next((p for n in names if (p := package.folder / n).is_file()), None)
         try:
-            text = config.read_bytes()[:_MAXIMUM].decode("utf-8", "replace") if config else ""
+            text = read_head(config, _MAXIMUM).decode("utf-8", "replace") if config else ""
         except OSError as error:
             raise Unreadable(f"{package.folder.name}: can't be read ({error.strerror})") from None
         found: dict[str, list[Variable]] = {}

@@ -15,6 +15,7 @@ from saas_doctor.facts import Fact
 from saas_doctor.facts.compose import Compose
 from saas_doctor.model import Place
 from saas_doctor.platform import Platform
+from saas_doctor.reading import read_bytes
 
 _RUNNERS = ("uvicorn", "gunicorn", "hypercorn", "fastapi")
 _MAXIMUM = 1_000_000
@@ -96,7 +97,7 @@ def _mentions_runner(data: bytes) -> bool:
 
 def _read(path: Path) -> bytes:
     try:
-        return path.read_bytes() if path.is_file() and path.stat().st_size <= _MAXIMUM else b""
+        return read_bytes(path, _MAXIMUM)
     except OSError:
         return b""  # nothing is concluded from what can't be read
 

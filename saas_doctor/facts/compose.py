@@ -17,6 +17,7 @@ from saas_doctor.compose.variables import NotValid, read_env
 from saas_doctor.facts import Fact, gitignore
 from saas_doctor.model import Absent, Blocked, Unreadable
 from saas_doctor.platform import Platform
+from saas_doctor.reading import read_bytes
 
 
 @dataclass(frozen=True)
@@ -129,7 +130,7 @@ _EXAMPLES = (".example", ".sample", ".template", ".dist", ".tmpl", "-example", "
 def _unused(service: Service, name: Callable[[Path], str], root: Path) -> Iterator[UnusedEnvFile]:
     for file in service.env_files:
         try:
-            text = file.path.read_bytes().decode("utf-8-sig")
+            text = read_bytes(file.path).decode("utf-8-sig")
             read_env(text, lambda _: "", raw=file.raw)
         except FileNotFoundError:
             if file.required:
@@ -152,7 +153,7 @@ def _alike(path: Path, platform: Platform, used: Iterable[Path]) -> Iterator[str
     others = [path.with_name(name) for name in NAMES if name != path.name]
     for other in others if path.name in NAMES else ():
         try:
-            if other not in used and other.read_bytes() != path.read_bytes():
+            if other not in used and read_bytes(other) != read_bytes(path):
                 yield platform.relative(other)
         except OSError:
             continue

@@ -38,7 +38,7 @@ class ConfiguredPaths(Fact):
     @classmethod
     def read(cls, platform: Platform) -> ConfiguredPaths:
         file = platform.config_file
-        if file is None:
+        if file is None or not file.is_file():  # it may be a pipe, which is read by now
             raise Absent("no configuration file")
         try:
             table, _ = configuration.load(platform.root, file)

@@ -28,7 +28,7 @@ _CAUGHT = {"ImportError", "ModuleNotFoundError", "AttributeError", "TypeError", 
 }
 _EXPECTED = {"raises", "assertRaises", "assertRaisesRegex", "suppress", "warns", "deprecated_call"}
 _SKIPPED = re.compile(r"\b(?:skip|skipif|skipIf|skipUnless|xfail|expectedFailure)\b")
-_ASKS = re.compile(r"(?i)pydantic|version|\bv[12]\b|hasattr|TYPE_CHECKING")
+_ASKS = re.compile(r"(?i)pydantic|version|(?:\b|_)v[12]\b|hasattr|TYPE_CHECKING")
 
 
 @dataclass(frozen=True)
@@ -85,6 +85,12 @@ def is_for_both(module: Module) -> bool:
     """Whether a module is written for either version of Pydantic."""
     text = module.data.lower()
     return any(sign.search(text) for sign in _FOR_BOTH)
+
+
+def in_branch_of_both(module: Module, node: ast.AST) -> bool:
+    """Whether a node stands in a branch of a module that is written for either version."""
+    branches = any(isinstance(o, ast.If | ast.Try) for o in module.around(node))
+    return branches and is_for_both(module)
 
 
 def in_doubt(module: Module, node: ast.AST) -> bool:

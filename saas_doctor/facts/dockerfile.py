@@ -22,6 +22,10 @@ _VARIABLE = re.compile(
 )
 
 
+_LONGEST = 100_000
+"""Characters that variables are replaced by."""
+
+
 @dataclass(frozen=True)
 class Stage:
     """A stage: what it starts from, and its instructions, the FROM not among them."""
@@ -240,11 +244,11 @@ def _set(instruction: Instruction, values: dict[str, str | None]) -> None:
 
 
 def expand(text: str, values: Mapping[str, str | None]) -> str | None:
-    """The text without quotes and with its variables; None where one is not known."""
+    """The text without quotes and with its variables; None where one is not known, or all is too long."""
     if "$" not in text and not re.search(r"[\\'\"]", text):
         return text
     parts: list[str] = []
-    at = 0
+    at = total = 0
     for match in _VARIABLE.finditer(text):
         parts.append(text[at : match.start()])
         at = match.end()
@@ -260,6 +264,9 @@ def expand(text: str, values: Mapping[str, str | None]) -> str | None:
             parts.append(value or match["word"] or "")
         else:
             parts.append(match["escaped"] or match["single"] or "")
+        total += len(parts[-1])
+        if total > _LONGEST:
+            return None
     return "".join((*parts, text[at:]))
 
 

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
-import logging
+import os
 import re
-from collections.abc import Mapping
+from collections import ChainMap
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 from saas_doctor.actions.files import EditFile
 from saas_doctor.edits import Edit, newline_of
 from saas_doctor.facts import Fact
 from saas_doctor.model import Absent, Place, Unreadable
 from saas_doctor.platform import Platform
+from saas_doctor.reading import read_bytes
+
+LARGEST = 500_000
+"""Bytes of a settings file; beyond it python-dotenv takes longer than a fact may."""
+_MOST = 2_000_000
+"""Characters of all values that are made of variables; a process can be given no more."""
 
 
 @dataclass(frozen=True)
@@ -144,7 +152,7 @@ def read_dotenv(path: Path, platform: Platform) -> Dotenv | None:
     """The file as python-dotenv reads it, or None where there is none; raises Unreadable."""
     name = platform.relative(path)
     try:
-        data = path.read_bytes()
+        data = read_bytes(path, LARGEST)
     except FileNotFoundError:
         return None
     except OSError as error:
@@ -159,17 +167,15 @@ def read_dotenv(path: Path, platform: Platform) -> Dotenv | None:
 def parse_dotenv(path: Path, name: str, data: bytes, text: str) -> Dotenv:
     import io
 
-    from dotenv import dotenv_values
     from dotenv.parser import parse_stream
 
-    # It would print its warnings; the lines it can't read are told by a check.
-    logging.getLogger("dotenv.main").disabled = True
-    values = dotenv_values(stream=io.StringIO(text, newline=""), interpolate=True)
+    # newline="": a StringIO would otherwise turn CRLF into LF and shift every offset.
+    bindings = list(parse_stream(io.StringIO(text, newline="")))
+    values = _interpolated([(b.key, b.value) for b in bindings if b.key is not None], name)
     settings: list[Setting] = []
     bad: list[tuple[Place, str]] = []
     at = len(data) - len(text.encode())  # a byte order mark
-    # newline="": a StringIO would otherwise turn CRLF into LF and shift every offset.
-    for binding in parse_stream(io.StringIO(text, newline="")):
+    for binding in bindings:
         original = binding.original.string
         lead = len(original) - len(original.lstrip())
         line = binding.original.line + original[:lead].count("\n")
@@ -189,6 +195,31 @@ def parse_dotenv(path: Path, name: str, data: bytes, text: str) -> Dotenv:
             )
         at += len(original.encode())
     return Dotenv(path, name, data, tuple(settings), tuple(bad))
+
+
+def _interpolated(pairs: Iterable[tuple[str, str | None]], name: str) -> Mapping[str, str | None]:
+    """The values with variables put in as python-dotenv does it, which is given no bound by itself."""
+    from dotenv.variables import parse_variables
+
+    values: dict[str, str | None] = {}
+    environment: ChainMap[str, str | None] = ChainMap(
+        values, cast("dict[str, str | None]", os.environ)
+    )
+    total = 0
+    for key, value in pairs:
+        if value is None or "${" not in value:
+            values[key] = value
+            continue
+        parts: list[str] = []
+        for atom in parse_variables(value):
+            parts.append(atom.resolve(environment))
+            total += len(parts[-1])
+            if total > _MOST:
+                raise Unreadable(
+                    f"{name}: with its variables put into each other, {key} outgrows {_MOST // 1_000_000} MB"
+                )
+        values[key] = "".join(parts)
+    return values
 
 
 def _value_span(line: str, value: str | None) -> tuple[int, int]:

@@ -11,6 +11,7 @@ from pathlib import Path
 from saas_doctor.facts import Fact
 from saas_doctor.facts.environment_writes import EnvironmentWrites
 from saas_doctor.platform import Platform
+from saas_doctor.reading import read_bytes
 
 _FOLDERS = (
     *(".", "docker", "deploy", "deployment", "compose", "envs", "env", ".envs", "scripts"),
@@ -82,8 +83,6 @@ class Elsewhere(Fact):
 
 def _read(path: Path) -> bytes:
     try:
-        if path.is_file() and path.stat().st_size <= _MAXIMUM:
-            return path.read_bytes()
+        return read_bytes(path, _MAXIMUM)
     except OSError:
-        pass
-    return b""
+        return b""

@@ -12,10 +12,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from saas_doctor.discovery import VENDORED
 from saas_doctor.facts import Fact
 from saas_doctor.facts.javascript import key_of, parse, place_of, string_of, text_of
 from saas_doctor.model import Absent, Place, Unreadable
 from saas_doctor.platform import Platform
+from saas_doctor.reading import read_head
 
 if TYPE_CHECKING:
     from tree_sitter import Node
@@ -68,7 +70,7 @@ class FrontendPackage(Fact):
             raise Absent("no front end is configured")
         folder = platform.path(frontend.directory)
         try:
-            table: Any = json.loads((folder / "package.json").read_bytes()[:_MAXIMUM])
+            table: Any = json.loads(read_head(folder / "package.json", _MAXIMUM))
         except (OSError, ValueError, RecursionError):
             table = {}
         table = table if isinstance(table, dict) else {}
@@ -170,12 +172,13 @@ class FrontendSource(Fact):
         folder = package.folder
         folder = folder / "src" if (folder / "src").is_dir() else folder
         files: list[SourceFile] = []
-        for path in _source_files(folder):
-            name = platform.relative(path)
-            try:
-                files.append(SourceFile(path, name, path.read_bytes()[:_MAXIMUM]))
-            except OSError as error:
-                raise Unreadable(f"{name}: can't be read ({error.strerror})") from None
+        name = platform.relative(folder)
+        try:
+            for path in _source_files(folder):
+                name = platform.relative(path)
+                files.append(SourceFile(path, name, read_head(path, _MAXIMUM)))
+        except OSError as error:
+            raise Unreadable(f"{name}: can't be read ({error.strerror})") from None
         return cls(folder, tuple(files))
 
 
@@ -203,9 +206,15 @@ _NO_SOURCE = re.compile(
 )
 
 
+def _raise(error: OSError) -> None:
+    raise error
+
+
 def _source_files(root: Path) -> Iterator[Path]:
-    for folder, names, files in os.walk(root):
-        names[:] = sorted(n for n in names if n not in _NO_SOURCES and not n.startswith("."))
+    for folder, names, files in os.walk(root, onerror=_raise):
+        names[:] = sorted(
+            n for n in names if n not in _NO_SOURCES | VENDORED and not n.startswith(".")
+        )
         for name in sorted(files):
             if name.endswith(_SOURCES) and not _NO_SOURCE.search(name.lower()):
                 yield Path(folder) / name

@@ -5,13 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 from saas_doctor.facts import dockerignore
+from saas_doctor.reading import read_text
 
 
 def names(root: Path, path: Path) -> bool:
     """Whether a `.gitignore` between the platform's root and the path names it."""
     for folder in path.parents:
         try:
-            lines = (folder / ".gitignore").read_text(errors="replace").splitlines()
+            lines = read_text(folder / ".gitignore").splitlines()
         except OSError:
             lines = []
         # A name without a slash counts at any depth, which Docker has to be told.

@@ -118,7 +118,7 @@ class Imports(Fact):
     @cached_property
     def names(self) -> frozenset[bytes]:
         """The names of all modules and folders of modules: nothing else can be imported locally."""
-        return frozenset(name.encode() for name in self.endings)
+        return frozenset(os.fsencode(name) for name in self.endings)
 
     def anywhere(self, dotted: str) -> list[str]:
         """The paths in any folder that a full name could mean."""
@@ -308,7 +308,7 @@ def is_beside(folder: str, name: str, module: Module | None = None) -> bool:
 
 def _is_set_elsewhere(source: Source, name: str) -> bool:
     """Whether any module sets an attribute of that name on something: `config.NAME = ...`."""
-    word = re.escape(name.encode())
+    word = re.escape(os.fsencode(name))
     pattern = re.compile(
         rb"\." + word + rb"\s*(?::[^=\n]+)?=[^=]|setattr\([^\n]*[\"']" + word + rb"[\"']"
     )

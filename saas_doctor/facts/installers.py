@@ -14,6 +14,7 @@ from packaging.version import Version
 from saas_doctor.facts import Fact
 from saas_doctor.model import Place, Unreadable
 from saas_doctor.platform import Platform
+from saas_doctor.reading import read_bytes
 
 _WANTED = re.compile(rb"""^required-version\s*=\s*["']([^"'\n]+)["']""", re.M)
 
@@ -53,7 +54,7 @@ class Uv(Fact):
 
 def _bytes(file: Path) -> bytes:
     try:
-        return file.read_bytes()
+        return read_bytes(file)
     except OSError:
         return b""
 

@@ -18,6 +18,7 @@ from packaging.version import Version
 from saas_doctor.facts import Fact, pyproject
 from saas_doctor.model import DoctorError, Place, Unreadable
 from saas_doctor.platform import Platform
+from saas_doctor.reading import read_bytes, read_text
 
 DEFAULT_PYTHON = ">=3.11"
 
@@ -100,7 +101,7 @@ class Interpreter(Fact):
     def made_at(self) -> Path | None:
         """The folder that its `activate` leads to; None where it finds out its own place."""
         try:
-            text = (self.folder / "bin" / "activate").read_text(encoding="utf-8", errors="replace")
+            text = read_text(self.folder / "bin" / "activate")
         except OSError:
             return None
         found = re.search(r"^\s*(?:export )?VIRTUAL_ENV=([\"']?)(/[^\"'$\n]+)\1\s*$", text, re.M)
@@ -178,7 +179,7 @@ def ask_version(python: Path) -> tuple[Version | None, str]:
 
 def _pyvenv(folder: Path) -> dict[str, str]:
     try:
-        text = (folder / "pyvenv.cfg").read_text(encoding="utf-8", errors="replace")
+        text = read_text(folder / "pyvenv.cfg")
     except OSError:
         return {}
     pairs = (line.partition("=") for line in text.splitlines() if "=" in line)
@@ -235,7 +236,7 @@ _DECLARED = {
 
 def _declared(file: Path, key: str) -> tuple[str, int] | None:
     try:
-        text = file.read_text(encoding="utf-8", errors="replace")
+        text = read_text(file)
     except OSError:
         return None
     found = re.search(rf"^[^#\n]*?\b{key}", text, re.M)
@@ -245,7 +246,7 @@ def _declared(file: Path, key: str) -> tuple[str, int] | None:
 def _poetry_python(file: Path) -> str:
     """The range of Pythons in a Poetry project's dependencies."""
     try:
-        data = file.read_bytes()
+        data = read_bytes(file)
     except OSError:
         return ""
     return (pyproject.python_of(data) or "") if b"tool.poetry.dependencies" in data else ""

@@ -20,6 +20,7 @@ from saas_doctor.facts.search_path import line_for
 from saas_doctor.facts.source import Module
 from saas_doctor.model import Place
 from saas_doctor.platform import Platform
+from saas_doctor.reading import read_text
 
 _APP = re.compile(rb"""["']([A-Za-z_][\w.]*):[A-Za-z_]\w*["']""")
 _UVICORN = re.compile(rb"""\buvicorn\.run\(\s*["']([A-Za-z_][\w.]*):""")
@@ -263,6 +264,6 @@ class Launches(Fact):
 
 def _text(file: Path) -> str:
     try:
-        return file.read_text(encoding="utf-8", errors="replace")
+        return read_text(file)
     except OSError:
         return ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import os
 import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping
@@ -169,7 +170,7 @@ class _Imports:
     def through(self, root: Path, dotted: str) -> Iterator[Import]:
         """The same, with the modules that import something below it."""
         home, _, last = dotted.rpartition(".")
-        text = last.encode()
+        text = os.fsencode(last)
         found = {id(m): m for m in self._by_origin.get(home, []) if text in m.data}
         for origin, modules in self._by_origin.items():
             if origin == dotted or origin.startswith(f"{dotted}."):

@@ -73,13 +73,28 @@ class Value:
 UNKNOWN = Value()
 
 
+LONGEST = 100_000
+"""Characters of a text, items of a list: what outgrows it is not followed."""
+_MOST_BITS = 10_000
+"""Of a number; of a larger one Python makes no text."""
+
+
 def plain(value: Plain, spot: Spot | None = None) -> Value:
     kinds: dict[type, str] = {str: "str", bool: "bool", int: "number", float: "number"}
+    if isinstance(value, int) and value.bit_length() > _MOST_BITS:
+        return Value("number")
     return Value(kinds.get(type(value), "none"), True, value, spot=spot)
 
 
 def sequence(items: Sequence[Value], *, known: bool = True, spot: Spot | None = None) -> Value:
+    if len(items) > LONGEST:
+        return Value("list")
     return Value("list", known, items=tuple(items), spot=spot)
+
+
+def together(texts: Sequence[str], spot: Spot | None = None) -> Value:
+    """The texts as one."""
+    return Value("str") if sum(map(len, texts)) > LONGEST else plain("".join(texts), spot)
 
 
 def from_json(value: object, spot: Spot | None = None) -> Value:
@@ -115,6 +130,11 @@ def of_text(text: Value, method: str, given: Sequence[Value]) -> Value:
         return UNKNOWN
     kind = Value("list" if method in _TO_LIST else "str")
     if method in ("format", "join") or text.text is None or not all(g.known for g in given):
+        return kind
+    if (
+        method == "replace"
+        and len(text.text) * max((len(str(g.plain)) for g in given), default=0) > 100 * LONGEST
+    ):
         return kind
     try:
         made = getattr(text.text, method)(*(g.plain for g in given))

@@ -10,6 +10,8 @@ from pathlib import Path
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
+from saas_doctor.reading import read_bytes
+
 # How each tool asks for another version (it locks and installs it), and installs what is locked.
 TOOLS = {
     "uv.lock": ("uv add", "uv sync"),
@@ -20,6 +22,9 @@ TOOLS = {
 _PACKAGE = re.compile(
     rb'^\[\[package\]\]\r?\nname = "([^"\n]+)"\r?\nversion = "([^"\n]+)"(.*)', re.M
 )
+
+_LARGEST = 50_000_000
+"""Bytes: a lock names every file of every package."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +57,7 @@ class Lock:
 
 def read(path: Path, name: str) -> Lock:
     """What a lock file holds; raises OSError."""
-    data = path.read_bytes()
+    data = read_bytes(path, _LARGEST)
     versions: dict[str, tuple[Version, ...]] = {}
     lines: dict[str, int] = {}
     line, at = 1, 0

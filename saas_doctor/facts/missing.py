@@ -19,6 +19,7 @@ from saas_doctor.facts.outline import Import, defines, imports_in
 from saas_doctor.facts.search_path import changes
 from saas_doctor.facts.source import Module
 from saas_doctor.model import Place
+from saas_doctor.reading import read_text
 
 # What ends the import of a test module before its other imports.
 _SKIPS = (b"importorskip", b"allow_module_level")
@@ -309,7 +310,7 @@ def _is_ignored(root: Path, folder: Path, name: str) -> bool:
     """Whether git is told to leave such a file out: then it is made, and no part of a clone."""
     for above in (folder, *folder.parents):
         try:
-            lines = (above / ".gitignore").read_text("utf-8", "replace").splitlines()
+            lines = read_text(above / ".gitignore").splitlines()
         except OSError:
             lines = []
         inside = folder.relative_to(above).as_posix()

@@ -10,6 +10,7 @@ from functools import cached_property
 
 from saas_doctor.edits import Edit
 from saas_doctor.facts import Fact
+from saas_doctor.facts.constructs import in_branch_of_both, in_doubt
 from saas_doctor.facts.models import SQLMODEL_BASES, PydanticModels
 from saas_doctor.facts.objects import Class, Objects
 from saas_doctor.facts.scopes import Function, Scope
@@ -109,7 +110,11 @@ class ModelConfigs(Fact):
         for module, node, config in self._old:
             for key in config.keys:
                 at = (key.module.name, key.line, key.column)
-                if at not in found and _is_old(key, config):
+                if (
+                    at not in found
+                    and _is_old(key, config)
+                    and not _of_a_version(module, node, key)
+                ):
                     found[at] = self._old_key(module, node, key, config)
         return tuple(found.values())
 
@@ -124,7 +129,7 @@ class ModelConfigs(Fact):
         return [
             (module, node, config)
             for module, node, config in found
-            if any(_is_old(key, config) for key in config.keys)
+            if any(_is_old(k, config) and not _of_a_version(module, node, k) for k in config.keys)
             and self.models.is_model(module, node)
         ]
 
@@ -202,6 +207,13 @@ def _is_old(key: Key, config: Config) -> bool:
     if key.name in RENAMED:
         return RENAMED[key.name] not in config.names
     return key.name in REMOVED
+
+
+def _of_a_version(module: Module, node: ast.ClassDef, key: Key) -> bool:
+    """Whether the model, or its key, is made for one version of Pydantic beside the other."""
+    places: list[tuple[Module, ast.AST]] = [(module, node)]
+    places += [(key.module, key.value)] if key.value else []
+    return any(in_doubt(*place) or in_branch_of_both(*place) for place in places)
 
 
 def _holders(module: Module) -> Iterator[str]:

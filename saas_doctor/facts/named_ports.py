@@ -13,6 +13,7 @@ from saas_doctor.facts import Fact
 from saas_doctor.facts.built_in import ComposeServices
 from saas_doctor.facts.source import Source
 from saas_doctor.platform import Platform
+from saas_doctor.reading import read_bytes
 
 _FOLDERS = (".", "docker", "deploy", "deployment", "config", "infra", "nginx", "ops", "scripts")
 _MAXIMUM = 500_000
@@ -73,8 +74,6 @@ class NamedPorts(Fact):
 
 def _read(path: Path) -> bytes:
     try:
-        if path.is_file() and path.stat().st_size <= _MAXIMUM:
-            return path.read_bytes()
+        return read_bytes(path, _MAXIMUM)
     except OSError:
-        pass
-    return b""
+        return b""

@@ -12,6 +12,7 @@ from pathlib import Path
 from saas_doctor.facts import Fact
 from saas_doctor.model import Place
 from saas_doctor.platform import Platform
+from saas_doctor.reading import read_head
 
 _NOTES = re.compile(
     r"(?i)^(.*dockerfile.*|(docker-)?compose.*\.ya?ml|makefile|justfile|taskfile.*|procfile.*|"
@@ -20,6 +21,10 @@ _NOTES = re.compile(
 )
 _FOLDERS = (".", "docker", "deploy", "scripts", "bin", "docs", ".vscode", ".devcontainer")
 _IN_CONTAINERS = re.compile(r"(?i)docker|compose|^\.github/")
+
+
+NO_DEPENDENCIES = r"(?m)^[^#\n]*\binstall\b[^\n]*\s--no-deps\b"
+"""A command that installs packages without what they ask for."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +51,7 @@ class Notes(Fact):
             for file in files:
                 if _NOTES.match(file.name) and file.is_file():
                     name = self.platform.relative(Path(file.path))
-                    found[name] = re.sub(r"[\"',\[\]]", " ", _text(Path(file.path))[:200_000])
+                    found[name] = re.sub(r"[\"',\[\]]", " ", _text(Path(file.path)))
         return found
 
     def written(self, pattern: str) -> Place | None:
@@ -80,6 +85,6 @@ class Notes(Fact):
 
 def _text(file: Path) -> str:
     try:
-        return file.read_text(encoding="utf-8", errors="replace")
+        return read_head(file, 200_000).decode("utf-8", "replace")
     except OSError:
         return ""

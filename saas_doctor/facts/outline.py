@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import os
 import re
 from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass, field
@@ -102,7 +103,7 @@ def imports_in(
 
 def defines(data: bytes, name: str) -> bool:
     """Whether a line's beginning defines a class, a function or a variable of that name."""
-    word = name.encode()
+    word = os.fsencode(name)
     return any(_place(data, head + word, after) >= 0 for head, after in _HEADS)
 
 
@@ -148,7 +149,7 @@ class TextOutline:
 
     def first(self, name: str) -> int | None:
         """Where the name is first bound; None where the text does not show it."""
-        word = name.encode()
+        word = os.fsencode(name)
         places = [_place(self.data, head + word, after) for head, after in _HEADS]
         places.append(self.imported.get(name, -1))
         return min((place for place in places if place >= 0), default=None)

@@ -20,6 +20,7 @@ from saas_doctor.facts import Fact
 from saas_doctor.facts.interpreter import Interpreter
 from saas_doctor.model import Unreadable
 from saas_doctor.platform import Platform
+from saas_doctor.reading import read_bytes, read_text
 from saas_doctor.syntax import parse_requirement
 
 _FOR_EXTRA = re.compile(r"\bextra\s*==")
@@ -71,7 +72,7 @@ class Package:
         """Whether the file, as it is now, is the one that this distribution brought."""
         said = re.search(rf"\n{re.escape(file)},sha256=([^,\n]+),", self._record)
         try:
-            data = (self.folder.parent / file).read_bytes()
+            data = read_bytes(self.folder.parent / file)
         except OSError:
             return False
         there = base64.urlsafe_b64encode(hashlib.sha256(data).digest()).rstrip(b"=")
@@ -88,7 +89,7 @@ def _parsed(lines: Iterator[str] | list[str]) -> Iterator[Requirement]:
 
 def _text(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8", errors="replace")
+        return read_text(path)
     except OSError:
         return ""
 

@@ -20,6 +20,7 @@ from saas_doctor.facts.source import Module, Source, dotted_name
 from saas_doctor.facts.values import Values
 from saas_doctor.model import Place
 from saas_doctor.platform import Platform
+from saas_doctor.reading import read_head
 
 SIZE, OVERFLOW = 5, 10
 """What an engine's pool has unless it is told otherwise."""
@@ -204,7 +205,7 @@ class Pools(Fact):
             path = volume.path
             if path and path.name.endswith(".conf") and path.is_file():
                 try:
-                    raw = path.read_bytes()[:1_000_000].splitlines()
+                    raw = read_head(path, 1_000_000).splitlines()
                 except OSError:
                     return None
                 lines = [line.decode("utf-8", "replace").partition("#")[0] for line in raw]

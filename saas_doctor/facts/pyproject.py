@@ -50,6 +50,12 @@ class Project:
     """Requirement files that the dependencies are read from (setuptools' `dynamic`)."""
     table: tuple[str, ...] = STANDARD
     error: str = ""
+    overrides: tuple[str, ...] = ()
+    """Requirements that count in place of what anything asks for (uv's `override-dependencies`)."""
+    apart: frozenset[str] = frozenset()
+    """The extras and groups that are declared to conflict."""
+    together: bool = False
+    """Whether a tool finds versions for all groups at once."""
 
 
 def read(data: bytes) -> Project:
@@ -73,7 +79,20 @@ def read(data: bytes) -> Project:
         tuple(replace(d, elsewhere=d.elsewhere or _name(d.text) in sources) for d in declared),
         (files,) if isinstance(files, str) else tuple(_texts(files)),
         STANDARD if standard else POETRY,
+        overrides=tuple(_texts(_table(tool, "uv").get("override-dependencies"))),
+        apart=frozenset(_apart(tool)),
+        together=bool({"uv", "poetry", "pdm"} & set(tool)),
     )
+
+
+def _apart(tool: dict[str, Any]) -> Iterator[str]:
+    """The extras and groups in uv's `conflicts`."""
+    sets = _table(tool, "uv").get("conflicts")
+    for one in sets if isinstance(sets, list) else ():
+        for item in one if isinstance(one, list) else ():
+            for kind in ("extra", "group"):
+                if isinstance(item, dict) and isinstance(item.get(kind), str):
+                    yield f"{kind} {item[kind]}"
 
 
 def python_of(data: bytes) -> str | None:

@@ -15,6 +15,7 @@ from saas_doctor.facts.listeners import Address
 from saas_doctor.facts.ports import Ports
 from saas_doctor.model import Absent, Unreadable
 from saas_doctor.platform import Platform
+from saas_doctor.reading import read_head
 
 
 @dataclass(frozen=True)
@@ -103,7 +104,7 @@ def registering_line(folder: Path, platform: Platform) -> str:
     """Where the service's own code registers it (`main.py:13`), or nothing."""
     for file in ("main.py", "app.py", "run.py"):
         try:
-            data = (folder / file).read_bytes()[:500_000]
+            data = read_head(folder / file, 500_000)
         except OSError:
             continue
         for found in _REGISTERS.finditer(data):

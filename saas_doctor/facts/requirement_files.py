@@ -18,9 +18,10 @@ _BOMS = (
     (codecs.BOM_UTF16_LE, "utf-16-le"),
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
-_COMMENT = re.compile(rb"(?:^|(?<=\s))#.*", re.S)  # to the end of the joined line
+_COMMENT = re.compile(r"(?:^|(?<=\s))#.*", re.S)  # to the end of the joined line
+_JOINT = re.compile(r"\\+(?:\r\n|[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]|\Z)")
 _VARIABLE = re.compile(r"\$\{([A-Z0-9_]+)\}")
-_OPTION = re.compile(r"(?:^|\s)(?=-{1,2}[A-Za-z])")
+_OPTION = re.compile(r"(?:^|\s)(?=-)")
 _INCLUDE = re.compile(
     r"(?:(?P<r>-r|--requirement)|(?P<c>-c|--constraint)|(?P<e>-e|--editable))(?:\s*=\s*|\s*)(?P<what>.+)"
 )
@@ -58,39 +59,69 @@ class Wrong:
     why: str
 
 
-def read(data: bytes, environ: Mapping[str, str]) -> Iterator[Asked | Include | Wrong]:
+@dataclass(frozen=True)
+class Open:
+    """A line that only a variable makes a requirement of, which this shell does not set."""
+
+    line: int
+    variable: str
+
+
+Found = Asked | Include | Wrong | Open
+
+
+def read(data: bytes, environ: Mapping[str, str]) -> Iterator[Found]:
     """What the lines of one file say."""
     utf8, fixed = as_utf8(data)
     for number, start, raw in _logical_lines(utf8):
-        # Of the same length as the file's bytes, so that places in it are places in the file.
-        blank = _COMMENT.sub(lambda found: b" " * len(found.group()), raw)
-        blank = re.sub(rb"\\\r?\n|\xef\xbb\xbf", lambda end: b" " * len(end.group()), blank)
-        text = _VARIABLE.sub(
-            lambda found: environ.get(found[1]) or found[0], blank.decode("utf-8", "replace")
-        ).strip()
-        if not text:
-            continue
-        head = _OPTION.split(text, 1)[0].strip()
-        if not head:
-            yield from _option(text, number)
-            continue
-        path = _local(head)
-        if path is not None:
-            yield from [Include("e", path, number)] if path else ()
-            continue
-        at = blank.find(head.encode())
-        begin = start + max(at, 0)
-        try:
-            yield Asked(
-                parse_requirement(head),
-                number,
-                begin,
-                begin + len(head.encode()),
-                "--hash" in text,
-                fixed or ("" if at >= 0 else "it is made of variables"),
-            )
-        except InvalidRequirement as error:
-            yield Wrong(number, str(error).splitlines()[0])
+        # Of the same length as the line, so that places in it are places in the file.
+        bare = _COMMENT.sub(_blanks, raw)
+        found = list(_line(_JOINT.sub(_blanks, bare), number, start, fixed, environ))
+        if _JOINT.search(bare) and not all(isinstance(one, Asked) for one in found):
+            # pip puts nothing between the lines that it joins.
+            fixed_here = fixed or "a word of it stands on two lines"
+            found = list(_line(_JOINT.sub("", bare), number, start, fixed_here, environ))
+        yield from found
+
+
+def _line(
+    line: str, number: int, start: int, fixed: str, environ: Mapping[str, str]
+) -> Iterator[Found]:
+    text = _VARIABLE.sub(lambda found: environ.get(found[1]) or found[0], line).strip()
+    if not text:
+        return
+    head = _OPTION.split(text, 1)[0].strip()
+    if not head:
+        yield from _option(text, number)
+        return
+    head = head.removesuffix(";").rstrip()  # a marker that says nothing
+    path = _local(head)
+    if path is not None:
+        yield from [Include("e", path, number)] if path else ()
+        return
+    at = line.find(head)
+    begin = start + len(_bytes(line[: max(at, 0)]))
+    try:
+        yield Asked(
+            parse_requirement(head),
+            number,
+            begin,
+            begin + len(_bytes(head)),
+            "--hash" in text,
+            fixed or ("" if at >= 0 else "it is made of variables"),
+        )
+    except InvalidRequirement as error:
+        left = _VARIABLE.search(head)
+        yield Open(number, left[1]) if left else Wrong(number, str(error).splitlines()[0])
+
+
+def _blanks(found: re.Match[str]) -> str:
+    """As many bytes of nothing."""
+    return " " * len(_bytes(found.group()))
+
+
+def _bytes(text: str) -> bytes:
+    return text.encode("utf-8", "surrogateescape")
 
 
 def as_utf8(data: bytes) -> tuple[bytes, str]:
@@ -117,28 +148,30 @@ def _option(text: str, line: int) -> Iterator[Include | Wrong]:
 
 def _local(head: str) -> str | None:
     """The folder that a line installs; empty for an address or an archive, None for a requirement."""
+    if _ADDRESS.match(head):
+        return ""
     if " @ " in head or re.match(r"[\w.-]+(\[[^\]]*\])?@", head):
         return None
-    if head.startswith("file:"):
-        return ""
-    if _ADDRESS.match(head) or _ARCHIVE.search(head.partition(";")[0].strip()):
+    if _ARCHIVE.search(head.partition(";")[0].strip()):
         return ""
     if head.startswith(".") or "/" in head.partition(";")[0] or "\\" in head:
         return head.partition(";")[0].strip()
     return None
 
 
-def _logical_lines(data: bytes) -> Iterator[tuple[int, int, bytes]]:
+def _logical_lines(data: bytes) -> Iterator[tuple[int, int, str]]:
     """Lines joined over trailing backslashes, as pip joins them: number, byte offset, text."""
-    start = number = 0
-    held: tuple[int, int, bytes] | None = None
-    for raw in data.splitlines(keepends=True):
-        number += 1
-        first, at, text = held or (number, start, b"")
-        start += len(raw)
+    mark = len(codecs.BOM_UTF8) if data.startswith(codecs.BOM_UTF8) else 0
+    start, number = mark, 1
+    held: tuple[int, int, str] | None = None
+    # pip takes signs for the end of a line that editors do not count as one.
+    for raw in data[mark:].decode("utf-8", "surrogateescape").splitlines(keepends=True):
+        first, at, text = held or (number, start, "")
+        start += len(_bytes(raw))
+        number += raw.endswith(("\n", "\r"))
         text += raw
-        comment = raw.lstrip().startswith(b"#")  # ends what it stands in
-        if raw.rstrip(b"\r\n").endswith(b"\\") and not comment:
+        comment = raw.lstrip().startswith("#")  # ends what it stands in
+        if raw.splitlines()[0].endswith("\\") and not comment:
             held = (first, at, text)
             continue
         held = None

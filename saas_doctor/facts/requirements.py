@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from saas_doctor.facts import Fact, locks, pyproject, requirement_files
 from saas_doctor.facts.locks import Lock
 from saas_doctor.model import Absent, Place, Unreadable
 from saas_doctor.platform import Platform
+from saas_doctor.reading import read_bytes
 from saas_doctor.syntax import parse_requirement
 
 _MADE_BY = (
@@ -71,6 +73,10 @@ class Requirements(Fact):
     lock: Lock | None = None
     table: tuple[str, ...] = field(default=pyproject.STANDARD)
     """The keys of the table that a pyproject.toml lists its dependencies in."""
+    overrides: Mapping[str, SpecifierSet] = field(default_factory=dict)
+    """What counts of a package in place of all that is asked for; empty where that is not simple."""
+    apart: frozenset[str] = frozenset()
+    """The extras and groups that need not agree with what is always installed."""
 
     @classmethod
     def read(cls, platform: Platform) -> Requirements:
@@ -91,8 +97,14 @@ class Requirements(Fact):
         line = self.find(name)
         return line.place if line else None
 
+    def is_of_another(self, line: RequirementLine) -> bool:
+        """Whether a project that the requirements install (`-e .`) asks for it, and not they."""
+        return line.path.suffix == ".toml" and line.path != next(iter(self.files), None)
+
     def allowed(self, line: RequirementLine) -> SpecifierSet:
         """The versions that a line asks for, within what constraints leave of them."""
+        if line.name in self.overrides:
+            return self.overrides[line.name]
         found = line.requirement.specifier
         for other in self.constraints:
             found &= other.requirement.specifier if other.name == line.name else SpecifierSet()
@@ -209,6 +221,7 @@ class _Reader:
         self.lock: Lock | None = None
         self.table: tuple[str, ...] = pyproject.STANDARD
         self.seen: set[tuple[Path, str]] = set()
+        self.apart: set[str] = set()
 
     def read(self, names: Iterable[str]) -> Requirements:
         for name in names:
@@ -224,7 +237,27 @@ class _Reader:
             tuple(line for line in self.lines if line.constraint),
             self.lock,
             self.table,
+            dict(self._overrides()),
+            frozenset(self.apart),
         )
+
+    def _overrides(self) -> Iterator[tuple[str, SpecifierSet]]:
+        """uv's, by the project files beside the requirements and above them."""
+        root = self.platform.root
+        folders = [root, self.platform.path(self.platform.config.backend)]
+        for folder in dict.fromkeys([*folders, *(path.parent for path in self.files)]):
+            path = folder / "pyproject.toml"
+            with suppress(OSError):
+                data = self.files.get(path) or read_bytes(path)
+                texts = pyproject.read(data).overrides if b"override-dependencies" in data else ()
+                for text in texts:
+                    with suppress(InvalidRequirement):
+                        found = parse_requirement(text)
+                        simple = found.marker is None and found.url is None
+                        yield (
+                            canonicalize_name(found.name),
+                            found.specifier if simple else SpecifierSet(),
+                        )
 
     def _elsewhere(self) -> str:
         """A file of dependencies that is not read, where there is no other."""
@@ -250,6 +283,8 @@ class _Reader:
             place = Place(name, found.line)
             if isinstance(found, requirement_files.Wrong):
                 self.bad.append((place, found.why))
+            elif isinstance(found, requirement_files.Open):
+                self.untold.append(f"{place}: ${{{found.variable}}} is not set in this shell")
             elif isinstance(found, requirement_files.Include):
                 includes.append((found, place))
             else:
@@ -295,6 +330,9 @@ class _Reader:
             self.table = project.table
             lock = locks.beside(path.parent, self.platform.root)
             self.lock = locks.read(lock, self.platform.relative(lock)) if lock else None
+        self.apart |= project.apart
+        if not project.together and self.lock is None:  # pip installs a group by itself
+            self.apart |= {d.group for d in project.declared if d.group.startswith("group ")}
         for declared in project.declared:
             number = data.count(b"\n", 0, declared.start) + 1 if declared.start else None
             place = Place(name, number)
@@ -326,7 +364,7 @@ class _Reader:
 
 def _bytes(path: Path, platform: Platform) -> bytes:
     try:
-        return path.read_bytes()
+        return read_bytes(path)
     except OSError as error:
         raise Unreadable(f"{platform.relative(path)}: can't be read ({error.strerror})") from None
 

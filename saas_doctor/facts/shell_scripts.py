@@ -15,6 +15,7 @@ from saas_doctor.facts import Fact
 from saas_doctor.facts.interpreter import ask_version
 from saas_doctor.model import Place, Unreadable
 from saas_doctor.platform import Platform
+from saas_doctor.reading import read_bytes
 
 _NAMES = ("Makefile", "makefile", "GNUmakefile", "justfile", "Justfile", "*.sh")
 _DOCKER = ("*Dockerfile*", "*compose*.y*ml")
@@ -60,8 +61,7 @@ class ShellScripts(Fact):
         for folder in dict.fromkeys(folders):
             for path in sorted(path for name in _NAMES for path in folder.glob(name)):
                 try:
-                    if path.is_file() and path.stat().st_size <= _MAXIMUM:
-                        found[platform.relative(path)] = _commands(path.read_bytes())
+                    found[platform.relative(path)] = _commands(read_bytes(path, _MAXIMUM))
                 except OSError:
                     continue  # nothing is concluded from a script that isn't read
         containers = b"".join(_containers(platform))
@@ -69,7 +69,8 @@ class ShellScripts(Fact):
             tuple(
                 (name, data)
                 for name, data in found.items()
-                if not _OWN_WAY.search(data) and name.rpartition("/")[2].encode() not in containers
+                if not _OWN_WAY.search(data)
+                and os.fsencode(name.rpartition("/")[2]) not in containers
             )
         )
 
@@ -93,8 +94,7 @@ def _containers(platform: Platform) -> Iterator[bytes]:
     folders = dict.fromkeys((platform.root, backend, platform.root / "docker"))
     for path in (path for folder in folders for name in _DOCKER for path in folder.glob(name)):
         with suppress(OSError):
-            if path.is_file() and path.stat().st_size <= _MAXIMUM:
-                yield path.read_bytes()
+            yield read_bytes(path, _MAXIMUM)
 
 
 def _calls(pattern: re.Pattern[bytes], texts: Iterable[tuple[str, bytes]]) -> Iterator[Call]:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import ast
+import errno
 import io
 import os
 import re
-import stat
 import tokenize
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -15,11 +15,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from saas_doctor.actions.files import EditFile
-from saas_doctor.discovery import is_left_out
+from saas_doctor.discovery import is_left_out, is_vendored
 from saas_doctor.edits import Edit, apply_edits
 from saas_doctor.facts import Fact
 from saas_doctor.model import Absent, Place
 from saas_doctor.platform import Platform
+from saas_doctor.reading import read_bytes
 from saas_doctor.syntax import parse, parts
 
 if TYPE_CHECKING:
@@ -33,6 +34,8 @@ _FROM = re.compile(rb"^[ \t]*from[ \t]+(\.*)([\w.]*)[ \t]+import[ \t]*(\([^)]*|[
 _BASES = re.compile(rb"\bclass\s+\w+\s*\(([^:]*)")
 _GIVEN = re.compile(rb"=[ \t]*(?:[\w.]*\.)?(\w+)[ \t]*$", re.M)
 _WORD = re.compile(rb"\w+")
+_LOCKED = ".#"
+"""How Emacs calls the link beside a file that somebody edits; it leads nowhere."""
 _BLOCKS = ("body", "orelse", "handlers", "finalbody", "cases")
 _OPTIONAL = {"ImportError", "ModuleNotFoundError", "Exception", "BaseException"}
 
@@ -299,7 +302,7 @@ class Source(Fact):
 
     def mentioning(self, *words: str) -> Iterator[Module]:
         """The modules in whose text any of the words stands: cheap, before anything is parsed."""
-        wanted = [word.encode() for word in words]
+        wanted = [os.fsencode(word) for word in words]
         return (m for m in self.modules if any(word in m.data for word in wanted))
 
     @cached_property
@@ -554,13 +557,15 @@ def _modules(platform: Platform, roots: list[Path], unreadable: list[str]) -> It
             except OSError:
                 unreadable.append(folder)
                 continue
+            if folder not in by_text and any(e.name.endswith(".dist-info") for e in entries):
+                continue  # an installer put it there (`pip install --target`)
             for entry in entries:
                 if entry.is_dir(follow_symlinks=False):
                     if entry.path in by_text:
                         queue.append((entry.path, by_text[entry.path], ""))
-                    elif not is_left_out(entry.path):
+                    elif not is_left_out(entry.path) and not is_vendored(entry.path):
                         queue.append((entry.path, root, f"{package}{entry.name}."))
-                elif entry.name.endswith(".py"):
+                elif entry.name.endswith(".py") and not entry.name.startswith(_LOCKED):
                     data = _bytes(entry, unreadable)
                     if data is not None:
                         name = entry.path.removeprefix(base).replace(os.sep, "/")
@@ -572,10 +577,8 @@ def _modules(platform: Platform, roots: list[Path], unreadable: list[str]) -> It
 def _bytes(entry: os.DirEntry[str], unreadable: list[str]) -> bytes | None:
     """The bytes of a source file; None for what is none, by its kind or its size."""
     try:
-        status = entry.stat()
-        if stat.S_ISREG(status.st_mode) and status.st_size <= MAXIMUM:
-            with open(entry.path, "rb") as file:
-                return file.read()
-    except OSError:
-        unreadable.append(entry.path)
+        return read_bytes(entry.path, MAXIMUM)
+    except OSError as error:
+        if error.errno not in (errno.EFBIG, errno.EINVAL, errno.EISDIR):
+            unreadable.append(entry.path)
     return None

@@ -20,6 +20,7 @@ from saas_doctor.facts.source import Module, Source
 
 BUDGET = 4.0
 """Seconds of compiling; what is left then is told as not examined."""
+_LARGE = 300_000
 
 # Said in the oldest Python that may be asked; -S and -I load nothing of the platform's. Each file
 # is told of as it is done, so that what was not is known when the time is up.
@@ -32,6 +33,8 @@ for path in sys.stdin.buffer.read().decode("utf-8", "surrogateescape").split(chr
         with open(path, "rb") as file:
             compile(file.read(), path, "exec", dont_inherit=True)
         answer = None
+    except MemoryError:
+        answer = ["nested too deep for Python's parser", None, None]
     except Exception as error:
         answer = [getattr(error, "msg", None) or str(error) or type(error).__name__,
                   getattr(error, "lineno", None), getattr(error, "offset", None)]
@@ -77,7 +80,8 @@ class Syntax(Fact):
         tag = f"cpython-{version.major}{version.minor}"
         # The newest first: where the time does not do for all, those are the likely ones.
         waiting = [m for m in source.modules if not _was_compiled(m, tag)]
-        waiting.sort(key=lambda module: -_changed(module.path))
+        # Tables that a program wrote take seconds each, and come last.
+        waiting.sort(key=lambda module: (len(module.data) > _LARGE, -_changed(module.path)))
         broken, left = _judged(str(python), waiting)
         why = f"not compiled within {BUDGET:g} s (`python -m compileall` does all, once)"
         own = interpreter.version is not None
@@ -107,7 +111,24 @@ Answer = tuple[str, "int | None", "int | None"]
 
 
 def _ask(python: str, modules: list[Module], deadline: float) -> list[Answer | None]:
-    """The answers about the first of these files: all, or as many as there was time for."""
+    """The answers about the first of these files: all, or as many as there was time for.
+
+    A file that ends Python itself ends no other's examination.
+    """
+    found: list[Answer | None] = []
+    while len(found) < len(modules):
+        answers, died = _ask_once(python, modules[len(found) :], deadline)
+        found += answers
+        if not died or len(found) == len(modules):
+            break
+        found.append(("Python itself crashes on it", None, None))
+    return found
+
+
+def _ask_once(
+    python: str, modules: list[Module], deadline: float
+) -> tuple[list[Answer | None], bool]:
+    """The answers that one process gives, and whether it died of the next file."""
     try:
         process = subprocess.Popen(
             [python, "-I", "-S", "-c", _ASK],
@@ -116,17 +137,20 @@ def _ask(python: str, modules: list[Module], deadline: float) -> list[Answer | N
             stderr=subprocess.DEVNULL,
         )
     except OSError:
-        return []
+        return [], False
+    late = False
     paths = "\0".join(str(module.path) for module in modules)
     try:
         output, _ = process.communicate(os.fsencode(paths), max(0.0, deadline - time.monotonic()))
     except subprocess.TimeoutExpired:
+        late = True
         process.kill()
         output, _ = process.communicate()
     lines = output.splitlines()
     whole = lines if output.endswith(b"\n") else lines[:-1]
     answers = [json.loads(line) for line in whole]
-    return [tuple(answer) if answer else None for answer in answers]
+    died = process.returncode < 0 and not late
+    return [tuple(answer) if answer else None for answer in answers], died
 
 
 def _changed(path: Path) -> float:

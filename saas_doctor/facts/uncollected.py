@@ -14,6 +14,7 @@ from saas_doctor.facts.launches import Launches
 from saas_doctor.facts.search_path import changes
 from saas_doctor.facts.source import Module
 from saas_doctor.model import Place
+from saas_doctor.reading import read_text
 
 _SETTINGS = ("pytest.ini", ".pytest.ini", "pyproject.toml", "tox.ini", "setup.cfg")
 _OPEN = ("pythonpath", "import-mode", "rootdir", "python_paths", "-p ", "confcutdir")
@@ -97,7 +98,7 @@ class Uncollected(Fact):
         for folder in dict.fromkeys((root, *root.parents)):
             for name in _SETTINGS:
                 try:
-                    text = (folder / name).read_text("utf-8", "replace")
+                    text = read_text(folder / name)
                 except OSError:
                     continue
                 if any(word in text for word in _OPEN):

@@ -13,6 +13,7 @@ from functools import cached_property, reduce
 from saas_doctor.facts import Fact
 from saas_doctor.facts.fields import as_url_text, member
 from saas_doctor.facts.literals import (
+    LONGEST,
     UNKNOWN,
     Spot,
     Value,
@@ -25,6 +26,7 @@ from saas_doctor.facts.literals import (
     of_text,
     plain,
     sequence,
+    together,
 )
 from saas_doctor.facts.objects import Made, Objects
 from saas_doctor.facts.runs import is_aside
@@ -162,7 +164,7 @@ class Values(Fact):
                 return Value("str")
             texts.append(text)
         # Put together: there is no one place where it is written.
-        return plain("".join(texts), Spot(frame.module.place(node)))
+        return together(texts, Spot(frame.module.place(node)))
 
     def _list(self, frame: Frame, node: ast.List | ast.Tuple | ast.Set, depth: int) -> Value:
         items: list[Value] = []
@@ -171,6 +173,8 @@ class Values(Fact):
             if isinstance(element, ast.Starred):
                 more = self._of(frame, element.value, depth + 1)
                 items += more.items
+                if len(items) > LONGEST:
+                    return Value("list")
                 known = known and more.kind == "list" and more.known
             else:
                 items.append(self._of(frame, element, depth + 1))
@@ -345,7 +349,7 @@ class Values(Fact):
             known, spot = left.known and right.known, left.spot or right.spot
             return sequence([*left.items, *right.items], known=known, spot=spot)
         if left.text is not None and right.text is not None:
-            return plain(left.text + right.text, Spot(frame.module.place(node)))
+            return together((left.text, right.text), Spot(frame.module.place(node)))
         return Value("str") if left.kind == "str" else UNKNOWN
 
     def _boolop(self, frame: Frame, node: ast.BoolOp, depth: int) -> Value:

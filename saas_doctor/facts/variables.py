@@ -12,6 +12,7 @@ from saas_doctor.facts.environment_writes import EnvironmentWrites
 from saas_doctor.facts.literals import Spot, Value, plain
 from saas_doctor.facts.setting_sources import SettingSources
 from saas_doctor.platform import Platform
+from saas_doctor.reading import read_bytes
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ class Environment(Fact):
         others = [f for f in folders if f != env.path.parent and (f / name).is_file()]
         compose = platform.path(config.compose_file) if config.compose_file else None
         try:
-            text = compose.read_bytes() if compose else b""
+            text = read_bytes(compose) if compose else b""
         except OSError:
             text = b""  # a check of the compose file says so
         loaded, own = sources.loads(env.path), writes.by_services

@@ -24,6 +24,7 @@ from saas_doctor.facts.vite_objects import Reader
 from saas_doctor.facts.vite_plugins import doubtful_import
 from saas_doctor.model import Absent, Place, Unreadable
 from saas_doctor.platform import Platform
+from saas_doctor.reading import read_bytes
 
 if TYPE_CHECKING:
     from tree_sitter import Node
@@ -74,7 +75,7 @@ class ViteConfig(Fact):
             raise Absent(f"no {names[0] if len(names) == 1 else 'vite.config.*'} there{other}")
         name = platform.relative(path)
         try:
-            data = path.read_bytes()
+            data = read_bytes(path)
         except OSError as error:
             raise Unreadable(f"{name}: can't be read ({error.strerror})") from None
         if len(data) > _MAXIMUM:

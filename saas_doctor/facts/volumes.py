@@ -14,6 +14,7 @@ from saas_doctor.facts import Fact
 from saas_doctor.facts.compose import Compose
 from saas_doctor.facts.images import postgres_major
 from saas_doctor.platform import Platform
+from saas_doctor.reading import read_head
 
 OLD_DATA = "/var/lib/postgresql/data"
 DATA_PER_VERSION = 18
@@ -69,7 +70,7 @@ def _of(
 ) -> Iterator[Cluster]:
     shown = platform.relative(folder)
     try:
-        version = (folder / "PG_VERSION").read_bytes()[:10].decode("ascii", "replace").strip()
+        version = read_head(folder / "PG_VERSION", 10).decode("ascii", "replace").strip()
     except (FileNotFoundError, NotADirectoryError):
         return
     except OSError:

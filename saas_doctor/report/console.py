@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from saas_doctor.model import Finding, Report, Result, Risk, Severity, Status
+from saas_doctor.report.printable import one_line
 
 Line = list[tuple[str, str]]
 """Pieces of text with a style each (rich's names; "" for none)."""
@@ -58,9 +59,12 @@ def _order(finding: Finding) -> tuple[int, str]:
 
 def _finding(finding: Finding, waiting: list[Result], *, verbose: bool) -> Iterator[Line]:
     severity = finding.severity or Severity.ERROR
-    yield [(f"{severity.value} {finding.code}", _STYLE[severity]), (f"  {finding.message}", "")]
+    yield [
+        (f"{severity.value} {finding.code}", _STYLE[severity]),
+        (f"  {one_line(finding.message)}", ""),
+    ]
     if finding.place:
-        yield from _labelled("at", str(finding.place))
+        yield from _labelled("at", one_line(str(finding.place)))
     for name, text in finding.evidence.items():
         yield from _labelled(name.replace("_", " "), text if verbose else _shortened(text))
     if finding.next_step:

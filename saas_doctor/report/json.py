@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 from saas_doctor import __version__
@@ -10,7 +11,9 @@ from saas_doctor.model import Finding, Report, Result, Severity, Status
 
 
 def render(report: Report) -> str:
-    return json.dumps(document(report), ensure_ascii=False, indent=2)
+    text = json.dumps(document(report), ensure_ascii=False, indent=2)
+    # Bytes of a file's name that are no UTF-8: as an escape they can be written, and read back.
+    return re.sub(r"[\ud800-\udfff]", lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def document(report: Report) -> dict[str, Any]:

@@ -60,6 +60,44 @@ ENTRIES = [
         target=f"{USER_SCHEMA}:UserRead.orm_mode",
         group="user schema",
     ),
+    Healthy(
+        "SRC202",
+        "a configuration for either version",
+        both(
+            replace(
+                USER_SCHEMA,
+                V2_CONFIG,
+                "    if PYDANTIC_V2:\n        model_config = ConfigDict(from_attributes=True)\n"
+                "    else:\n\n        class Config:\n            orm_mode = True\n",
+            ),
+            replace(
+                USER_SCHEMA,
+                "EmailStr, Field\n",
+                "EmailStr, Field\nfrom pydantic.version import VERSION\n\n"
+                "PYDANTIC_V2 = VERSION.startswith('2.')\n",
+            ),
+        ),
+    ),
+    *(
+        Healthy(
+            "SRC202",
+            f"a model for Pydantic 1 {name}",
+            append(
+                USER_SCHEMA,
+                f"\n{head}\n    class OldUser(BaseModel):\n        id: int\n\n        class Config:\n"
+                "            orm_mode = True\n\n    def old(user):\n        return OldUser.from_orm(user)\n",
+            ),
+        )
+        for name, head in {
+            "by its version": "import pydantic\n\nif pydantic.VERSION.startswith('1.'):",
+            "by the parts of its version": "import pydantic\n\nV = tuple(pydantic.VERSION.split('.'))\n\n"
+            "if V >= ('2',):\n    pass\nelse:",
+            "by a flag": "from pydantic.version import VERSION\n\nIS_V2 = VERSION[0] == '2'\n\nif not IS_V2:",
+            "by an import": "try:\n    from pydantic import field_validator\nexcept ImportError:",
+            "by the metadata": "from importlib.metadata import version\n\n"
+            "if version('pydantic').startswith('1.'):",
+        }.items()
+    ),
     Fault(
         "SRC202",
         "orm_mode as a keyword",

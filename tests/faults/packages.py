@@ -86,6 +86,8 @@ def locked(name: str = "", version: str = "") -> Inject:
     return inject
 
 
+OVERRIDE = '[tool.uv]\noverride-dependencies = ["redis>=5.1"]\n'
+
 ENTRIES = [
     Fault(
         "PKG301",
@@ -277,6 +279,33 @@ ENTRIES = [
         group="project",
     ),
     Healthy("PKG302", "all as the lock says", locked()),
+    Healthy(
+        "PKG302",
+        "a version that an override of uv asks for",
+        both(
+            as_project,
+            replace("backend/pyproject.toml", '"redis>=5,<9"', '"redis>=5,<5.1"'),
+            append("backend/pyproject.toml", OVERRIDE),
+        ),
+    ),
+    Fault(
+        "PKG302",
+        "another version than an override of uv asks for",
+        both(as_project, append("backend/pyproject.toml", OVERRIDE.replace(">=5.1", "<5.1"))),
+        target="redis",
+        fixed=False,  # pip does not know of it
+        group="project",
+    ),
+    Healthy(
+        "PKG307",
+        "a version that an override of uv asks for",
+        both(
+            another_package("theirs", "Requires-Dist: redis<5.1"),
+            append(REQUIREMENTS, "theirs\n"),
+            write("backend/pyproject.toml", OVERRIDE),
+        ),
+        environment=True,
+    ),
     Healthy(
         "PKG304",
         "libpass over passlib",

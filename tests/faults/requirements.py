@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from tests.faults import Copy, Fault, Healthy, append, both, install, replace, uninstall, write
+from tests.faults.packages import OVERRIDE, as_project
 
 REQUIREMENTS = "backend/requirements.txt"
 DEV = "backend/requirements-dev.txt"
+PROJECT = "backend/pyproject.toml"
 
 
 def resolves(copy: Copy) -> bool:
@@ -23,6 +25,12 @@ def uv_runs(copy: Copy) -> bool:
 
 
 JOSE = "python-jose[cryptography]>=3.5"
+
+
+def mark_of_byte_order(copy: Copy) -> None:
+    file = copy.path(REQUIREMENTS)
+    file.write_bytes(b"\xef\xbb\xbf# by an editor of Windows\n" + file.read_bytes())
+
 
 ENTRIES = [
     Fault(
@@ -64,6 +72,59 @@ ENTRIES = [
         ),
     ),
     Healthy("PKG308", "asked for again by the developers' file", append(DEV, "httpx>=0.27\n")),
+    Healthy(
+        "PKG308",
+        "two versions that an override of uv decides between",
+        both(
+            append(REQUIREMENTS, "-r more.txt\n"),
+            write("backend/more.txt", "redis<5\n"),
+            write("backend/pyproject.toml", OVERRIDE),
+        ),
+    ),
+    Healthy(
+        "PKG308",
+        "a constraint of uv that agrees",
+        both(
+            as_project,
+            append(PROJECT, '[tool.uv]\nconstraint-dependencies = ["redis<99", "numpy<2"]\n'),
+        ),
+    ),
+    Healthy(
+        "PKG308",
+        "a group that is installed by itself",
+        both(as_project, append(PROJECT, '[dependency-groups]\nold = ["redis<5"]\n')),
+    ),
+    Healthy(
+        "PKG308",
+        "groups and extras that are declared to conflict",
+        both(
+            as_project,
+            append(
+                PROJECT,
+                '[project.optional-dependencies]\ncpu = ["numpy<2"]\ngpu = ["numpy>=2", "redis<5"]\n'
+                '[dependency-groups]\nold = ["redis<5"]\n'
+                '[tool.uv]\nconflicts = [[{ extra = "cpu" }, { extra = "gpu" }], '
+                '[{ group = "old" }, { extra = "gpu" }]]\n',
+            ),
+        ),
+    ),
+    Fault(
+        "PKG308",
+        "a group that uv resolves with the rest",
+        both(as_project, append(PROJECT, '[dependency-groups]\nold = ["redis<5"]\n[tool.uv]\n')),
+        fixed=False,
+        target="redis",
+        group="project",
+    ),
+    Healthy(
+        "PKG308",
+        "pins beside a project that is installed without its dependencies",
+        both(
+            write(PROJECT, '[project]\nname = "p"\nversion = "1"\ndependencies = ["redis<5"]\n'),
+            append(REQUIREMENTS, "-e .\n"),
+            write("scripts/install.sh", "pip install --no-deps -r backend/requirements.txt\n"),
+        ),
+    ),
     Healthy(
         "PKG308",
         "a constraint that agrees",
@@ -151,5 +212,18 @@ ENTRIES = [
             "--no-binary :none:\n--extra-index-url=https://x.invalid/simple\n# -r none.txt\n"
             'pywin32==300 ; \\\n    sys_platform == "win32" \\\n    --hash=sha256:00\n\n',
         ),
+    ),
+    Healthy(
+        "PKG313",
+        "a mark of the byte order before a comment",
+        mark_of_byte_order,
+    ),
+    Healthy("PKG313", "a word that stands on two lines", append(REQUIREMENTS, "any\\\nio\n")),
+    Healthy("PKG313", "a marker that says nothing", append(REQUIREMENTS, "anyio>=1;\n")),
+    Healthy("PKG313", "a page break", append(REQUIREMENTS, "\f# the next page\n\fanyio\n")),
+    Healthy(
+        "PKG313",
+        "a variable of another shell",
+        append(REQUIREMENTS, "--index-url=https://${USER_OF_INDEX}@x.invalid/\n# ==${VERSION}\n"),
     ),
 ]
