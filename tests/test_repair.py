@@ -170,7 +170,7 @@ class Made(CreateFile):
         return super().apply(bench, before)
 
 
-class Marks(Fact):
+class Marks(Fact, frozen=True):
     """The files in the root."""
 
     def __init__(self, names: set[str]) -> None:
@@ -181,7 +181,7 @@ class Marks(Fact):
         return cls({path.name for path in platform.root.iterdir()})
 
 
-class Text(Fact):
+class Text(Fact, frozen=True):
     """A text in the root."""
 
     def __init__(self, now: bytes) -> None:

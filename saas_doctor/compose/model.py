@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from functools import cached_property
+
+from msgspec import Struct
 
 from saas_doctor.compose.files import Loaded
 from saas_doctor.compose.merge import as_build, as_names, as_pairs
@@ -32,8 +33,7 @@ STARTED, HEALTHY, COMPLETED = (
 )
 
 
-@dataclass(frozen=True)
-class Variable:
+class Variable(Struct, frozen=True):
     """A variable of a service's environment.
 
     `value` is None for one that is given through from a shell where it is not set. `given` says
@@ -53,8 +53,7 @@ class Variable:
         return self.node is not None
 
 
-@dataclass(frozen=True)
-class Dependency:
+class Dependency(Struct, frozen=True):
     """One service that another waits for."""
 
     name: str
@@ -63,8 +62,7 @@ class Dependency:
     required: bool = True
 
 
-@dataclass(frozen=True)
-class Service:
+class Service(Struct, frozen=True, dict=True):
     """A service of the project; `key` is its name where it stands first."""
 
     name: str

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 Lookup = Callable[[str], str | None]
 
@@ -21,8 +22,7 @@ class NotValid(Exception):
         self.required = required
 
 
-@dataclass(frozen=True)
-class Substituted:
+class Substituted(Struct, frozen=True):
     """A text with its variables put in; `unset` are those that have no value and no default."""
 
     text: str
@@ -108,8 +108,7 @@ def _braced(text: str, lookup: Lookup, unset: list[str]) -> Iterator[str]:
         yield value
 
 
-@dataclass(frozen=True)
-class Variable:
+class Variable(Struct, frozen=True):
     """One line of an env file: its key, its value, and the characters that the value takes up."""
 
     key: str

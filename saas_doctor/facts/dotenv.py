@@ -5,8 +5,9 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from saas_doctor.actions.files import EditFile
 from saas_doctor.edits import Edit, newline_of
@@ -15,8 +16,7 @@ from saas_doctor.model import Absent, Place, Unreadable
 from saas_doctor.platform import Platform
 
 
-@dataclass(frozen=True)
-class Setting:
+class Setting(Struct, frozen=True):
     """One `KEY=value` line; `start` and `end` are the byte offsets of the value as written."""
 
     key: str
@@ -28,8 +28,7 @@ class Setting:
     """A key with no `=` after it."""
 
 
-@dataclass(frozen=True)
-class Dotenv:
+class Dotenv(Struct, frozen=True):
     """One .env file: what python-dotenv makes of it, with each line's place."""
 
     path: Path
@@ -72,8 +71,7 @@ def _quoted(value: str) -> str:
     return value
 
 
-@dataclass(frozen=True)
-class EnvFile(Fact):
+class EnvFile(Fact, frozen=True):
     """The settings file that the services read (`backend/.env`); it may not be there."""
 
     name: str
@@ -93,8 +91,7 @@ class EnvFile(Fact):
         return self.there
 
 
-@dataclass(frozen=True)
-class EnvExample(Fact):
+class EnvExample(Fact, frozen=True):
     """The example of the settings file that the repository ships (`backend/.env.example`)."""
 
     file: Dotenv
@@ -107,8 +104,7 @@ class EnvExample(Fact):
         return cls(file)
 
 
-@dataclass(frozen=True)
-class Settings(Fact):
+class Settings(Fact, frozen=True):
     """The values the services will see: the shell's environment before the .env file."""
 
     values: Mapping[str, str]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
@@ -22,8 +21,7 @@ _FOLDERS = (".", "docker", "deploy", "scripts", "bin", "docs", ".vscode", ".devc
 _IN_CONTAINERS = re.compile(r"(?i)docker|compose|^\.github/")
 
 
-@dataclass(frozen=True)
-class Notes(Fact):
+class Notes(Fact, frozen=True):
     """What is written down of how things are started; read when it is asked for."""
 
     platform: Platform

@@ -5,8 +5,8 @@ from __future__ import annotations
 import codecs
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 
+from msgspec import Struct
 from packaging.requirements import InvalidRequirement, Requirement
 
 from saas_doctor.syntax import parse_requirement
@@ -28,8 +28,7 @@ _ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 _ARCHIVE = re.compile(r"\.(?:whl|zip|tar|tgz|tbz|txz|tar\.\w+)(?:\[[^\]]*\])?$", re.I)
 
 
-@dataclass(frozen=True)
-class Asked:
+class Asked(Struct, frozen=True):
     """A requirement, and the bytes of the file at which it stands."""
 
     requirement: Requirement
@@ -41,8 +40,7 @@ class Asked:
     """Why its text can't be edited in its place."""
 
 
-@dataclass(frozen=True)
-class Include:
+class Include(Struct, frozen=True):
     """Another file: of requirements, of constraints, or a project's own folder (with its extras)."""
 
     kind: str
@@ -50,8 +48,7 @@ class Include:
     line: int
 
 
-@dataclass(frozen=True)
-class Wrong:
+class Wrong(Struct, frozen=True):
     """A line that pip refuses."""
 
     line: int
