@@ -173,8 +173,7 @@ class Made(CreateFile):
 class Marks(Fact, frozen=True):
     """The files in the root."""
 
-    def __init__(self, names: set[str]) -> None:
-        self.names = names
+    names: set[str]
 
     @classmethod
     def read(cls, platform: Platform) -> Marks:
@@ -184,8 +183,7 @@ class Marks(Fact, frozen=True):
 class Text(Fact, frozen=True):
     """A text in the root."""
 
-    def __init__(self, now: bytes) -> None:
-        self.now = now
+    now: bytes
 
     @classmethod
     def read(cls, platform: Platform) -> Text:
