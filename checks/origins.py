@@ -6,7 +6,8 @@ import ast
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from saas_doctor.facts.cors import Cors, CorsMiddleware
 from saas_doctor.facts.dotenv import Settings

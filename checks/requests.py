@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from saas_doctor.facts.absolute import ABSOLUTE, Address
 from saas_doctor.facts.built_in import BuiltIn, ComposeServices
@@ -70,8 +71,7 @@ def address_written_out(
             yield finding
 
 
-@dataclass(frozen=True)
-class _Judge:
+class _Judge(Struct, frozen=True):
     """What is said of an address, and by what it is judged."""
 
     platform: Platform

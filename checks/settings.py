@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from saas_doctor.facts.dotenv import Setting
 from saas_doctor.facts.elsewhere import Elsewhere

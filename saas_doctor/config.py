@@ -5,10 +5,12 @@ from __future__ import annotations
 import difflib
 import os
 import sys
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+import msgspec
+from msgspec import Meta, Struct
 
 from saas_doctor.model import DoctorError
 from saas_doctor.reading import read_bytes
@@ -21,39 +23,33 @@ else:
 FILE = "saas-doctor.toml"
 
 
-def _kebab(name: str) -> str:
-    return name.replace("_", "-")
+class _Table(Struct, frozen=True, rename="kebab", forbid_unknown_fields=True):
+    """A table of the file: keys are written with hyphens."""
 
 
-class _Table(BaseModel):
-    model_config = ConfigDict(
-        extra="forbid", frozen=True, alias_generator=_kebab, populate_by_name=True
-    )
-
-
-class ServiceConfig(_Table):
+class ServiceConfig(_Table, frozen=True):
     """One service that the platform runs on this machine."""
 
     directory: str
-    port: int = Field(ge=1, le=65535)
+    port: Annotated[int, Meta(ge=1, le=65535)]
     host: str = "127.0.0.1"
     health: str = "/"
     port_variable: str | None = None
 
 
-class DatabaseConfig(_Table):
+class DatabaseConfig(_Table, frozen=True):
     """`variable` is the key in the .env file; `admin_url` an administrative connection, if any."""
 
     variable: str = "DATABASE_URL"
     admin_url: str | None = None
 
 
-class RedisConfig(_Table):
+class RedisConfig(_Table, frozen=True):
     variable: str = "REDIS_URL"
     optional: bool = True
 
 
-class FrontendConfig(_Table):
+class FrontendConfig(_Table, frozen=True):
     """`origins` are the addresses that developers open in their browser."""
 
     directory: str = "frontend"
@@ -63,7 +59,7 @@ class FrontendConfig(_Table):
     cors_variable: str = "CORS_ORIGINS"
 
 
-class Config(_Table):
+class Config(_Table, frozen=True):
     """All that is known of a platform without looking at it; every path is relative to it."""
 
     python: str | None = None
@@ -74,25 +70,13 @@ class Config(_Table):
     env_file: str = "backend/.env"
     env_example: str = "backend/.env.example"
     compose_file: str | None = None
-    timeout: float = Field(default=5.0, gt=0)
+    timeout: Annotated[float, Meta(gt=0)] = 5.0
     fail_on: Literal["error", "warning", "info"] = "error"
-    services: dict[str, ServiceConfig] = Field(default_factory=dict)
+    services: dict[str, ServiceConfig] = {}
     database: DatabaseConfig | None = None
     redis: RedisConfig | None = None
     frontend: FrontendConfig | None = None
-    ignore: dict[str, str] = Field(default_factory=dict)
-
-    @field_validator("python")
-    @classmethod
-    def _is_a_range(cls, value: str | None) -> str | None:
-        from packaging.specifiers import InvalidSpecifier, SpecifierSet
-
-        if value:
-            try:
-                SpecifierSet(value if value[:1] in "<>=!~" else f"=={value}.*")
-            except InvalidSpecifier:
-                raise ValueError("not a range of versions such as >=3.11") from None
-        return value
+    ignore: dict[str, str] = {}
 
 
 def load(root: Path, file: Path | None = None) -> tuple[dict[str, Any], Path | None]:
@@ -132,33 +116,71 @@ def _read(file: Path) -> dict[str, Any]:
 def validate(table: dict[str, Any], file: Path | None) -> Config:
     """The table as a Config, or a DoctorError that names the key and the nearest right one."""
     try:
-        return Config.model_validate(table)
-    except ValidationError as error:
+        config = msgspec.convert(table, Config)
+    except msgspec.ValidationError as error:
         # A wrong key first: a right one that is missing is often the same mistake.
-        first = min(error.errors(), key=lambda e: e["type"] != "extra_forbidden")
-        raise DoctorError(f"{file or 'configuration'}: {_sentence(first)}") from None
+        wrong = [*_unknown(table, Config), *_unfit(table, Config), str(error)][0]
+        raise DoctorError(f"{file or 'configuration'}: {wrong}") from None
+    if config.python and not _is_range(config.python):
+        wrong = f"`python`: not a range of versions such as >=3.11 (found {config.python!r})"
+        raise DoctorError(f"{file or 'configuration'}: {wrong}")
+    return config
 
 
-def _sentence(error: Any) -> str:
-    where = [str(part) for part in error["loc"]]
-    key = ".".join(where)
-    if error["type"] == "extra_forbidden":
-        known = _known_keys(where[:-1])
-        near = difflib.get_close_matches(where[-1], known, n=1)
-        hint = f"did you mean `{near[0]}`?" if near else f"known here: {', '.join(known)}"
-        return f"unknown key `{key}`; {hint}"
-    if error["type"] == "missing":
-        return f"`{key}` is missing"
-    message = error["msg"].removeprefix("Value error, ")
-    return f"`{key}`: {message} (found {error['input']!r})"
+def _is_range(text: str) -> bool:
+    from packaging.specifiers import InvalidSpecifier, SpecifierSet
+
+    try:
+        SpecifierSet(text if text[:1] in "<>=!~" else f"=={text}.*")
+    except InvalidSpecifier:
+        return False
+    return True
 
 
-def _known_keys(parents: list[str]) -> list[str]:
-    model: type[_Table] = Config
-    for parent in parents:
-        field = next((f for n, f in model.model_fields.items() if _kebab(n) == parent), None)
-        if field is None:
-            continue  # the name of a service: its table's keys are the service's
-        kinds = [k for k in _Table.__subclasses__() if k.__name__ in str(field.annotation)]
-        model = kinds[0] if kinds else model
-    return [_kebab(name) for name in model.model_fields]
+def _unknown(table: Mapping[str, Any], kind: type[_Table], where: str = "") -> Iterator[str]:
+    known = kind.__struct_encode_fields__
+    for key, value in table.items():
+        if key not in known:
+            near = difflib.get_close_matches(key, known, n=1)
+            hint = f"did you mean `{near[0]}`?" if near else f"known here: {', '.join(known)}"
+            yield f"unknown key `{where}{key}`; {hint}"
+        for path, inner, inner_kind in _tables(key, value):
+            yield from _unknown(inner, inner_kind, f"{where}{path}.")
+
+
+def _unfit(table: Mapping[str, Any], kind: type[_Table], where: str = "") -> Iterator[str]:
+    """What is missing, and the values that their keys can't take."""
+    for field in msgspec.structs.fields(kind):
+        key = field.encode_name
+        if key not in table:
+            if field.required:
+                yield f"`{where}{key}` is missing"
+            continue
+        value = table[key]
+        inner = [*_tables(key, value)]
+        for path, inner_table, inner_kind in inner:
+            yield from _unfit(inner_table, inner_kind, f"{where}{path}.")
+        try:
+            if not inner:
+                msgspec.convert(value, field.type)
+        except msgspec.ValidationError as error:
+            yield f"`{where}{key}`: {str(error).partition(' - at')[0]} (found {value!r})"
+
+
+_KINDS: dict[str, type[_Table]] = {
+    "database": DatabaseConfig,
+    "redis": RedisConfig,
+    "frontend": FrontendConfig,
+}
+
+
+def _tables(key: str, value: Any) -> Iterator[tuple[str, Mapping[str, Any], type[_Table]]]:
+    """The tables in a value, each with its path and kind."""
+    if not isinstance(value, dict):
+        return
+    if key in _KINDS:
+        yield key, value, _KINDS[key]
+    elif key == "services":
+        for name, service in value.items():
+            if isinstance(service, dict):
+                yield f"{key}.{name}", service, ServiceConfig

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import tomlkit
 
 from saas_doctor.config import Config
@@ -32,7 +33,7 @@ def configuration_text(config: Config, python: str = ">=3.11") -> str:
         tomlkit.comment("What saas-doctor knows of this platform. Paths are relative to this file.")
     )
     document.add(tomlkit.nl())
-    values = config.model_dump(mode="json", by_alias=True, exclude_none=True)
+    values = _said(msgspec.to_builtins(config))
     values.setdefault("python", python)
     plain = {k: v for k, v in values.items() if not isinstance(v, dict)}
     for key in ("python", *(k for k in plain if k != "python")):
@@ -44,6 +45,12 @@ def configuration_text(config: Config, python: str = ">=3.11") -> str:
             _say(document, key)
             document.add(key, _table(value, nested=key == "services"))
     return tomlkit.dumps(document)
+
+
+def _said(table: dict[str, Any]) -> dict[str, Any]:
+    """The table without what is None, which TOML has no word for."""
+    pairs = ((k, _said(v) if isinstance(v, dict) else v) for k, v in table.items())
+    return {k: v for k, v in pairs if v is not None}
 
 
 def _say(document: Any, key: str) -> None:

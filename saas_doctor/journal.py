@@ -9,9 +9,10 @@ import secrets
 import shutil
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct, field
 
 from saas_doctor.actions import Record
 from saas_doctor.model import DoctorError
@@ -22,8 +23,7 @@ _OWN = (".gitignore", "lock", "runs")
 """What is written into the state folder."""
 
 
-@dataclass
-class Step:
+class Step(Struct):
     """One action in a journal: its kind, what undo needs, and how far it came."""
 
     number: int
@@ -35,8 +35,7 @@ class Step:
     """`begun`, `applied`, `failed`, `rolled back`, `undone`; after the run the final outcome."""
 
 
-@dataclass
-class Run:
+class Run(Struct):
     """One `fix`, as its journal tells it."""
 
     folder: Path

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
+
+from msgspec import Struct, field
 
 
 class Severity(str, Enum):
@@ -63,8 +64,7 @@ class Blocked(Exception):
         self.code = code
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(Struct, frozen=True):
     """A position in a file: the path is relative to the platform, line and column count from 1."""
 
     path: str
@@ -75,8 +75,7 @@ class Place:
         return ":".join(str(part) for part in (self.path, self.line, self.column) if part)
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(Struct, frozen=True):
     """One concrete problem, with what was looked at, what was found there and what was wanted.
 
     `target` names the thing the finding is about (a port, a role, a package, a file): together
@@ -109,23 +108,20 @@ class Finding:
         return base | dict(self.more)
 
 
-@dataclass(frozen=True, slots=True)
-class Undecided:
+class Undecided(Struct, frozen=True):
     """Yielded by a check for a part that it could not tell; the verdict is then never `ok`."""
 
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class FixSummary:
+class FixSummary(Struct, frozen=True):
     """What a fix would do about a finding, as far as it can be said before the plan is made."""
 
     title: str
     risk: Risk
 
 
-@dataclass(frozen=True, slots=True)
-class Result:
+class Result(Struct, frozen=True):
     """The verdict of one check, with its findings and what it looked at."""
 
     code: str
@@ -140,8 +136,7 @@ class Result:
     """Whether a part could not be told, beside what was found."""
 
 
-@dataclass(frozen=True, slots=True)
-class Report:
+class Report(Struct, frozen=True):
     """The outcome of a run; every output format is a view of it and nothing else."""
 
     directory: str

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from saas_doctor import rules
 from saas_doctor.actions import Action, Conflict
@@ -12,8 +13,7 @@ from saas_doctor.facts import Facts
 from saas_doctor.model import Absent, Finding, Risk, Severity, Unreadable
 
 
-@dataclass
-class Step:
+class Step(Struct):
     """One action, the findings it is for, and the steps of the same fixes that come before it."""
 
     action: Action
@@ -25,8 +25,7 @@ class Step:
         return ", ".join(dict.fromkeys(finding.code for finding in self.findings))
 
 
-@dataclass
-class Plan:
+class Plan(Struct):
     """What will be done, in order; and which findings wait, with the reason."""
 
     steps: list[Step] = field(default_factory=list)

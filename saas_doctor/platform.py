@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
+
+from msgspec import Struct, field
 
 from saas_doctor import config as configuration
 from saas_doctor.config import Config
@@ -16,8 +17,7 @@ from saas_doctor.reading import read_bytes
 STATE = ".saas-doctor"
 
 
-@dataclass(frozen=True)
-class Platform:
+class Platform(Struct, frozen=True):
     """A platform's root, its configuration, and the environment the doctor was called in."""
 
     root: Path

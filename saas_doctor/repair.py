@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from enum import Enum
+
+from msgspec import Struct, field
 
 from saas_doctor import journal as journals
 from saas_doctor import plan as plans
@@ -33,8 +34,7 @@ class Outcome(str, Enum):
     ROLLED_BACK = "rolled back"
 
 
-@dataclass
-class Done:
+class Done(Struct):
     """An action with its outcome, and why where it is not verified."""
 
     step: Step
@@ -45,8 +45,7 @@ class Done:
     after: Record | None = None
 
 
-@dataclass
-class Repair:
+class Repair(Struct):
     """All that one `fix` did: its actions' outcomes and the last report."""
 
     report: Report
@@ -309,8 +308,7 @@ def _why_unverified(finding: Finding, report: Report) -> str:
     )
 
 
-@dataclass
-class Undone:
+class Undone(Struct):
     """What `undo` did with one run."""
 
     run: str

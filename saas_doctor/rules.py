@@ -6,11 +6,12 @@ import inspect
 import re
 import typing
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from importlib import import_module
 from pkgutil import iter_modules
 from typing import TYPE_CHECKING, Any, TypeVar
+
+from msgspec import Struct
 
 from saas_doctor.model import Finding, Risk, Severity, Undecided
 
@@ -21,15 +22,19 @@ CheckFunction = TypeVar("CheckFunction", bound=Callable[..., Iterable[Finding | 
 FixFunction = TypeVar("FixFunction", bound="Callable[..., Iterable[Action]]")
 
 
-@dataclass(frozen=True)
-class Check:
+class Check(Struct, frozen=True, dict=True):
     """A function from facts to findings; its parameters name the facts it gets."""
 
     code: str
     function: Callable[..., Iterable[Finding | Undecided]]
     severity: Severity
     needs: tuple[str, ...]
-    symptoms: tuple[re.Pattern[str], ...]
+    texts: tuple[str, ...]
+    """The error texts that lead here, as regular expressions."""
+
+    @cached_property
+    def symptoms(self) -> tuple[re.Pattern[str], ...]:
+        return tuple(re.compile(text, re.IGNORECASE) for text in self.texts)
 
     @property
     def title(self) -> str:
@@ -45,8 +50,7 @@ class Check:
         return parameters(self.function)
 
 
-@dataclass(frozen=True)
-class Fix:
+class Fix(Struct, frozen=True):
     """A function from a finding (and facts) to the actions that end it."""
 
     code: str
@@ -85,8 +89,7 @@ def check(
     def declare(function: CheckFunction) -> CheckFunction:
         if code in _checks:
             raise ValueError(f"two checks are called {code}")
-        patterns = tuple(re.compile(s, re.IGNORECASE) for s in symptoms)
-        _checks[code] = Check(code, function, severity, needs, patterns)
+        _checks[code] = Check(code, function, severity, needs, symptoms)
         return function
 
     return declare

@@ -10,8 +10,10 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
 from pathlib import Path
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from saas_doctor import rules
 from saas_doctor.facts import Facts, is_live
@@ -36,8 +38,7 @@ CHECK_LIMIT = 10.0
 """Seconds one check may think after its facts are there, whatever the whole run may take."""
 
 
-@dataclass(frozen=True)
-class Selection:
+class Selection(Struct, frozen=True):
     """Which checks a run examines, and what of their findings is left out and why."""
 
     select: tuple[str, ...] = ()

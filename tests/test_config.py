@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import asdict, replace
 
 from saas_doctor import platform as platforms
-from saas_doctor.config import Config, validate
+from saas_doctor.config import validate
 from saas_doctor.initial import configuration_text
 from saas_doctor.model import DoctorError
 
@@ -122,7 +123,7 @@ def test_what_init_writes_is_read_back_as_the_same_configuration(tmp_path: Path)
     )
     found = platforms.load(tmp_path, environ={}).config
     read = validate(tomllib.loads(configuration_text(found)), None)
-    assert read == Config(**{**found.model_dump(), "python": ">=3.11"})
+    assert read == replace(found, python=">=3.11")
 
 
 # Layouts: what is found, by what is there.
@@ -210,7 +211,7 @@ LAYOUTS: dict[str, tuple[dict[str, str], dict[str, object]]] = {
 def test_a_layout_is_found_by_what_is_there(name: str, tmp_path: Path) -> None:
     files, expected = LAYOUTS[name]
     config = platforms.load(tree(tmp_path, **files), named=True, environ={}).config
-    found = {**config.model_dump(), "frontend": config.frontend and config.frontend.directory}
+    found = {**asdict(config), "frontend": config.frontend and config.frontend.directory}
     assert {key: found[key] for key in expected} == expected
 
 

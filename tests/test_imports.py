@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from packaging.version import Version
 
 from saas_doctor import rules
-from saas_doctor.config import Config
+from saas_doctor.config import Config, validate
 from saas_doctor.edits import apply_edits
 from saas_doctor.facts import Facts
 from saas_doctor.facts.importing import Run
@@ -973,7 +973,7 @@ def test_platforms_with_bytes_changed_are_examined_without_an_error(data: st.Dat
         for n, text in files.items()
         if n.endswith(".py")
     )
-    config = Config.model_validate({"services": {"core": {"directory": "core", "port": 8001}}})
+    config = validate({"services": {"core": {"directory": "core", "port": 8001}}}, None)
     platform = Platform(root, config, environ={})
     imports = Imports(platform, Source(modules, (root,)), None)
     facts = Facts(platform, imports.source, imports, environment(platform))

@@ -24,15 +24,18 @@ EXAMPLES = int(os.environ.get("SD_EXAMPLES", "200"))
 SITE = ".venv/lib/python3.12/site-packages"
 
 
-def facts(folder: Path, requirements: str = "", code: str = "import fastapi\n") -> Facts:
+def facts(
+    folder: Path,
+    requirements: str = "",
+    code: str = "import fastapi\n",
+    files: tuple[str, ...] = ("requirements.txt",),
+) -> Facts:
     (folder / SITE).mkdir(parents=True, exist_ok=True)
     (folder / "requirements.txt").write_text(requirements)
     (folder / "main.py").write_text(code)
     environment = folder / ".venv"
     known = Interpreter(environment, ".venv", True, environment / "bin/python", Version("3.12.1"))
-    config = Config(
-        backend=".", source_roots=(".",), environment=".venv", requirements=("requirements.txt",)
-    )
+    config = Config(backend=".", source_roots=(".",), environment=".venv", requirements=files)
     return Facts(Platform(folder, config, environ={}), known)
 
 
@@ -201,9 +204,7 @@ def test_two_extras_may_differ_and_one_and_the_project_may_not(tmp_path: Path) -
         'new = ["b>=2"]\nold = ["b<2"]\n'
     )
     (tmp_path / "pyproject.toml").write_text(text)
-    known = facts(tmp_path)
-    known.get(Platform).config.__dict__["requirements"] = ("pyproject.toml",)
-    assert findings(known, "PKG308") == []
+    assert findings(facts(tmp_path, files=("pyproject.toml",)), "PKG308") == []
 
 
 @pytest.mark.parametrize(("version", "told"), [("18.1", 1), ("20.2", 1), ("20.3", 0), ("26.0", 0)])

@@ -170,22 +170,20 @@ class Made(CreateFile):
         return super().apply(bench, before)
 
 
-class Marks(Fact):
+class Marks(Fact, frozen=True):
     """The files in the root."""
 
-    def __init__(self, names: set[str]) -> None:
-        self.names = names
+    names: set[str]
 
     @classmethod
     def read(cls, platform: Platform) -> Marks:
         return cls({path.name for path in platform.root.iterdir()})
 
 
-class Text(Fact):
+class Text(Fact, frozen=True):
     """A text in the root."""
 
-    def __init__(self, now: bytes) -> None:
-        self.now = now
+    now: bytes
 
     @classmethod
     def read(cls, platform: Platform) -> Text:

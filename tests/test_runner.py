@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -29,8 +28,7 @@ from saas_doctor.runner import Selection
 Run = Callable[..., Report]
 
 
-@dataclass(frozen=True)
-class Weather(Fact):
+class Weather(Fact, frozen=True):
     """The weather."""
 
     rain: bool
@@ -40,8 +38,7 @@ class Weather(Fact):
         raise AssertionError("given in the tests")
 
 
-@dataclass(frozen=True)
-class Hidden(Fact):
+class Hidden(Fact, frozen=True):
     """What nobody may read."""
 
     @classmethod
@@ -49,8 +46,7 @@ class Hidden(Fact):
         raise Unreadable("permission denied")
 
 
-@dataclass(frozen=True)
-class Missing(Fact):
+class Missing(Fact, frozen=True):
     """What this platform does not have."""
 
     @classmethod
@@ -58,8 +54,7 @@ class Missing(Fact):
         raise Absent("no such part")
 
 
-@dataclass(frozen=True)
-class Hung(Fact):
+class Hung(Fact, frozen=True):
     """What never answers."""
 
     live = True
@@ -242,7 +237,7 @@ def test_exit_codes(
     assert report.exit_code(fail_on, allow_unknown=True) == (0 if code == 3 else code)
 
 
-class Counted(Fact):
+class Counted(Fact, frozen=True):
     """How often it was read."""
 
     readings = 0

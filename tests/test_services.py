@@ -9,10 +9,10 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from saas_doctor import platform as platforms
 from saas_doctor import runner
@@ -307,8 +307,8 @@ def test_a_login_that_redis_refuses_is_an_error_where_redis_is_needed(make_copy:
     copy.environ["REDIS_URL"] = "redis://:topsecret@127.0.0.1:9/0"
     platform = platforms.load(copy.root, exact=True, environ=copy.environ)
     assert platform.config.redis
-    needed = platform.config.redis.model_copy(update={"optional": False})
-    strict = replace(platform, config=platform.config.model_copy(update={"redis": needed}))
+    needed = replace(platform.config.redis, optional=False)
+    strict = replace(platform, config=replace(platform.config, redis=needed))
     for one, severity in ((platform, "warning"), (strict, "error")):
         (finding,) = runner.run(one, Selection(("RED501",)), timeout=20).findings
         assert finding.severity == severity

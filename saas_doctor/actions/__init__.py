@@ -5,9 +5,10 @@ from __future__ import annotations
 import subprocess
 from abc import ABC, abstractmethod
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
+
+from msgspec import Struct
 
 from saas_doctor.facts import Facts
 from saas_doctor.model import Risk
@@ -33,8 +34,7 @@ class Conflict(Exception):
     """Two actions on the same thing that can't be done as one; the later waits for a new plan."""
 
 
-@dataclass(frozen=True)
-class Bench:
+class Bench(Struct, frozen=True):
     """What an action works with: the platform, fresh facts, and the run's folder for kept bytes."""
 
     platform: Platform

@@ -50,7 +50,7 @@ def check(
     Exit codes: 0 nothing at or above --fail-on; 1 findings; 2 wrong use or configuration;
     3 no such finding, but something could not be examined; 130 interrupted.
     """
-    from dataclasses import replace
+    from msgspec.structs import replace
 
     from saas_doctor import journal, runner
     from saas_doctor.cli.screen import status_line, write_report

@@ -6,9 +6,11 @@ import errno
 import os
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from saas_doctor.compose.merge import as_list, merged
 from saas_doctor.compose.nodes import Entry, File, Node, Problem, at, read
@@ -29,8 +31,7 @@ REMOTE = re.compile(r"^(https?|git|ssh|oci)://|^git@|^github\.com/|\.git(#.*)?$"
 _SECTIONS = ("services", "networks", "volumes", "secrets", "configs", "models")
 
 
-@dataclass(frozen=True)
-class Loaded:
+class Loaded(Struct, frozen=True):
     """A project's files, merged. `variables`: what `${V}` is looked up in.
 
     `required` are the places where Compose asks for a variable that is not set. `remote`: whether
@@ -89,8 +90,7 @@ def chosen(first: Path, environ: Mapping[str, str]) -> list[Path]:
     return [first, *over[:1]]
 
 
-@dataclass
-class _Loader:
+class _Loader(Struct):
     environ: Mapping[str, str]
     name: Callable[[Path], str]
     files: dict[Path, File] = field(default_factory=dict)

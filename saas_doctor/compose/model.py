@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from functools import cached_property
+
+from msgspec import Struct
 
 from saas_doctor.compose.files import Loaded
 from saas_doctor.compose.merge import as_build, as_names, as_pairs
@@ -34,8 +35,7 @@ STARTED, HEALTHY, COMPLETED = (
 )
 
 
-@dataclass(frozen=True)
-class Variable:
+class Variable(Struct, frozen=True):
     """A variable of a service's environment.
 
     `value` is None for one that is given through from a shell where it is not set. `given` says
@@ -55,8 +55,7 @@ class Variable:
         return self.node is not None
 
 
-@dataclass(frozen=True)
-class Dependency:
+class Dependency(Struct, frozen=True):
     """One service that another waits for."""
 
     name: str
@@ -65,8 +64,7 @@ class Dependency:
     required: bool = True
 
 
-@dataclass(frozen=True)
-class Service:
+class Service(Struct, frozen=True, dict=True):
     """A service of the project; `key` is its name where it stands first."""
 
     name: str

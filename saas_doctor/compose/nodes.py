@@ -9,11 +9,13 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from saas_doctor.edits import Edit
 from saas_doctor.model import Place
@@ -35,8 +37,7 @@ _FLOAT = re.compile(
 _STRING_TAG = "tag:yaml.org,2002:str"
 
 
-@dataclass(frozen=True, eq=False)
-class File:
+class File(Struct, frozen=True, dict=True, eq=False):
     """A YAML file; `folder` is where the relative paths that it names begin."""
 
     name: str
@@ -70,8 +71,7 @@ class File:
         return Edit(first, first + len(self.text[start:end].encode()), text.encode())
 
 
-@dataclass(frozen=True, eq=False)
-class Node:
+class Node(Struct, frozen=True, eq=False):
     """A value in a YAML file: a scalar, a list or a map, and the characters that it takes up.
 
     `text` is a scalar's text with its variables put in, `raw` the text before. `unset` are the
@@ -135,8 +135,7 @@ class Node:
             yield from below.scalars
 
 
-@dataclass(frozen=True, eq=False)
-class Entry:
+class Entry(Struct, frozen=True, eq=False):
     """A key of a map with its value; `inherited`: by a merge key, another file or `extends`."""
 
     key: Node
@@ -144,8 +143,7 @@ class Entry:
     inherited: bool = False
 
 
-@dataclass(frozen=True)
-class Problem:
+class Problem(Struct, frozen=True):
     """What is wrong at one place of a file. `key`: the name it is about; `near`: a better one."""
 
     message: str
@@ -220,8 +218,7 @@ def read(
     return composer.documents, composer.problems
 
 
-@dataclass
-class _Frame:
+class _Frame(Struct):
     kind: Kind
     start: int
     tag: str

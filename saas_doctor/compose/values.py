@@ -6,16 +6,16 @@ import ipaddress
 import os
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
+
+from msgspec import Struct, field
 
 from saas_doctor.compose.files import REMOTE
 from saas_doctor.compose.merge import as_list, as_pairs
 from saas_doctor.compose.nodes import Node
 
 
-@dataclass(frozen=True)
-class Range:
+class Range(Struct, frozen=True):
     """Port numbers, the last included."""
 
     first: int
@@ -31,8 +31,7 @@ class Range:
         return str(self.first) if self.first == self.last else f"{self.first}-{self.last}"
 
 
-@dataclass(frozen=True)
-class Port:
+class Port(Struct, frozen=True):
     """One entry of `ports`. `published` is None where the engine chooses a port of this machine."""
 
     node: Node
@@ -60,8 +59,7 @@ class BadPort(Exception):
     """A port that Compose refuses."""
 
 
-@dataclass(frozen=True)
-class EnvFile:
+class EnvFile(Struct, frozen=True):
     """One entry of `env_file`."""
 
     path: Path
@@ -70,8 +68,7 @@ class EnvFile:
     raw: bool = False
 
 
-@dataclass(frozen=True)
-class Build:
+class Build(Struct, frozen=True):
     """How a service's image is built; `context` is None where it is no folder of this machine."""
 
     node: Node
@@ -84,8 +81,7 @@ class Build:
     contexts: frozenset[str] = frozenset()
 
 
-@dataclass(frozen=True)
-class Mount:
+class Mount(Struct, frozen=True):
     """One entry of `volumes`; `source` is empty for an anonymous volume."""
 
     node: Node

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 Lookup = Callable[[str], str | None]
 
@@ -25,8 +26,7 @@ class NotValid(Exception):
         self.required = required
 
 
-@dataclass(frozen=True)
-class Substituted:
+class Substituted(Struct, frozen=True):
     """A text with its variables put in; `unset` are those that have no value and no default."""
 
     text: str
@@ -126,8 +126,7 @@ def _braced(text: str, lookup: Lookup, unset: list[str], depth: int) -> Iterator
         yield value
 
 
-@dataclass(frozen=True)
-class Variable:
+class Variable(Struct, frozen=True):
     """One line of an env file: its key, its value, and the characters that the value takes up."""
 
     key: str

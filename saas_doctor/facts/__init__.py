@@ -8,15 +8,17 @@ from collections.abc import Iterable
 from functools import cache
 from typing import Any, ClassVar, TypeVar, cast
 
+from msgspec import Struct
+
 from saas_doctor.model import Unreadable
 from saas_doctor.platform import Platform
 from saas_doctor.rules import parameters
 
 
-class Fact:
+class Fact(Struct, frozen=True, dict=True):
     """One source of truth about the platform.
 
-    A subclass is a frozen dataclass with a classmethod `read`, whose parameters name the facts
+    A subclass is a frozen Struct with a classmethod `read`, whose parameters name the facts
     it is read from. It raises Unreadable with the reason when it can't tell, and Absent when
     this platform has no such thing. It never judges and never changes the world.
     """
@@ -25,8 +27,11 @@ class Fact:
     """Whether reading it asks running things (sockets, processes, servers)."""
     limit: ClassVar[float] = 3.0
     """Seconds after which reading it counts as failed."""
-    partial: str = ""
-    """What of it could not be read; the checks that use it are then never `ok`."""
+
+    @property
+    def partial(self) -> str:
+        """What of it could not be read; the checks that use it are then never `ok`."""
+        return ""
 
 
 T = TypeVar("T")

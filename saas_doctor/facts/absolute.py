@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from saas_doctor.facts.built_in import BuiltIn
 from saas_doctor.facts.frontend import DEEPEST, FrontendSource, SourceFile
@@ -26,8 +28,7 @@ _MODE = re.compile(
 _DEEP = 12
 
 
-@dataclass(frozen=True)
-class Address:
+class Address(Struct, frozen=True):
     """An absolute address that is called; `url` ends where a variable part begins.
 
     `place` is where it is written; `variable` the variable of the build that holds it. `sure`: it

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import stat
-from dataclasses import dataclass
 from pathlib import Path
 
 from saas_doctor.facts import Fact
@@ -15,8 +14,7 @@ from saas_doctor.platform import Platform
 _PEOPLE = range(1000, 60000)
 
 
-@dataclass(frozen=True)
-class Access(Fact):
+class Access(Fact, frozen=True):
     """The permission bits of the settings file, and whether others reach it.
 
     `people`: the accounts beside its owner that somebody may log in to.

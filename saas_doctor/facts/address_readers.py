@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from difflib import SequenceMatcher
 from urllib.parse import urlsplit
 
+from msgspec import Struct
 
-@dataclass(frozen=True)
-class Reader:
+
+class Reader(Struct, frozen=True):
     """What is given an address. `schemes` are those that it takes, the usual one first.
 
     `others`: whether there may be further schemes that it takes (dialects, backends): only what is

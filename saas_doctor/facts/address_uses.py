@@ -5,8 +5,9 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import cached_property
+
+from msgspec import Struct
 
 from saas_doctor.facts import Fact
 from saas_doctor.facts.address_readers import (
@@ -47,8 +48,7 @@ _INSTEAD = {"creator", "module", None}
 _OLD_SCHEME = re.compile(rb"[\"']\^?postgres:(?://)?[\"']")
 
 
-@dataclass(frozen=True)
-class AddressUse:
+class AddressUse(Struct, frozen=True):
     """A call that is given an address which a variable holds.
 
     `text` is what it is given, as far as that can be told: for an HTTP client the beginning.
@@ -68,8 +68,7 @@ class AddressUse:
         return bool(self.text) and self.spot.written.startswith(self.text)
 
 
-@dataclass(frozen=True)
-class AddressUses(Fact):
+class AddressUses(Fact, frozen=True):
     """The calls that are proven to be given an address of the settings; looked up when asked for."""
 
     source: Source

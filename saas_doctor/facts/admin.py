@@ -206,8 +206,7 @@ def _one_line(text: str) -> str:
     return redact(" ".join(kept[:4])) or "no reason given"
 
 
-@dataclass(frozen=True)
-class AdminConnection(Fact):
+class AdminConnection(Fact, frozen=True):
     """A way into the server that DATABASE_URL names, with more rights, proved to be that server.
 
     Tried in turn: `admin-url` of the configuration, the platform's own role where it is the
@@ -544,8 +543,7 @@ def _execute(
     return int(code or 0), out or b"", errors or b""
 
 
-@dataclass(frozen=True)
-class RoleState(Fact):
+class RoleState(Fact, frozen=True):
     """What is known of the platform's role, where its login was refused.
 
     `known` is False where only an administrator could tell and none was found, for the `reason`.

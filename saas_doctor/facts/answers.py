@@ -5,8 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from saas_doctor.facts import Fact
 from saas_doctor.facts.listeners import Address, Addresses, Listeners
@@ -18,8 +19,7 @@ if TYPE_CHECKING:
     import httpx
 
 
-@dataclass(frozen=True)
-class Answer:
+class Answer(Struct, frozen=True):
     """What a service's health path answered; `problem` where it was no HTTP answer.
 
     `problem` is `silent` (nothing within the bound), `closed` (the connection, without a word), or
@@ -47,8 +47,7 @@ _BOUNDS = (1.0, 2.0)
 """Seconds for an answer, at the first try and at the second: a busy machine is not a dead one."""
 
 
-@dataclass(frozen=True)
-class Answers(Fact):
+class Answers(Fact, frozen=True):
     """What each service of the platform that takes connections answers at its health path."""
 
     services: Mapping[str, Answer]

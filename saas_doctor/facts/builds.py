@@ -7,9 +7,10 @@ import os
 import posixpath
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+
+from msgspec import Struct
 
 from saas_doctor.compose.model import Service
 from saas_doctor.compose.values import Build
@@ -26,8 +27,7 @@ _LARGEST = 1_000_000
 _CLASSIC = re.compile(rb"^(?![ \t]*#).*\bDOCKER_BUILDKIT[ \t]*:?=[ \t]*[\"']?0\b", re.M)
 
 
-@dataclass(frozen=True)
-class Lost:
+class Lost(Struct, frozen=True):
     """A path that a build takes from its context, where it is not.
 
     `near` is one there of nearly that name, `pattern` the line of the ignore file that leaves it
@@ -43,8 +43,7 @@ class Lost:
     kept_back: bool = False
 
 
-@dataclass(frozen=True)
-class ServiceBuild:
+class ServiceBuild(Struct, frozen=True, dict=True):
     """The build of a service. `name` is its Dockerfile as reports show it.
 
     `dockerfile` is None where it is not there or not known, `missing` says which of the two paths
@@ -118,8 +117,7 @@ def _ignores_case(path: Path) -> bool:
     return other != path.name and path.with_name(other).exists()
 
 
-@dataclass(frozen=True)
-class Builds(Fact):
+class Builds(Fact, frozen=True):
     """The Dockerfiles that the Compose file names, and their contexts."""
 
     builds: tuple[ServiceBuild, ...]

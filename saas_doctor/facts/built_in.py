@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from functools import cached_property
+
+from msgspec import Struct
 
 from saas_doctor.compose.merge import as_pairs
 from saas_doctor.compose.model import Service
@@ -23,8 +24,7 @@ _MAXIMUM = 1_000_000
 _BROWSER = re.compile(r"playwright|cypress|puppeteer|selenium|webdriver", re.I)
 
 
-@dataclass(frozen=True)
-class Variable:
+class Variable(Struct, frozen=True):
     """One setting of a variable; `file` is the name of the file that sets it, without its folder."""
 
     name: str
@@ -33,8 +33,7 @@ class Variable:
     file: str
 
 
-@dataclass(frozen=True)
-class ComposeServices(Fact):
+class ComposeServices(Fact, frozen=True):
     """The services of the compose file: their names, the ports they publish, their `VITE_` variables."""
 
     compose: Compose
@@ -80,8 +79,7 @@ def _has_a_browser(service: Service) -> bool:
     return any(map(_BROWSER.search, [service.name, *texts]))
 
 
-@dataclass(frozen=True)
-class BuiltIn(Fact):
+class BuiltIn(Fact, frozen=True):
     """The variables `VITE_...` of the front end: of its .env files, and of the compose file.
 
     `development`: their values in the dev server. `configured`: those that the Vite configuration

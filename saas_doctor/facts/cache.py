@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -18,8 +17,7 @@ _LIMIT = 1.0
 """Seconds for the connection and for each answer."""
 
 
-@dataclass(frozen=True)
-class Cache(Fact):
+class Cache(Fact, frozen=True):
     """What Redis answers at the address that the services use.
 
     `problem` is empty where it is well, else one of `unreachable`, `login`, `database`, `loading`,

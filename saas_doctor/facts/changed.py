@@ -5,8 +5,9 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import cached_property
+
+from msgspec import Struct
 
 from saas_doctor.facts import Fact
 from saas_doctor.facts.constructs import in_doubt, is_for_both
@@ -44,8 +45,7 @@ _ENV = re.compile(rb"\benv\s*=")
 _OWN_WAY = ("settings_customise_sources", "__init__")
 
 
-@dataclass(frozen=True)
-class Changed:
+class Changed(Struct, frozen=True):
     """A field, or the optional fields of a model, whose meaning is another under Pydantic 2."""
 
     module: Module
@@ -56,8 +56,7 @@ class Changed:
     """The environment variables that are no longer read; none for optional fields."""
 
 
-@dataclass(frozen=True)
-class ChangedFields(Fact):
+class ChangedFields(Fact, frozen=True):
     """The fields of models that mean something else under Pydantic 2."""
 
     models: PydanticModels

@@ -5,9 +5,10 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+
+from msgspec import Struct
 
 from saas_doctor.edits import Edit
 from saas_doctor.facts import Fact
@@ -29,8 +30,7 @@ _VERSION = re.compile(rb"httpx\.__version__|version\([\"']httpx")
 _URL = re.compile(r"https?://(?:[^/@\s]*@)?(\[[^\]]*\]|[^/:?#\s]+)(?=[/:?#]|$)", re.I)
 
 
-@dataclass(frozen=True)
-class Call:
+class Call(Struct, frozen=True):
     """A client that is made, or a call made by none; `name` is what is called, in full."""
 
     module: Module
@@ -53,8 +53,7 @@ class Call:
         return False
 
 
-@dataclass(frozen=True)
-class ProxiesArgument:
+class ProxiesArgument(Struct, frozen=True):
     """A `proxies=` that httpx is given; `kind` is `none`, `empty` or `given`.
 
     `edits` take it out, where they can without a loss; `target` names the place in words.
@@ -69,8 +68,7 @@ class ProxiesArgument:
     edits: tuple[Edit, ...]
 
 
-@dataclass(frozen=True)
-class Clients(Fact):
+class Clients(Fact, frozen=True):
     """The HTTP clients in the platform's source, and which of them read proxy variables."""
 
     source: Source
@@ -262,8 +260,7 @@ def _without(module: Module, keyword: ast.keyword) -> Iterator[Edit]:
 # Calls of the platform's own addresses.
 
 
-@dataclass(frozen=True)
-class InternalCall:
+class InternalCall(Struct, frozen=True):
     """A call of an address of the platform by a client that obeys proxy variables."""
 
     module: Module
@@ -271,8 +268,7 @@ class InternalCall:
     url: str
 
 
-@dataclass(frozen=True)
-class InternalCalls(Fact):
+class InternalCalls(Fact, frozen=True):
     """The calls between the platform's services that would go through a proxy of the environment."""
 
     clients: Clients

@@ -6,9 +6,11 @@ import json
 import re
 import shlex
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from saas_doctor.compose.values import command
 from saas_doctor.facts import Fact
@@ -28,8 +30,7 @@ _ASSIGNMENT = re.compile(r"[A-Za-z_]\w*=")
 _MAKE_VARIABLE = re.compile(r"\$\((\w+)\)")
 
 
-@dataclass(frozen=True)
-class CommandLine:
+class CommandLine(Struct, frozen=True):
     """A server's command: `runner` with its `words`, where it stands, and the folder of that file.
 
     `service`: the compose service that runs it, `replicas` of them.
@@ -47,8 +48,7 @@ class CommandLine:
         return " ".join((self.runner, *self.words))
 
 
-@dataclass(frozen=True)
-class CommandLines(Fact):
+class CommandLines(Fact, frozen=True):
     """The servers' commands in the platform's files."""
 
     found: tuple[CommandLine, ...]

@@ -6,7 +6,6 @@ import os
 import re
 import shlex
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from saas_doctor.facts import Fact
@@ -95,8 +94,7 @@ def real(path: Path) -> Path:
     return Path(os.path.realpath(path))
 
 
-@dataclass(frozen=True)
-class Starts(Fact):
+class Starts(Fact, frozen=True):
     """The commands that start the services, with the platform's own interpreter."""
 
     commands: Mapping[str, str]

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+
+from msgspec import Struct
 
 from saas_doctor.compose.consistency import inconsistencies
 from saas_doctor.compose.files import NAMES, chosen, load
@@ -20,8 +21,7 @@ from saas_doctor.platform import Platform
 from saas_doctor.reading import read_bytes
 
 
-@dataclass(frozen=True)
-class Compose(Fact):
+class Compose(Fact, frozen=True):
     """The platform's Compose file, with its overrides, includes and variables."""
 
     name: str
@@ -111,8 +111,7 @@ def _lies_in(root: Path, project: Project) -> bool:
     return bool(missing) and all(path.exists() for path in missing)
 
 
-@dataclass(frozen=True)
-class UnusedEnvFile:
+class UnusedEnvFile(Struct, frozen=True):
     """An `env_file` that Compose can't use, and why; `example` is the file that it is made from."""
 
     service: Service

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from saas_doctor.compose.model import Service, Variable
 from saas_doctor.facts import Fact
@@ -34,8 +35,7 @@ _SERVERS = {
 _WEB = {"http": 80, "https": 443, "ws": 80, "wss": 443}
 
 
-@dataclass(frozen=True)
-class Call:
+class Call(Struct, frozen=True):
     """An address that a service's variable holds. `whole` is `host:port` as it stands there.
 
     `store` is what is asked for at it, where the scheme or the variable's name tells.
@@ -65,8 +65,7 @@ class Call:
         return f"{self.host}:{self.port}"
 
 
-@dataclass(frozen=True)
-class ComposeCalls(Fact):
+class ComposeCalls(Fact, frozen=True):
     """Where the services of the Compose file call each other, by their environment."""
 
     calls: tuple[Call, ...]

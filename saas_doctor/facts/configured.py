@@ -5,9 +5,10 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
 
 from saas_doctor import config as configuration
 from saas_doctor.facts import Fact
@@ -18,8 +19,7 @@ _PATHS = ("backend", "compose-file", "env-example", "requirements", "source-root
 _DEEP = 4
 
 
-@dataclass(frozen=True)
-class NamedPath:
+class NamedPath(Struct, frozen=True):
     """A path that a key of the configuration names; `near` is one that is there and like it."""
 
     key: str
@@ -29,8 +29,7 @@ class NamedPath:
     place: Place
 
 
-@dataclass(frozen=True)
-class ConfiguredPaths(Fact):
+class ConfiguredPaths(Fact, frozen=True):
     """The paths that the configuration file itself names; none where it is found by looking."""
 
     named: tuple[NamedPath, ...]

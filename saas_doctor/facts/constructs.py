@@ -6,7 +6,9 @@ import ast
 import re
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from saas_doctor.edits import Edit
 from saas_doctor.facts.scopes import Function
@@ -31,8 +33,7 @@ _SKIPPED = re.compile(r"\b(?:skip|skipif|skipIf|skipUnless|xfail|expectedFailure
 _ASKS = re.compile(r"(?i)pydantic|version|(?:\b|_)v[12]\b|hasattr|TYPE_CHECKING")
 
 
-@dataclass(frozen=True)
-class Construct:
+class Construct(Struct, frozen=True):
     """A construct of Pydantic 1: what it is, in which class or function, and what is wanted instead.
 
     `edits` turn it into what Pydantic 2 takes; none where that is not certain. `needs_settings`:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from saas_doctor.facts import Fact
 from saas_doctor.facts.literals import UNKNOWN, Value, plain, sequence
@@ -28,8 +29,7 @@ DEFAULTS: Mapping[str, Value] = {
 _TESTS = re.compile(r"(?:^|/)(?:tests?|docs_src|examples?)/|(?:^|/)(?:test_[^/]*|conftest)\.py$")
 
 
-@dataclass(frozen=True)
-class CorsMiddleware:
+class CorsMiddleware(Struct, frozen=True):
     """One use of Starlette's CORS middleware; `app` is how the source calls the app it is added to."""
 
     module: Module
@@ -76,8 +76,7 @@ def matches(pattern: str | None, origin: str) -> bool | None:
         return None
 
 
-@dataclass(frozen=True)
-class Cors(Fact):
+class Cors(Fact, frozen=True):
     """The CORS middlewares in the platform's source; tests and examples are left out."""
 
     found: tuple[CorsMiddleware, ...]

@@ -10,10 +10,12 @@ import socket
 import sys
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, unquote
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from saas_doctor.facts import Fact
 from saas_doctor.facts.compose import Compose
@@ -46,8 +48,7 @@ _OPTIONS = {
 _TLS_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 
 
-@dataclass(frozen=True)
-class Address(Fact):
+class Address(Fact, frozen=True):
     """The database's address (DATABASE_URL), taken apart; `host` may be a socket's folder.
 
     `password` is None where none is given; `options` are those that libpq knows (`sslmode`, ...).
@@ -56,12 +57,15 @@ class Address(Fact):
     host: str
     port: int
     role: str
-    password: str | None = field(repr=False)
+    password: str | None
     database: str
     variable: str = "DATABASE_URL"
     place: Place | None = None
     where: str = "backend/.env"
-    options: Mapping[str, str] = field(default_factory=dict, repr=False)
+    options: Mapping[str, str] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        return f"Address({self.role}@{self.host}:{self.port}/{self.database})"
 
     @classmethod
     def read(cls, platform: Platform, settings: Settings) -> Address:
@@ -169,8 +173,7 @@ UNREACHED = (
 """The troubles that come before the server has looked at who logs in."""
 
 
-@dataclass(frozen=True)
-class Failure:
+class Failure(Struct, frozen=True):
     """Why a login failed. `found`: what was observed, with the SQLSTATE where there is one."""
 
     trouble: Trouble
@@ -178,8 +181,7 @@ class Failure:
     state: str = ""
 
 
-@dataclass(frozen=True)
-class Server:
+class Server(Struct, frozen=True):
     """What one connection tells. `schema` is where unqualified tables go ("" where nowhere).
 
     `can_create`: in that schema, or in another one of the platform's own. `uses_others`: the role
@@ -199,8 +201,7 @@ class Server:
     uses_others: bool
 
 
-@dataclass(frozen=True)
-class Database(Fact):
+class Database(Fact, frozen=True):
     """How far a login with the platform's own address comes.
 
     `endpoint` is the IP address and port (or the socket's path) that answered, if any. `start`: how

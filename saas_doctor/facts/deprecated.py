@@ -5,8 +5,9 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import cached_property
+
+from msgspec import Struct
 
 from saas_doctor.facts import Fact
 from saas_doctor.facts.constructs import in_doubt, is_for_both
@@ -78,8 +79,7 @@ _FIELD_WITH = re.compile(
 )
 
 
-@dataclass(frozen=True)
-class Deprecated:
+class Deprecated(Struct, frozen=True):
     """The places of one kind of construct in one file, and what is written instead of it."""
 
     module: Module
@@ -88,8 +88,7 @@ class Deprecated:
     places: tuple[Place, ...]
 
 
-@dataclass(frozen=True)
-class StillTaken(Fact):
+class StillTaken(Fact, frozen=True):
     """The constructs of Pydantic 1 that Pydantic 2 deprecates."""
 
     models: PydanticModels

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
 
 from saas_doctor.model import Unreadable
 
@@ -25,8 +26,7 @@ class NoEngine(Unreadable):
     """There is no Docker on this machine, so no container holds anything."""
 
 
-@dataclass(frozen=True)
-class Container:
+class Container(Struct, frozen=True):
     """A running container; `ports` are the addresses that it publishes on this machine."""
 
     identity: str

@@ -5,8 +5,9 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from functools import cached_property
+
+from msgspec import Struct
 
 from saas_doctor.facts.dockerfile_text import HEREDOC, Instruction, Reader, directives, split
 
@@ -26,8 +27,7 @@ _LONGEST = 100_000
 """Characters that variables are replaced by."""
 
 
-@dataclass(frozen=True)
-class Stage:
+class Stage(Struct, frozen=True):
     """A stage: what it starts from, and its instructions, the FROM not among them."""
 
     name: str
@@ -36,8 +36,7 @@ class Stage:
     instructions: tuple[Instruction, ...]
 
 
-@dataclass(frozen=True)
-class Source:
+class Source(Struct, frozen=True):
     """A path that COPY, ADD or RUN --mount takes; None where its variables leave it open."""
 
     path: str | None
@@ -45,16 +44,14 @@ class Source:
     instruction: Instruction
 
 
-@dataclass(frozen=True)
-class Flaw:
+class Flaw(Struct, frozen=True):
     """Why it can't be built, and where."""
 
     line: int
     message: str
 
 
-@dataclass(frozen=True)
-class Dockerfile:
+class Dockerfile(Struct, frozen=True, dict=True):
     """A Dockerfile. `syntax` is the builder's front end that it asks for."""
 
     syntax: str

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import cached_property
+
+from msgspec import Struct
 
 _DIRECTIVE = re.compile(r"#\s*([a-zA-Z][a-zA-Z0-9]*)\s*=\s*(.+?)\s*")
 _FLAG = re.compile(r"--([a-z][\w-]*)(?:=((?:\"(?:\\.|[^\"\\])*\"|'[^']*'|\S)*))?(?:\s+|$)")
@@ -16,15 +17,13 @@ _TOKEN = re.compile(
 HEREDOC = re.compile(r"\d*<<(-?)[ \t]*([^<]+)")
 
 
-@dataclass(frozen=True)
-class Heredoc:
+class Heredoc(Struct, frozen=True):
     name: str
     line: int
     body: str
 
 
-@dataclass(frozen=True)
-class Instruction:
+class Instruction(Struct, frozen=True, dict=True):
     """One instruction. `text` is what follows its name and flags, its lines joined to one."""
 
     name: str

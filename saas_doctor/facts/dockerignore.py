@@ -5,9 +5,10 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
+
+from msgspec import Struct
 
 
 class _Wildcard(Enum):
@@ -21,8 +22,7 @@ Token = str | re.Pattern[str] | _Wildcard
 _ANY, _STAR, _ENTER, _FOLDERS = _Wildcard
 
 
-@dataclass(frozen=True)
-class Pattern:
+class Pattern(Struct, frozen=True):
     """One line; `again` where it takes paths back in that an earlier line left out (`!`)."""
 
     text: str
@@ -38,8 +38,7 @@ class Pattern:
         )
 
 
-@dataclass(frozen=True)
-class Ignored:
+class Ignored(Struct, frozen=True):
     """The patterns of one file; `valid` is False where Docker refuses one of them."""
 
     name: str

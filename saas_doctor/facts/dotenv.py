@@ -6,9 +6,10 @@ import os
 import re
 from collections import ChainMap
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
+
+from msgspec import Struct
 
 from saas_doctor.actions.files import EditFile
 from saas_doctor.edits import Edit, newline_of
@@ -23,8 +24,7 @@ _MOST = 2_000_000
 """Characters of all values that are made of variables; a process can be given no more."""
 
 
-@dataclass(frozen=True)
-class Setting:
+class Setting(Struct, frozen=True):
     """One `KEY=value` line; `start` and `end` are the byte offsets of the value as written."""
 
     key: str
@@ -36,8 +36,7 @@ class Setting:
     """A key with no `=` after it."""
 
 
-@dataclass(frozen=True)
-class Dotenv:
+class Dotenv(Struct, frozen=True):
     """One .env file: what python-dotenv makes of it, with each line's place."""
 
     path: Path
@@ -80,8 +79,7 @@ def _quoted(value: str) -> str:
     return value
 
 
-@dataclass(frozen=True)
-class EnvFile(Fact):
+class EnvFile(Fact, frozen=True):
     """The settings file that the services read (`backend/.env`); it may not be there."""
 
     name: str
@@ -101,8 +99,7 @@ class EnvFile(Fact):
         return self.there
 
 
-@dataclass(frozen=True)
-class EnvExample(Fact):
+class EnvExample(Fact, frozen=True):
     """The example of the settings file that the repository ships (`backend/.env.example`)."""
 
     file: Dotenv
@@ -115,8 +112,7 @@ class EnvExample(Fact):
         return cls(file)
 
 
-@dataclass(frozen=True)
-class Settings(Fact):
+class Settings(Fact, frozen=True):
     """The values the services will see: the shell's environment before the .env file."""
 
     values: Mapping[str, str]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
@@ -27,8 +26,7 @@ _WORD = re.compile(rb"\w+")
 _MAXIMUM = 300_000
 
 
-@dataclass(frozen=True)
-class Elsewhere(Fact):
+class Elsewhere(Fact, frozen=True):
     """What the platform's small files beside its source name; examples of env files are left out."""
 
     folders: tuple[Path, ...]

@@ -5,8 +5,9 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import cached_property
+
+from msgspec import Struct
 
 from saas_doctor.facts import Fact
 from saas_doctor.facts.literals import Spot
@@ -25,8 +26,7 @@ MAKERS = {
 }
 
 
-@dataclass(frozen=True)
-class Driver:
+class Driver(Struct, frozen=True):
     """A driver of a database: the module that is imported, the distributions that bring it.
 
     `requirement` is what to ask for, empty where installing it takes more than pip.
@@ -75,8 +75,7 @@ def driver_of(scheme: str, *, since_2_1: bool) -> Driver | None:
     return DRIVERS.get(scheme)
 
 
-@dataclass(frozen=True)
-class Engine:
+class Engine(Struct, frozen=True):
     """An engine that is surely made, with its whole address and where that is written."""
 
     place: Place
@@ -94,8 +93,7 @@ class Engine:
         return bool(self.spot and self.spot.variable and self.spot.written == self.address)
 
 
-@dataclass(frozen=True)
-class Engines(Fact):
+class Engines(Fact, frozen=True):
     """The engines whose address can be told; looked up when they are asked for."""
 
     source: Source

@@ -5,8 +5,9 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import cached_property
+
+from msgspec import Struct
 
 from saas_doctor.facts import Fact
 from saas_doctor.facts.runs import is_aside, surely_runs
@@ -19,8 +20,7 @@ _ENVIRON = "os.environ"
 _GET = {"os.getenv", "os.environ.get"}
 
 
-@dataclass(frozen=True)
-class EnvironmentUse:
+class EnvironmentUse(Struct, frozen=True):
     """A variable that is taken from the environment, where nothing decides whether it is.
 
     `required`: it has to be there. `number`: what is made of its text at once, `int` or `float`.
@@ -33,8 +33,7 @@ class EnvironmentUse:
     number: str = ""
 
 
-@dataclass(frozen=True)
-class EnvironmentUses(Fact):
+class EnvironmentUses(Fact, frozen=True):
     """The uses that surely run when the platform's code is used; looked up when asked for."""
 
     source: Source

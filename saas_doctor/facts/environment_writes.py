@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import cached_property
 
@@ -17,8 +16,7 @@ _PUTS = {"os.putenv", "os.environ.setdefault", "os.environ.__setitem__"}
 _ANYTHING = "*"
 
 
-@dataclass(frozen=True)
-class EnvironmentWrites(Fact):
+class EnvironmentWrites(Fact, frozen=True):
     """The names of the variables that are written to the environment; looked up when asked for."""
 
     source: Source

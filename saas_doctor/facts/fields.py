@@ -6,8 +6,10 @@ import ast
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from saas_doctor.facts.literals import UNKNOWN, Spot, Value, from_json, number, plain
 from saas_doctor.facts.model_config import config_of
@@ -44,8 +46,7 @@ _VALIDATORS = {"field_validator", "validator"}
 _WHOLE_VALIDATORS = {"model_validator", "root_validator"}
 
 
-@dataclass(frozen=True)
-class Type:
+class Type(Struct, frozen=True):
     """A field's type: `kind` as of a Value, "" where it may be another; `inner` of a list's items."""
 
     kind: str = ""

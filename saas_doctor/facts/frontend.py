@@ -7,10 +7,11 @@ import os
 import re
 import shlex
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
 
 from saas_doctor.discovery import VENDORED
 from saas_doctor.facts import Fact
@@ -55,8 +56,7 @@ _ON_A_SERVER = {
 }
 
 
-@dataclass(frozen=True)
-class FrontendPackage(Fact):
+class FrontendPackage(Fact, frozen=True):
     """What the front end's `package.json` says: its scripts and what it depends on."""
 
     folder: Path
@@ -133,8 +133,7 @@ def _words(script: str) -> list[str]:
         return script.split()
 
 
-@dataclass(frozen=True)
-class SourceFile:
+class SourceFile(Struct, frozen=True, dict=True):
     """One file of the front end's source; `name` is its path relative to the platform."""
 
     path: Path
@@ -158,8 +157,7 @@ class SourceFile:
         return any(self.at(match.start()).type not in COMMENTS for match in found)
 
 
-@dataclass(frozen=True)
-class FrontendSource(Fact):
+class FrontendSource(Fact, frozen=True):
     """The front end's own source files: no tests, mocks, stories, builds or packages."""
 
     folder: Path
@@ -220,8 +218,7 @@ def _source_files(root: Path) -> Iterator[Path]:
                 yield Path(folder) / name
 
 
-@dataclass(frozen=True)
-class Call:
+class Call(Struct, frozen=True):
     """A path of the API in the front end's source; `path` ends where a variable part begins."""
 
     path: str
@@ -233,8 +230,7 @@ class Call:
         return f"{self.place} ({self.path}{'' if self.whole else '...'})"
 
 
-@dataclass(frozen=True)
-class FrontendCalls(Fact):
+class FrontendCalls(Fact, frozen=True):
     """Where the front end's source calls the API by a path of its own origin (`/api/...`)."""
 
     relative: tuple[Call, ...]
@@ -286,8 +282,7 @@ def calls_in(file: SourceFile, prefix: str) -> Iterator[tuple[Call, bool]]:
         yield Call(path, file.place(node), whole), use.kind in ("call", "base")
 
 
-@dataclass(frozen=True)
-class Use:
+class Use(Struct, frozen=True):
     """What a literal is used for: `call` (called as an address), `base` (a client's base address),
     `end` (of another address), `import`, `route` (of the front end's own pages), or nothing known.
 

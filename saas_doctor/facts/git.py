@@ -6,7 +6,6 @@ import re
 import shutil
 import subprocess
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from saas_doctor.facts import Fact
@@ -19,8 +18,7 @@ _EXAMPLE = re.compile(r"example|sample|template|dist|default|test|\bci\b", re.I)
 _MOST = 40
 
 
-@dataclass(frozen=True)
-class SettingsInGit(Fact):
+class SettingsInGit(Fact, frozen=True):
     """The settings files that git tracks, and those that it neither tracks nor leaves out.
 
     Examples, and files for tests, are not among them.

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 
-@dataclass(frozen=True)
-class Store:
+class Store(Struct, frozen=True):
     """A kind of server that services keep things in.
 
     `words` end the part of a variable's name before `_HOST`. `health` asks it whether it is ready,

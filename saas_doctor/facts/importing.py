@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from typing import NoReturn, Protocol
+
+from msgspec import Struct, field
 
 from saas_doctor.facts.imports import OPEN_PATH, Imports, is_beside
 from saas_doctor.facts.outline import Import
@@ -29,8 +30,7 @@ class Outline(Protocol):
     def first(self, name: str) -> int | None: ...
 
 
-@dataclass(frozen=True)
-class Failure:
+class Failure(Struct, frozen=True):
     """An import that ends the start: `kind` is "missing", "relative" or "circular".
 
     `full`: the full name that is imported. `partial`: the module that has not got so far.
@@ -46,8 +46,7 @@ class Failure:
     chain: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class Shadow:
+class Shadow(Struct, frozen=True):
     """An import of a local module at the top that the standard library or a package has as well."""
 
     module: Module
@@ -59,8 +58,7 @@ def _line(module: Module, statement: Import) -> int:
     return statement.at if statement.node else module.data.count(b"\n", 0, statement.at) + 1
 
 
-@dataclass
-class _Loaded:
+class _Loaded(Struct):
     module: Module | None
     folders: tuple[str, ...]
     """Where its submodules are looked for."""
@@ -74,8 +72,7 @@ class _Stop(Exception):
     """The first failure, or what can't be told, ends the run."""
 
 
-@dataclass
-class Run:
+class Run(Struct):
     """One start: `path` is where imports begin, in order; `untold` that its end was not reached.
 
     `exact`: by the trees in place of the text. `maybe`: with the imports that may not be executed.

@@ -6,9 +6,11 @@ import os
 import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from saas_doctor.facts import Fact
 from saas_doctor.facts.interpreter import Interpreter
@@ -23,8 +25,7 @@ OPEN_PATH = (b"__path__", b"sys.modules", b"extend_path")
 _STARTED = {"run", "main", "app", "server", "api", "application", "asgi", "wsgi", "__main__"}
 
 
-@dataclass(frozen=True)
-class Resolved:
+class Resolved(Struct, frozen=True):
     """The local modules that an import may mean, of which the first is the likely one.
 
     `base`: the folder that it was looked for in first; none where the import means another's module.
@@ -46,8 +47,7 @@ class Resolved:
 FOREIGN = Resolved()
 
 
-@dataclass(frozen=True)
-class Imports(Fact):
+class Imports(Fact, frozen=True, eq=False):
     """The imports between the platform's own modules; each question is looked up when it is asked.
 
     `site`: the folder of the environment's packages, None where no interpreter answers.
@@ -56,17 +56,13 @@ class Imports(Fact):
     platform: Platform
     source: Source
     site: Path | None = None
-    others: set[bytes] = field(default_factory=set, compare=False, repr=False)
+    others: set[bytes] = field(default_factory=set)
     """The names at the top that are imported and no module of the platform has."""
-    _memo: dict[tuple[str, str], Resolved] = field(default_factory=dict, compare=False, repr=False)
-    _bases: dict[tuple[str, str], tuple[str, ...]] = field(
-        default_factory=dict, compare=False, repr=False
-    )
-    _outlines: dict[str, TreeOutline | None] = field(
-        default_factory=dict, compare=False, repr=False
-    )
-    _lacking: dict[tuple[str, str], bool] = field(default_factory=dict, compare=False, repr=False)
-    _texts: dict[int, TextOutline] = field(default_factory=dict, compare=False, repr=False)
+    _memo: dict[tuple[str, str], Resolved] = field(default_factory=dict)
+    _bases: dict[tuple[str, str], tuple[str, ...]] = field(default_factory=dict)
+    _outlines: dict[str, TreeOutline | None] = field(default_factory=dict)
+    _lacking: dict[tuple[str, str], bool] = field(default_factory=dict)
+    _texts: dict[int, TextOutline] = field(default_factory=dict)
 
     limit = 20.0
 

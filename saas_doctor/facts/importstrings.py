@@ -6,8 +6,9 @@ import difflib
 import re
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from saas_doctor.facts import Fact
 from saas_doctor.facts.applications import exported, is_application, nearest
@@ -21,8 +22,7 @@ _TEMPLATE = re.compile(r"[{}<>$%\s]")
 _OWN_LINKS = {"_virtualenv.pth", "distutils-precedence.pth"}
 
 
-@dataclass(frozen=True)
-class Missing:
+class Missing(Struct, frozen=True):
     """What of a server's import string is wrong: its `form`, the `module`, or the `name` in it.
 
     `instead` is the import string that was likely meant, or nothing; `sure` says whether the module
@@ -37,8 +37,7 @@ class Missing:
     sure: bool = True
 
 
-@dataclass(frozen=True)
-class ImportStrings(Fact):
+class ImportStrings(Fact, frozen=True):
     """The import strings that servers are started with and that lead nowhere."""
 
     missing: tuple[Missing, ...]

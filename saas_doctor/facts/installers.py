@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
-from dataclasses import dataclass
 from pathlib import Path
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
@@ -21,8 +20,7 @@ _WANTED = re.compile(rb"""^required-version\s*=\s*["']([^"'\n]+)["']""", re.M)
 _FILES = ("uv.toml", "pyproject.toml")
 
 
-@dataclass(frozen=True)
-class Uv(Fact):
+class Uv(Fact, frozen=True):
     """uv, and which of its versions the project demands (`required-version` in `[tool.uv]`).
 
     It is asked for its version only where one is demanded.

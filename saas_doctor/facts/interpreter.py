@@ -8,7 +8,6 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
@@ -25,8 +24,7 @@ DEFAULT_PYTHON = ">=3.11"
 _ASK = "import sys; print('%d.%d.%d' % sys.version_info[:3])"
 
 
-@dataclass(frozen=True)
-class Interpreter(Fact):
+class Interpreter(Fact, frozen=True):
     """The platform's environment and its interpreter.
 
     `version` is what the interpreter itself answered; `failure` says why it did not, with the
@@ -186,8 +184,7 @@ def _pyvenv(folder: Path) -> dict[str, str]:
     return {key.strip().lower(): value.strip() for key, _, value in pairs}
 
 
-@dataclass(frozen=True)
-class WantedPython(Fact):
+class WantedPython(Fact, frozen=True):
     """Which Python the platform wants: the configuration, the project file, else 3.11 or newer."""
 
     specifier: SpecifierSet
@@ -256,8 +253,7 @@ def _poetry_python(file: Path) -> str:
 _PREFERRED = ((3, 12), (3, 11), (3, 13))
 
 
-@dataclass(frozen=True)
-class Pythons(Fact):
+class Pythons(Fact, frozen=True):
     """The interpreters found on this machine: on PATH, from pyenv, uv and Homebrew."""
 
     found: tuple[tuple[Path, Version], ...]

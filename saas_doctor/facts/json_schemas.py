@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from saas_doctor.facts.constructs import Construct, construct, scope_name
 from saas_doctor.facts.models import PydanticModels

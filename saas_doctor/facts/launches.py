@@ -6,9 +6,10 @@ import ast
 import os
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+
+from msgspec import Struct
 
 from saas_doctor.edits import Edit
 from saas_doctor.facts import Fact
@@ -27,8 +28,7 @@ _UVICORN = re.compile(rb"""\buvicorn\.run\(\s*["']([A-Za-z_][\w.]*):""")
 _MAPPING = re.compile(r"^MAPPING[^=\n]*=\s*(\{.*?\})\s*$", re.M | re.S)
 
 
-@dataclass(frozen=True)
-class Way:
+class Way(Struct, frozen=True):
     """One way to start a service: `path` is where imports begin, `command` how it is typed.
 
     `kind`: "script" (`python run.py`), "module" (by its full name, from a root) or "folder" (from
@@ -46,8 +46,7 @@ class Way:
         return not (self.run.failure or self.run.untold)
 
 
-@dataclass(frozen=True)
-class Unstartable:
+class Unstartable(Struct, frozen=True):
     """A service that does not start in this way.
 
     `written`: where it is said to be started so. `works`: the command of a way that works;
@@ -66,8 +65,7 @@ class Unstartable:
         return self.way.run.failure
 
 
-@dataclass(frozen=True)
-class Launches(Fact):
+class Launches(Fact, frozen=True):
     """The ways to start each service; each question is looked up when it is asked."""
 
     platform: Platform

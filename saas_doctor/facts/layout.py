@@ -7,9 +7,10 @@ import os
 import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
+
+from msgspec import Struct
 
 from saas_doctor.facts import Fact
 from saas_doctor.facts.interpreter import Interpreter
@@ -38,8 +39,7 @@ _STANDARD = sys.stdlib_module_names
 Import = tuple[Module, ast.Import | ast.ImportFrom]
 
 
-@dataclass(frozen=True)
-class Unmarked:
+class Unmarked(Struct, frozen=True):
     """One folder without the file.
 
     `asked`: the names imported from it that are no modules in it, with the first place.
@@ -58,8 +58,7 @@ class Unmarked:
     alone: bool = False
 
 
-@dataclass(frozen=True)
-class Layout(Fact):
+class Layout(Fact, frozen=True):
     """The platform's folders of modules that have no `__init__.py`."""
 
     unmarked: tuple[Unmarked, ...]

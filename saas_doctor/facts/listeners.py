@@ -9,9 +9,10 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
+
+from msgspec import Struct
 
 from saas_doctor.facts import Fact
 from saas_doctor.facts.dotenv import Settings
@@ -29,8 +30,7 @@ _CONNECT = 0.5
 """Seconds for one connection on this machine; it is made, or refused, at once."""
 
 
-@dataclass(frozen=True)
-class Address:
+class Address(Struct, frozen=True):
     """Where a service is to listen, and the key that says so (`""` for the configuration)."""
 
     service: str
@@ -52,8 +52,7 @@ class Address:
         return f"{self.host}:{self.port}"
 
 
-@dataclass(frozen=True)
-class Addresses(Fact):
+class Addresses(Fact, frozen=True):
     """The address of every service: its port's key in the settings, else the configuration."""
 
     services: Mapping[str, Address]
@@ -72,8 +71,7 @@ class Addresses(Fact):
         return cls(found)
 
 
-@dataclass(frozen=True)
-class Process:
+class Process(Struct, frozen=True):
     """A running process; `pid` and `created` (seconds since 1970) together are its identity.
 
     What this user may not see is empty.
@@ -127,8 +125,7 @@ def masked(command: Sequence[str]) -> str:
     return redact(" ".join(" ".join(words).split()))
 
 
-@dataclass(frozen=True)
-class Listener:
+class Listener(Struct, frozen=True):
     """One listening socket. `process` is None where this user may not see whose it is."""
 
     address: str
@@ -148,8 +145,7 @@ class Listener:
         )
 
 
-@dataclass(frozen=True)
-class Listeners(Fact):
+class Listeners(Fact, frozen=True):
     """The listening sockets on the services' ports, and which of the services' addresses answer.
 
     `connects` are the addresses (host, port) that take a connection, whoever is behind it.

@@ -6,8 +6,10 @@ import ast
 import operator
 import re
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from saas_doctor.facts.source import Module
 from saas_doctor.model import Place
@@ -15,8 +17,7 @@ from saas_doctor.model import Place
 Plain = str | bool | int | float | None
 
 
-@dataclass(frozen=True)
-class Spot:
+class Spot(Struct, frozen=True):
     """Where a text is written: a literal of the source, or a variable of the settings file.
 
     `written` is the whole text there, which the value may be a part of, or made from.
@@ -33,8 +34,7 @@ class Spot:
         return f"{self.variable} ({where})" if self.variable else where
 
 
-@dataclass(frozen=True)
-class Value:
+class Value(Struct, frozen=True):
     """A value; `kind` is "" where not even its type is proven.
 
     Of a scalar, `plain` counts where it is `known`. Of a list (a tuple, a set), `items` are those

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
+from msgspec import Struct
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
@@ -27,8 +27,7 @@ _LARGEST = 50_000_000
 """Bytes: a lock names every file of every package."""
 
 
-@dataclass(frozen=True)
-class Lock:
+class Lock(Struct, frozen=True):
     """One lock file; `versions` has several for a package that is locked anew for each marker."""
 
     path: Path

@@ -5,7 +5,8 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from saas_doctor.facts import Fact
 from saas_doctor.facts.objects import Objects
@@ -33,8 +34,7 @@ Use = tuple[bool, Key, Place]
 """Whether something is added to a container (else it is read), which one, and where."""
 
 
-@dataclass(frozen=True)
-class Kept:
+class Kept(Struct, frozen=True):
     """A container that one route adds to and another one reads, with the places of all three."""
 
     name: str
@@ -43,8 +43,7 @@ class Kept:
     read: Place
 
 
-@dataclass(frozen=True)
-class Memory(Fact):
+class Memory(Fact, frozen=True):
     """What the platform's applications keep in the memory of their processes."""
 
     source: Source

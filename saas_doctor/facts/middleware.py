@@ -5,7 +5,8 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from saas_doctor.facts.scopes import Function
 from saas_doctor.facts.source import Module, Source, dotted_name
@@ -26,8 +27,7 @@ _RESPONSE = re.compile(r"(?:fastapi|starlette)(?:\.responses)?\.\w*Response")
 _REFUSED = re.compile(r"\bHTTP_4\d\d_")
 
 
-@dataclass(frozen=True)
-class Outer:
+class Outer(Struct, frozen=True):
     """A middleware that answers by itself, at `refusal` (None: a known package's)."""
 
     name: str

@@ -8,9 +8,11 @@ import fnmatch
 import os
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from saas_doctor.facts import Fact
 from saas_doctor.facts.imports import FOREIGN, OPEN_PATH, Imports, Resolved, is_beside
@@ -33,8 +35,7 @@ _MADE = re.compile(r"_?version|\w+_pb2(_grpc)?|\w*generated\w*")
 Statement = ast.Import | ast.ImportFrom
 
 
-@dataclass(frozen=True)
-class Missing:
+class Missing(Struct, frozen=True):
     """An import of what is not there: of a module or, with `name`, of a name from the module `target`.
 
     `right`: what is there and differs in letter case alone. `near`: the nearest of what is there.
@@ -55,8 +56,7 @@ class Missing:
     spans: tuple[tuple[Module, int, int], ...] = ()
 
 
-@dataclass
-class _Suspect:
+class _Suspect(Struct):
     """An import that is wrong by the text, before the trees are asked.
 
     `importers`: the modules that have it, each with the words in which it has it. `names`: what is
@@ -70,8 +70,7 @@ class _Suspect:
     names: set[str] = field(default_factory=set)
 
 
-@dataclass(frozen=True)
-class MissingImports(Fact):
+class MissingImports(Fact, frozen=True):
     """The imports, sure to be executed, of local modules and names that are not there."""
 
     imports: Imports

@@ -5,8 +5,9 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import cached_property
+
+from msgspec import Struct
 
 from saas_doctor.edits import Edit
 from saas_doctor.facts import Fact
@@ -49,8 +50,7 @@ _TURNING = ("from_orm", "model_validate")
 _CALLS = {"ConfigDict", "SettingsConfigDict", "SQLModelConfig", "dict"}
 
 
-@dataclass(frozen=True)
-class Key:
+class Key(Struct, frozen=True):
     """A key of a configuration, where it stands, and what it is set to (None for a function)."""
 
     module: Module
@@ -60,8 +60,7 @@ class Key:
     column: int
 
 
-@dataclass(frozen=True)
-class Config:
+class Config(Struct, frozen=True):
     """The keys of a model's own configuration; `whole` unless some can't be told (`**common`)."""
 
     keys: tuple[Key, ...]
@@ -72,8 +71,7 @@ class Config:
         return {key.name for key in self.keys}
 
 
-@dataclass(frozen=True)
-class OldKey:
+class OldKey(Struct, frozen=True):
     """A configuration key of Pydantic 1; `new` is its name in Pydantic 2, None for a removed one.
 
     `edit` renames it; None where that is not certain. `fails_at`: where an object is turned into
@@ -90,8 +88,7 @@ class OldKey:
     from_orm: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class ModelConfigs(Fact):
+class ModelConfigs(Fact, frozen=True):
     """The configurations of the platform's Pydantic models."""
 
     models: PydanticModels

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import cached_property
 
 from saas_doctor.facts import Fact
@@ -85,8 +84,7 @@ _V2_METHODS = {"model_validate", "model_validate_json", "model_json_schema", "mo
 _V2_OBJECT_METHODS = {"model_dump", "model_dump_json", "model_copy"}
 
 
-@dataclass(frozen=True)
-class PydanticModels(Fact):
+class PydanticModels(Fact, frozen=True):
     """The Pydantic models of the platform's source; each question is looked up when it is asked."""
 
     source: Source

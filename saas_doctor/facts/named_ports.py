@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
@@ -20,8 +19,7 @@ _MAXIMUM = 500_000
 _NUMBER = re.compile(rb"(?<![\d.])[1-9]\d{1,4}(?![\d.])")
 
 
-@dataclass(frozen=True)
-class NamedPorts(Fact):
+class NamedPorts(Fact, frozen=True):
     """The ports that the platform's own files name: configuration, compose, scripts, Python source.
 
     The front end's own settings are left out: what they say is what is looked at.

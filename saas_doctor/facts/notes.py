@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
@@ -27,8 +26,7 @@ NO_DEPENDENCIES = r"(?m)^[^#\n]*\binstall\b[^\n]*\s--no-deps\b"
 """A command that installs packages without what they ask for."""
 
 
-@dataclass(frozen=True)
-class Notes(Fact):
+class Notes(Fact, frozen=True):
     """What is written down of how things are started; read when it is asked for."""
 
     platform: Platform

@@ -9,8 +9,10 @@ proof; `made` follows one object across files to the call that makes it.
 from __future__ import annotations
 
 import ast
-from dataclasses import dataclass, replace
 from typing import Literal
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from saas_doctor.facts import Fact
 from saas_doctor.facts.scopes import (
@@ -36,8 +38,7 @@ SETTINGS = {
 }
 
 
-@dataclass(frozen=True)
-class Thing:
+class Thing(Struct, frozen=True):
     """One object of a class, many of them, a query for them, or the result of one."""
 
     module: Module
@@ -45,8 +46,7 @@ class Thing:
     kind: Kind = "one"
 
 
-@dataclass(frozen=True)
-class Made:
+class Made(Struct, frozen=True):
     """An object of a class, and the call that makes it, where the code has one."""
 
     module: Module
@@ -99,8 +99,7 @@ _DEEP = 24
 _MANY = {"list", "List", "Sequence", "Iterable", "set", "Set", "Collection", "Iterator"}
 
 
-@dataclass(frozen=True)
-class Objects(Fact):
+class Objects(Fact, frozen=True):
     """What the names of the platform's functions stand for, each looked up when it is asked for."""
 
     source: Source
@@ -191,8 +190,7 @@ class Objects(Fact):
             return None
 
 
-@dataclass
-class _Reading:
+class _Reading(Struct):
     """One question; `begun` holds the names that are being looked up, with what is known by then."""
 
     objects: Objects

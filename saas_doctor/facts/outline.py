@@ -6,9 +6,10 @@ import ast
 import os
 import re
 from collections.abc import Container, Iterable, Iterator
-from dataclasses import dataclass, field
 from functools import cached_property
 from typing import NamedTuple
+
+from msgspec import Struct, field
 
 from saas_doctor.facts.source import Module, dotted_name, takes_import_errors
 
@@ -121,8 +122,7 @@ def _place(data: bytes, start: bytes, after: bytes) -> int:
     return -1
 
 
-@dataclass
-class TextOutline:
+class TextOutline(Struct, dict=True):
     """A module as its text shows it: quick, and right for most.
 
     `local`: the names at the top that its `imports` are those of; `others` takes the rest.
@@ -155,8 +155,7 @@ class TextOutline:
         return min((place for place in places if place >= 0), default=None)
 
 
-@dataclass
-class TreeOutline:
+class TreeOutline(Struct):
     """A module as its syntax tree shows it; places are lines.
 
     `closed`: whether the names are all that it can have. `stars`: what it imports everything from.

@@ -7,10 +7,10 @@ import hashlib
 import re
 import subprocess
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from msgspec import Struct
 from packaging.markers import default_environment
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
@@ -26,8 +26,7 @@ from saas_doctor.syntax import parse_requirement
 _FOR_EXTRA = re.compile(r"\bextra\s*==")
 
 
-@dataclass(frozen=True)
-class Package:
+class Package(Struct, frozen=True, dict=True):
     """One installed distribution; `name` is normalised as PEP 503 says."""
 
     name: str
@@ -118,8 +117,7 @@ def _values(head: str, field: str) -> list[str]:
     return [line.strip() for line in re.findall(rf"^{field}:(.*)", head, re.M)]
 
 
-@dataclass(frozen=True)
-class Installed(Fact):
+class Installed(Fact, frozen=True):
     """The packages in the platform's environment, read from their metadata; nothing is imported."""
 
     folder: Path

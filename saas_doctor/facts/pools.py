@@ -5,10 +5,11 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from urllib.parse import urlsplit
+
+from msgspec import Struct
 
 from saas_doctor.compose.model import Service
 from saas_doctor.compose.values import command
@@ -41,8 +42,7 @@ _POOLER = re.compile(r"pgbouncer|pgcat|pgpool|odyssey|supavisor|pooler", re.I)
 _SETTING = r"\b{}\s*=?\s*['\"]?(\d+)"
 
 
-@dataclass(frozen=True)
-class Pool:
+class Pool(Struct, frozen=True):
     """An engine's pool: its two sizes, where each was decided, and the server's host as far as told.
 
     `overflow` is -1 for no limit; `set` says whether either was chosen, and not left as it is.
@@ -62,8 +62,7 @@ class Pool:
         return None if self.size == 0 or self.overflow < 0 else self.size + self.overflow
 
 
-@dataclass(frozen=True)
-class Server:
+class Server(Struct, frozen=True):
     """The limit of a Postgres server, by its compose service or host, and where it is set.
 
     `place` is None for the default.
@@ -75,8 +74,7 @@ class Server:
     place: Place | None
 
 
-@dataclass(frozen=True)
-class Pools(Fact):
+class Pools(Fact, frozen=True):
     """The pools of the platform's engines for Postgres, as far as their sizes can be told."""
 
     platform: Platform

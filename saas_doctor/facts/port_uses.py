@@ -5,9 +5,10 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import cached_property
 from typing import TypeGuard
+
+from msgspec import Struct
 
 from saas_doctor.facts import Fact
 from saas_doctor.facts.runs import is_aside
@@ -25,8 +26,7 @@ class _Text(ast.Constant):
     value: str
 
 
-@dataclass(frozen=True)
-class PortUse:
+class PortUse(Struct, frozen=True):
     """An expression that is taken for a port, as the text of a variable has it."""
 
     variable: str
@@ -34,8 +34,7 @@ class PortUse:
     place: Place
 
 
-@dataclass(frozen=True)
-class PortUses(Fact):
+class PortUses(Fact, frozen=True):
     """The uses whose variable can be told; looked up when asked for."""
 
     source: Source

@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
+
+from msgspec import Struct
 
 from saas_doctor.facts import Fact
 from saas_doctor.facts.commands import real, started_service
@@ -27,8 +28,7 @@ _FORWARDERS = re.compile(
 _SPAWNED = re.compile(r"multiprocessing\.(spawn|forkserver|resource_tracker)")
 
 
-@dataclass(frozen=True)
-class Holder:
+class Holder(Struct, frozen=True):
     """What listens on a port: a process with the listeners it has there, or a container.
 
     The process of a service is the uppermost that belongs to it: a supervisor starts workers.
@@ -56,8 +56,7 @@ class State(str, Enum):
     UNTOLD = "untold"
 
 
-@dataclass(frozen=True)
-class Port:
+class Port(Struct, frozen=True):
     """One service's port: who holds it, and who listens beside it without being in the way."""
 
     address: Address
@@ -68,8 +67,7 @@ class Port:
     """Why it could not be told."""
 
 
-@dataclass(frozen=True)
-class Ports(Fact):
+class Ports(Fact, frozen=True):
     """Whose the port of each service is: a process of the platform, a container, or a stranger."""
 
     services: Mapping[str, Port]

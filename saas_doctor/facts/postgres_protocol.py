@@ -17,9 +17,10 @@ import struct
 import time
 import unicodedata
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
+
+from msgspec import Struct, field
 
 _PROTOCOL_3 = 196608
 _SSL_REQUEST = struct.pack("!ii", 8, 80877103)
@@ -40,8 +41,7 @@ class Outcome(str, Enum):
     FOREIGN = "foreign"  # something else than Postgres answered
 
 
-@dataclass(frozen=True)
-class Endpoint:
+class Endpoint(Struct, frozen=True):
     """One address to connect to: an IP address with its port, or a socket's path."""
 
     family: int
@@ -53,8 +53,7 @@ class Endpoint:
         return str(self.address[0]) if isinstance(self.address, tuple) else None
 
 
-@dataclass(frozen=True)
-class Answer:
+class Answer(Struct, frozen=True):
     """What a server said to a login.
 
     `fields` are those of its ErrorResponse by their letters: C SQLSTATE, M message (in the server's

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from saas_doctor.compose.model import Service
 from saas_doctor.facts import Fact
@@ -15,16 +16,14 @@ _IMAGE = re.compile(r"(?:.*/)?(?:postgres|postgis|pgvector|timescaledb)(?::.*|@.
 _PORT = 5432
 
 
-@dataclass(frozen=True)
-class Said:
+class Said(Struct, frozen=True):
     """A value and where it is said; `place` is None for the image's default."""
 
     value: str
     place: Place | None
 
 
-@dataclass(frozen=True)
-class PostgresService:
+class PostgresService(Struct, frozen=True):
     """What the official image makes of its variables on an empty volume.
 
     A part that can't be told is None. `scripts`: whether scripts of its own may make further roles
@@ -39,8 +38,7 @@ class PostgresService:
     scripts: bool
 
 
-@dataclass(frozen=True)
-class PostgresServices(Fact):
+class PostgresServices(Fact, frozen=True):
     """The Postgres services of the Compose project."""
 
     compose: Compose

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
+
+from msgspec import Struct
 
 from saas_doctor.facts import Fact
 from saas_doctor.facts.answers import Answers, client, require_running
@@ -21,8 +22,7 @@ STRANGER = "http://evil.invalid"
 _BOUND = 2.0
 
 
-@dataclass(frozen=True)
-class Reply:
+class Reply(Struct, frozen=True):
     """The gateway's answer to one preflight; `allowed` is its access-control-allow-origin."""
 
     origin: str
@@ -42,8 +42,7 @@ class Reply:
         return f"HTTP {self.status}, access-control-allow-origin: {allowed}{body}"
 
 
-@dataclass(frozen=True)
-class Preflight(Fact):
+class Preflight(Fact, frozen=True):
     """The gateway's answers to preflights: from the developers' origins, and from strangers."""
 
     url: str

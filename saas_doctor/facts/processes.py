@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+
+from msgspec import Struct
 
 from saas_doctor.facts import Fact
 from saas_doctor.facts.applications import is_application
@@ -17,8 +18,7 @@ from saas_doctor.facts.source import Module, Source
 from saas_doctor.platform import Platform
 
 
-@dataclass(frozen=True)
-class Application:
+class Application(Struct, frozen=True):
     """An application's module, the processes that it runs in, and the starts that say so."""
 
     module: Module
@@ -32,8 +32,7 @@ class Application:
         return f"{self.module.name}: {self.processes}{where}"
 
 
-@dataclass(frozen=True)
-class Processes(Fact):
+class Processes(Fact, frozen=True):
     """The applications that servers run, each with its processes: workers times containers.
 
     Where several files start one, those that start the most count; a number that can't be told

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
 from saas_doctor.facts import Fact, Facts
 from saas_doctor.facts.frontend import ELSEWHERE, FrontendCalls, FrontendSource
@@ -16,8 +15,7 @@ _HERE = r"https?://(?:localhost|127\.0\.0\.1|\[::1\]|0\.0\.0\.0):{port}(?:/|$)"
 _PUT_TOGETHER = rb"location\.(?:hostname|host|protocol)\b"
 
 
-@dataclass(frozen=True)
-class Proxied(Fact):
+class Proxied(Fact, frozen=True):
     """Whether all that the front end calls is surely handed on by its dev server's proxy.
 
     The browser then knows one origin only, and asks nobody for another. The front end is read when

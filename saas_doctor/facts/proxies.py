@@ -5,8 +5,9 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from urllib.parse import urlsplit
+
+from msgspec import Struct, field
 
 from saas_doctor.facts import Fact
 from saas_doctor.facts.compose import Compose
@@ -19,8 +20,7 @@ LOCAL = ("localhost", "127.0.0.1", "::1")
 _NAME = re.compile(r"^\w*_proxy$", re.I)
 
 
-@dataclass(frozen=True)
-class Target:
+class Target(Struct, frozen=True):
     """An address that a service calls another at."""
 
     host: str
@@ -87,8 +87,7 @@ def _is_address(text: str) -> bool:
     return True
 
 
-@dataclass(frozen=True)
-class Scope:
+class Scope(Struct, frozen=True):
     """A place that gives proxy variables to processes, and what those call."""
 
     name: str
@@ -142,8 +141,7 @@ class Scope:
         return ",".join(dict.fromkeys([*there, *hosts]))
 
 
-@dataclass(frozen=True)
-class Proxies(Fact):
+class Proxies(Fact, frozen=True):
     """The proxy variables of the shell, of `.env` and of the compose file, each with what it is for."""
 
     scopes: tuple[Scope, ...]

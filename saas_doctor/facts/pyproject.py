@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 from typing import Any
 
+from msgspec import Struct
+from msgspec.structs import replace
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
@@ -23,8 +24,7 @@ POETRY = ("tool", "poetry", "dependencies")
 STANDARD = ("project", "dependencies")
 
 
-@dataclass(frozen=True)
-class Declared:
+class Declared(Struct, frozen=True):
     """One dependency as text that `packaging` reads, and the bytes that say which versions.
 
     `group`: the extra or group that it belongs to, empty for what is always installed. `start`
@@ -41,8 +41,7 @@ class Declared:
     elsewhere: bool = False
 
 
-@dataclass(frozen=True)
-class Project:
+class Project(Struct, frozen=True):
     """What a pyproject.toml says of the project's dependencies."""
 
     declared: tuple[Declared, ...] = ()

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+
+from msgspec import field
 
 from saas_doctor.facts import Fact
 from saas_doctor.facts.source import Module, Source
@@ -20,8 +21,7 @@ _IMPORT = re.compile(
 _NAME = re.compile(rb"[\w.]+")
 
 
-@dataclass(frozen=True)
-class Reach(Fact):
+class Reach(Fact, frozen=True):
     """What the platform's modules bring with them, told from their text.
 
     A name is looked for from the module's own folder upwards, whichever folder the search begins

@@ -5,7 +5,8 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from saas_doctor.edits import Edit, apply_edits, newline_of
 from saas_doctor.facts.importing import Outline, Run

@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import cached_property
 
 from saas_doctor.edits import Edit
@@ -70,8 +69,7 @@ _CALLS = re.compile(
 _METHODS = re.compile(rb"\.(?:" + "|".join(_TAKEN).encode() + rb")\(\s*[^)\s]")
 
 
-@dataclass(frozen=True)
-class Refused(Fact):
+class Refused(Fact, frozen=True):
     """The constructs of Pydantic 1 in the platform's source that Pydantic 2 refuses."""
 
     models: PydanticModels

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +17,7 @@ from saas_doctor.platform import Platform
 from saas_doctor.reading import read_head
 
 
-@dataclass(frozen=True)
-class Registered(Fact):
+class Registered(Fact, frozen=True):
     """The services that the registry lists, and which services' own code registers them."""
 
     url: str

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from saas_doctor.facts import Fact
 from saas_doctor.facts.absolute import ABSOLUTE, Absolute, Address, is_in_mode
@@ -42,8 +44,7 @@ _PARTS_OF_A_NAME = {
 _CREATED = {"axios.create", "ky.create", "ky.extend", "ofetch.create", "$fetch.create"}
 
 
-@dataclass(frozen=True)
-class Request:
+class Request(Struct, frozen=True):
     """One call of an absolute address, as far as it is written out; headers in lower case.
 
     `place` is the call's. `json`: it surely sends JSON.
@@ -56,8 +57,7 @@ class Request:
     json: bool = False
 
 
-@dataclass(frozen=True)
-class FrontendRequests(Fact):
+class FrontendRequests(Fact, frozen=True):
     """The absolute addresses that the front end calls, or sets as a client's base."""
 
     requests: tuple[Request, ...]
@@ -73,8 +73,7 @@ class FrontendRequests(Fact):
         return cls(tuple(r for file in source.files for r in reader.requests(file)))
 
 
-@dataclass(frozen=True)
-class _Client:
+class _Client(Struct, frozen=True):
     """A client with a base address (`axios.create({ baseURL })`)."""
 
     address: Address

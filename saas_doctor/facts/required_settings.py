@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 from saas_doctor.facts import Fact, Facts
 from saas_doctor.facts.elsewhere import Elsewhere
@@ -14,8 +13,7 @@ from saas_doctor.facts.settings_classes import SettingsClasses
 from saas_doctor.model import Absent, Place, Unreadable
 
 
-@dataclass(frozen=True)
-class RequiredSettings(Fact):
+class RequiredSettings(Fact, frozen=True):
     """The settings that the code requires; the source is read when they are asked for."""
 
     facts: Facts

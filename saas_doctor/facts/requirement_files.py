@@ -5,8 +5,8 @@ from __future__ import annotations
 import codecs
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 
+from msgspec import Struct
 from packaging.requirements import InvalidRequirement, Requirement
 
 from saas_doctor.syntax import parse_requirement
@@ -29,8 +29,7 @@ _ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 _ARCHIVE = re.compile(r"\.(?:whl|zip|tar|tgz|tbz|txz|tar\.\w+)(?:\[[^\]]*\])?$", re.I)
 
 
-@dataclass(frozen=True)
-class Asked:
+class Asked(Struct, frozen=True):
     """A requirement, and the bytes of the file at which it stands."""
 
     requirement: Requirement
@@ -42,8 +41,7 @@ class Asked:
     """Why its text can't be edited in its place."""
 
 
-@dataclass(frozen=True)
-class Include:
+class Include(Struct, frozen=True):
     """Another file: of requirements, of constraints, or a project's own folder (with its extras)."""
 
     kind: str
@@ -51,16 +49,14 @@ class Include:
     line: int
 
 
-@dataclass(frozen=True)
-class Wrong:
+class Wrong(Struct, frozen=True):
     """A line that pip refuses."""
 
     line: int
     why: str
 
 
-@dataclass(frozen=True)
-class Open:
+class Open(Struct, frozen=True):
     """A line that only a variable makes a requirement of, which this shell does not set."""
 
     line: int

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
 from pathlib import Path
 
+from msgspec import Struct, field
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
@@ -31,8 +31,7 @@ _MADE_BY = (
 )
 
 
-@dataclass(frozen=True)
-class RequirementLine:
+class RequirementLine(Struct, frozen=True):
     """One requirement in a file: where its text stands (byte offsets) and what it says.
 
     `fixed` says why it can't be edited there. `group` is the extra or group of a pyproject.toml
@@ -55,8 +54,7 @@ class RequirementLine:
         return canonicalize_name(self.requirement.name)
 
 
-@dataclass(frozen=True)
-class Requirements(Fact):
+class Requirements(Fact, frozen=True):
     """The platform's requirements, read as pip reads them, with every line's place.
 
     There may be none. `lines` are what is always installed, `optional` what belongs to an extra

@@ -8,8 +8,9 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import cached_property
+
+from msgspec import Struct
 
 from saas_doctor.facts import Fact
 from saas_doctor.facts.constructs import in_doubt
@@ -42,8 +43,7 @@ _QUERIES = {"filter", "where", "having", "order_by", "group_by", "select", "with
 _ROUTES = {"get", "post", "put", "patch", "delete", "api_route", "head", "options"}
 
 
-@dataclass(frozen=True)
-class Residue:
+class Residue(Struct, frozen=True):
     """The uses of `metadata` that a model no longer answers: each place, with what happens there."""
 
     module: Module
@@ -52,8 +52,7 @@ class Residue:
     uses: tuple[tuple[Place, str], ...]
 
 
-@dataclass(frozen=True)
-class Residues(Fact):
+class Residues(Fact, frozen=True):
     """The uses of a renamed attribute `metadata` that were left behind."""
 
     tables: Tables

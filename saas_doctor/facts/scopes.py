@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
+
+from msgspec import Struct, field
 
 from saas_doctor.facts.source import Module, Source, dotted_name
 from saas_doctor.syntax import parts
@@ -30,8 +31,7 @@ _UNKNOWN = Binding("unknown")
 _OF_OBJECTS = {"property", "cached_property", "computed_field", "override"}
 
 
-@dataclass(eq=False)
-class Scope:
+class Scope(Struct, eq=False):
     """A module, a class body, a function or a comprehension; `nodes` are those that are only its own."""
 
     module: Module

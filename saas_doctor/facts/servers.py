@@ -5,9 +5,11 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from saas_doctor.facts import Fact
 from saas_doctor.facts.applications import exported, nearest
@@ -31,8 +33,7 @@ _FLAGS = {
 }  # fmt: skip
 
 
-@dataclass(frozen=True)
-class Start:
+class Start(Struct, frozen=True):
     """One way to start a server; `how` is the runner's name, or `uvicorn.run`.
 
     `app` is the import string (for `fastapi` a path), empty where it is an object or not told.
@@ -62,8 +63,7 @@ class Start:
         return f"{self.place.path}:{name}" + (f"#{self.number}" if self.number > 1 else "")
 
 
-@dataclass(frozen=True)
-class Servers(Fact):
+class Servers(Fact, frozen=True):
     """The ways in which the platform's files start servers."""
 
     source: Source

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
 from typing import TypeGuard
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from saas_doctor.facts.model_config import Key, config_of
 from saas_doctor.facts.objects import SETTINGS, Class, expression_of
@@ -54,8 +56,7 @@ _BEFORE = {"before", "wrap", "plain"}
 _LIMITS = {"ge", "gt", "le", "lt", "min_length", "max_length"}
 
 
-@dataclass(frozen=True)
-class SettingField:
+class SettingField(Struct, frozen=True):
     """A field: the variables that set it (the first that is there counts), and what it takes.
 
     `keys` is None where they can't be told. `limits`: its bounds that are numbers written out.
@@ -69,8 +70,7 @@ class SettingField:
     limits: Mapping[str, float] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
-class SettingsClass:
+class SettingsClass(Struct, frozen=True):
     """A class proven to be settings, with all that its bases bring.
 
     `doubt` says why what it reads can't be told. `env_file` is the expression that names its files,

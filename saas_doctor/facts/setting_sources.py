@@ -5,9 +5,10 @@ from __future__ import annotations
 import ast
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+
+from msgspec import Struct, field
 
 from saas_doctor.facts import Fact
 from saas_doctor.facts.dotenv import Dotenv, Setting, read_dotenv
@@ -22,8 +23,7 @@ _LOADS = {"dotenv.load_dotenv", "dotenv.main.load_dotenv"}
 _FINDS = {"dotenv.find_dotenv", "dotenv.main.find_dotenv"}
 
 
-@dataclass(frozen=True)
-class Text:
+class Text(Struct, frozen=True):
     """What a variable is set to, by which name and where; `place` is None for the shell."""
 
     key: str
@@ -37,16 +37,13 @@ class Text:
         return str(self.place) if self.place else f"${self.key} of this shell"
 
 
-@dataclass(frozen=True)
-class View:
+class View(Struct, frozen=True, eq=False):
     """What a settings class sees from one working folder: the shell, what is loaded, its own files."""
 
     shell: Mapping[str, str]
     loaded: tuple[Dotenv, ...]
     files: tuple[Dotenv, ...]
-    groups: dict[tuple[bool, bool], list[list[dict[str, Text]]]] = field(
-        default_factory=dict, compare=False, repr=False
-    )
+    groups: dict[tuple[bool, bool], list[list[dict[str, Text]]]] = field(default_factory=dict)
 
     @property
     def all_files(self) -> tuple[Dotenv, ...]:
@@ -88,8 +85,7 @@ def _texts(file: Dotenv) -> Iterator[Text]:
     return (Text(s.key, s.value, s.place, file, s) for s in file.settings if not s.bare)
 
 
-@dataclass(frozen=True)
-class SettingSources(Fact):
+class SettingSources(Fact, frozen=True):
     """Which files each settings class reads, as far as the source tells."""
 
     platform: Platform

@@ -11,7 +11,9 @@ import json
 import re
 import uuid
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from saas_doctor.facts.objects import expression_of
 from saas_doctor.facts.source import Module, Source, dotted_name
@@ -67,8 +69,7 @@ _AUTHORITY = re.compile(r"//([^/?#\\]*)(?:/|$)")
 _SCHEME = re.compile(r"\s*([A-Za-z][A-Za-z0-9+.\-]*):")
 
 
-@dataclass(frozen=True)
-class SettingType:
+class SettingType(Struct, frozen=True):
     """What a field takes; `kind` is "" where that can't be told.
 
     `decoded`: its text is read as JSON before anything else, and refused where it is none.

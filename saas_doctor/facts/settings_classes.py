@@ -5,8 +5,9 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
 from functools import cached_property
+
+from msgspec.structs import replace
 
 from saas_doctor.facts import Fact
 from saas_doctor.facts.objects import SETTINGS, Class
@@ -21,8 +22,7 @@ _HEAD = re.compile(rb"\nclass[ \t]+(\w+)[ \t]*\(([^)]*)\)")
 _BASE = re.compile(rb"\b\w+\b(?![.=])")
 
 
-@dataclass(frozen=True)
-class SettingsClasses(Fact):
+class SettingsClasses(Fact, frozen=True):
     """The settings classes of the platform's source; looked up when they are asked for."""
 
     source: Source

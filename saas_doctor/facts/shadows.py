@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from functools import cached_property
+
+from msgspec import Struct
 
 from saas_doctor.facts import Fact
 from saas_doctor.facts.importing import AT_START, Shadow
@@ -68,8 +69,7 @@ out are those that `sys`, `os` and `pathlib` load before a script can change whe
 _LOADED_BY_UVICORN = {"click", "h11", "httptools", "uvloop", "websockets", "yaml", "dotenv"}
 
 
-@dataclass(frozen=True)
-class Hidden:
+class Hidden(Struct, frozen=True):
     """A module `top` that the local one hides; `place` is where it is then missing.
 
     `standard`: whether it is of the standard library. `names`: what is wanted of it and not there.
@@ -86,8 +86,7 @@ class Hidden:
     sure: bool
 
 
-@dataclass(frozen=True)
-class Shadows(Fact):
+class Shadows(Fact, frozen=True):
     """The local modules that hide others which are wanted."""
 
     launches: Launches

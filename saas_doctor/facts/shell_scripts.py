@@ -8,8 +8,9 @@ import shutil
 import subprocess
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from saas_doctor.facts import Fact
 from saas_doctor.facts.interpreter import ask_version
@@ -35,16 +36,14 @@ _PIP = re.compile(
 )
 
 
-@dataclass(frozen=True)
-class Call:
+class Call(Struct, frozen=True):
     """A command in a script, and where it stands."""
 
     text: str
     place: Place
 
 
-@dataclass(frozen=True)
-class ShellScripts(Fact):
+class ShellScripts(Fact, frozen=True):
     """The shell scripts and Makefiles at the root, in the back end and in `scripts`.
 
     Those that make an environment, or call by a tool that has its own, are left out, and those that
@@ -117,8 +116,7 @@ def _commands(data: bytes) -> bytes:
     return _TEXTS.sub(lambda found: b"\n" * found.group().count(b"\n"), data)
 
 
-@dataclass(frozen=True)
-class ShellPython(Fact):
+class ShellPython(Fact, frozen=True):
     """The Python that the shell finds under a name, by its PATH."""
 
     search: str

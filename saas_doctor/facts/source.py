@@ -9,10 +9,11 @@ import os
 import re
 import tokenize
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from saas_doctor.actions.files import EditFile
 from saas_doctor.discovery import is_left_out, is_vendored
@@ -40,8 +41,7 @@ _BLOCKS = ("body", "orelse", "handlers", "finalbody", "cases")
 _OPTIONAL = {"ImportError", "ModuleNotFoundError", "Exception", "BaseException"}
 
 
-@dataclass(frozen=True)
-class Module:
+class Module(Struct, frozen=True, dict=True):
     """One Python file; `name` is its path relative to the platform, `dotted` how it is imported.
 
     `root` is the folder that its imports begin at: the back end's, or a service's own outside it.
@@ -277,8 +277,7 @@ def dotted_name(node: ast.expr) -> str:
     return ""
 
 
-@dataclass(frozen=True)
-class Source(Fact):
+class Source(Fact, frozen=True):
     """The platform's Python files: back end, plugins and services, without environments and caches."""
 
     modules: tuple[Module, ...]

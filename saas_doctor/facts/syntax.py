@@ -9,9 +9,9 @@ import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 
+from msgspec import Struct
 from packaging.version import Version
 
 from saas_doctor.facts import Fact
@@ -42,8 +42,7 @@ for path in sys.stdin.buffer.read().decode("utf-8", "surrogateescape").split(chr
 """
 
 
-@dataclass(frozen=True)
-class Broken:
+class Broken(Struct, frozen=True):
     """A file that can't be compiled; line and column count from 1, where they are known."""
 
     module: Module
@@ -52,8 +51,7 @@ class Broken:
     column: int | None = None
 
 
-@dataclass(frozen=True)
-class Syntax(Fact):
+class Syntax(Fact, frozen=True):
     """The platform's source files that its Python can't compile.
 
     `judge` names the Python that said so: the platform's, or the doctor's where that does not

@@ -5,8 +5,9 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import cached_property
+
+from msgspec import Struct
 
 from saas_doctor.edits import Edit
 from saas_doctor.facts import Fact
@@ -40,8 +41,7 @@ _LITERALS = ast.Constant | ast.Dict | ast.List | ast.Tuple | ast.Set
 Binding = ast.Assign | ast.AnnAssign | ast.FunctionDef | ast.AsyncFunctionDef
 
 
-@dataclass(frozen=True)
-class Reserved:
+class Reserved(Struct, frozen=True):
     """A model's attribute of a reserved name, the edits that rename it, and its other uses.
 
     `edits` is empty where the form does not allow to keep the column. `certain`: whether it is
@@ -62,8 +62,7 @@ class Reserved:
     is_of_mixin: bool = False
 
 
-@dataclass(frozen=True)
-class Tables(Fact):
+class Tables(Fact, frozen=True):
     """The declarative models of the platform; each question is looked up when it is asked."""
 
     source: Source

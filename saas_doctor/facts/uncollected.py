@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+
+from msgspec import Struct
 
 from saas_doctor.facts import Fact
 from saas_doctor.facts.imports import Imports
@@ -20,8 +21,7 @@ _SETTINGS = ("pytest.ini", ".pytest.ini", "pyproject.toml", "tox.ini", "setup.cf
 _OPEN = ("pythonpath", "import-mode", "rootdir", "python_paths", "-p ", "confcutdir")
 
 
-@dataclass(frozen=True)
-class Unseen:
+class Unseen(Struct, frozen=True):
     """A test module whose import of `full`, which lies in `root`, pytest does not find."""
 
     module: Module
@@ -31,8 +31,7 @@ class Unseen:
     path: tuple[str, ...]
 
 
-@dataclass(frozen=True)
-class Uncollected(Fact):
+class Uncollected(Fact, frozen=True):
     """The test modules that a bare `pytest` can't import; one for each root."""
 
     imports: Imports

@@ -7,8 +7,10 @@ import json
 import re
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
 from functools import cached_property, reduce
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from saas_doctor.facts import Fact
 from saas_doctor.facts.fields import as_url_text, member
@@ -40,8 +42,7 @@ _GETENV = {"os.getenv", "os.environ.get"}
 _TO_LIST = {"list", "tuple", "set", "frozenset", "sorted"}
 
 
-@dataclass(frozen=True)
-class Frame:
+class Frame(Struct, frozen=True):
     """Where an expression stands: its scope, what loops bind names to, and what `self` is."""
 
     scope: Scope
@@ -53,8 +54,7 @@ class Frame:
         return self.scope.module
 
 
-@dataclass(frozen=True)
-class Values(Fact):
+class Values(Fact, frozen=True, eq=False):
     """What expressions of the platform's source are worth, as far as source and settings prove it.
 
     In what is started from this shell, unless asked of `everywhere`.
@@ -63,7 +63,7 @@ class Values(Fact):
     objects: Objects
     environment: Environment
     pydantic_2: bool | None
-    alone: threading.RLock = field(default_factory=threading.RLock, repr=False, compare=False)
+    alone: threading.RLock = field(default_factory=threading.RLock)
 
     limit = 20.0
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+
+from msgspec.structs import replace
 
 from saas_doctor.facts import Fact
 from saas_doctor.facts.dotenv import Dotenv, EnvFile
@@ -15,8 +16,7 @@ from saas_doctor.platform import Platform
 from saas_doctor.reading import read_bytes
 
 
-@dataclass(frozen=True)
-class Environment(Fact):
+class Environment(Fact, frozen=True):
     """What sets variables: the shell, then the settings file where it is read.
 
     `loaded`: whether the source loads the settings file into the environment of the process.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
@@ -20,8 +19,7 @@ from saas_doctor.model import Unreadable
 from saas_doctor.platform import Platform
 
 
-@dataclass(frozen=True)
-class Versions(Fact):
+class Versions(Fact, frozen=True):
     """The versions that the platform's environment has; where it lacks one, its lock, its requirements.
 
     Where those don't name it, the other projects below count (a repository of several services,

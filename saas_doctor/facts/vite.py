@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from saas_doctor.actions.files import EditFile
 from saas_doctor.discovery import VITE_CONFIGS
@@ -32,8 +34,7 @@ if TYPE_CHECKING:
 _MAXIMUM = 1_000_000
 
 
-@dataclass(frozen=True)
-class Entry:
+class Entry(Struct, frozen=True):
     """One entry of the proxy; `target` is None where it is computed.
 
     `start` and `end` are the byte offsets of the target's text, without its quotes.
@@ -46,8 +47,7 @@ class Entry:
     end: int = 0
 
 
-@dataclass(frozen=True)
-class ViteConfig(Fact):
+class ViteConfig(Fact, frozen=True):
     """The dev server's proxy, as the Vite configuration writes it.
 
     `entries` is None where no proxy is seen. `unknown` says why a part can't be told from the

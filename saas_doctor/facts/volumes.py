@@ -5,8 +5,9 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from saas_doctor.compose.model import Service
 from saas_doctor.compose.values import Mount
@@ -21,8 +22,7 @@ DATA_PER_VERSION = 18
 """The major version since which the image keeps its data in a folder of that version's own."""
 
 
-@dataclass(frozen=True)
-class Cluster:
+class Cluster(Struct, frozen=True):
     """A mount that the image of this major version can't use.
 
     `version` is that of the data there, empty where the place of the mount is what is wrong.
@@ -37,8 +37,7 @@ class Cluster:
     closed: bool = False
 
 
-@dataclass(frozen=True)
-class Clusters(Fact):
+class Clusters(Fact, frozen=True):
     """The Postgres services of the Compose file whose data does not fit their image."""
 
     clusters: tuple[Cluster, ...]

@@ -9,11 +9,11 @@ import json
 import platform
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+from msgspec import Struct
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 from packaging.version import Version
@@ -21,8 +21,7 @@ from packaging.version import Version
 TABLE = Path(__file__).with_name("wheels.json")
 
 
-@dataclass(frozen=True)
-class Published:
+class Published(Struct, frozen=True):
     """What was published of one package.
 
     `runs`: the versions at which having a wheel begins, ends, begins again, ... for one Python on
