@@ -71,17 +71,12 @@ def make(
         fix = rules.fixes().get(finding.code)
         if fix is None or finding.fix is None:
             continue
-        try:
-            actions = list(fix.function(finding, **facts.arguments(fix.facts)))
-        except (Unreadable, Absent, Conflict) as reason:
-            plan.waiting.append((finding, str(reason)))
-            continue
-        worst = max((action.risk for action in actions), key=lambda r: r.rank, default=Risk.SAFE)
-        if worst.rank > allow.rank:
-            named = "; ".join(a.title for a in actions if a.risk.rank > allow.rank)
-            plan.waiting.append(
-                (finding, f"would {named}: {worst.value}, needs --allow-destructive")
-            )
+        actions, refused = _actions(fix, finding, facts, allow)
+        if refused and fix.code in rules.other_fixes():
+            other, why = _actions(rules.other_fixes()[fix.code], finding, facts, allow)
+            actions, refused = other, f"{refused}; {why}" if why else ""
+        if refused:
+            plan.waiting.append((finding, refused))
             continue
         try:
             _add(plan, finding, actions)
@@ -89,6 +84,21 @@ def make(
             plan.waiting.append((finding, f"later: {conflict}"))
     plan.steps.sort(key=lambda step: step.action.order)
     return plan
+
+
+def _actions(
+    fix: rules.Fix, finding: Finding, facts: Facts, allow: Risk
+) -> tuple[list[Action], str]:
+    """What a fix would do, and why it can't or may not be done."""
+    try:
+        actions = list(fix.function(finding, **facts.arguments(fix.facts)))
+    except (Unreadable, Absent, Conflict) as reason:
+        return [], str(reason)
+    worst = max((action.risk for action in actions), key=lambda r: r.rank, default=Risk.SAFE)
+    if worst.rank <= allow.rank:
+        return actions, ""
+    named = "; ".join(a.title for a in actions if a.risk.rank > allow.rank)
+    return actions, f"would {named}: {worst.value}, needs --allow-destructive"
 
 
 def rehearse(plan: Plan, facts: Facts) -> Plan:

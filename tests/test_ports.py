@@ -1,4 +1,4 @@
-"""Ports, their holders and how they are stopped; proxy variables as httpx reads them."""
+"""Ports, their holders, and how they are stopped."""
 
 from __future__ import annotations
 
@@ -6,21 +6,16 @@ import os
 import signal
 import subprocess
 import sys
-import textwrap
 import threading
 import time
-import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-import httpx
 import psutil
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from saas_doctor import platform as platforms
 from saas_doctor import repair, runner
@@ -30,7 +25,6 @@ from saas_doctor.config import Config, ServiceConfig
 from saas_doctor.facts import Facts, docker, listeners, ports
 from saas_doctor.facts.listeners import Address, Listener, Listeners, Process
 from saas_doctor.facts.ports import Ports, State
-from saas_doctor.facts.proxies import Scope, Target, chosen, covered
 from saas_doctor.model import Report, Risk, Status, Unreadable
 from saas_doctor.platform import Platform
 from saas_doctor.repair import Outcome
@@ -41,160 +35,6 @@ from tests.testbed.engine import IMAGE, LABEL
 from tests.testbed.ports import free_port, listener, wait_for_port
 
 MakeCopy = Callable[[], Copy]
-
-# Proxy variables
-
-
-@pytest.fixture
-def no_variables(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in list(os.environ):
-        if "proxy" in name.lower() or name == "REQUEST_METHOD":
-            monkeypatch.delenv(name)
-
-
-SPELLINGS = ("HTTP_PROXY", "http_proxy", "Http_Proxy", "ALL_PROXY", "all_proxy", "HTTPS_PROXY",
-             "NO_PROXY", "no_proxy", "REQUEST_METHOD")  # fmt: skip
-ENTRIES = ("localhost", "LOCALHOST", "127.0.0.1", "127.0.0.0/8", "127.*", "::1", "*",
-           "localhost:8001", "127.0.0.1:8001", "127.0.0.1:9", ".internal", "internal",
-           "registry", "stry", "http://127.0.0.1", "https://127.0.0.1", "all://registry",
-           "http://127.0.0.1:8001", " ", "")  # fmt: skip
-TARGETS = (
-    Target("localhost", 8001),
-    Target("127.0.0.1", 8001),
-    Target("::1", 8001),
-    Target("registry", 8001),
-    Target("registry.internal", 8001),
-)
-
-
-@given(
-    variables=st.dictionaries(
-        st.sampled_from([s for s in SPELLINGS if not s.lower().startswith("no")]),
-        st.sampled_from(["", "http://127.0.0.1:9", "127.0.0.1:9"]),
-    ),
-    no_proxy=st.dictionaries(
-        st.sampled_from(["NO_PROXY", "no_proxy"]),
-        st.lists(st.sampled_from(ENTRIES), max_size=3).map(",".join),
-    ),
-)
-def test_the_variables_are_read_as_httpx_reads_them(
-    variables: dict[str, str], no_proxy: dict[str, str]
-) -> None:
-    environ = variables | no_proxy
-    scope = Scope("shell", environ, TARGETS)
-    with pytest.MonkeyPatch.context() as patch:
-        for name in list(os.environ):
-            if "proxy" in name.lower() or name == "REQUEST_METHOD":
-                patch.delenv(name)
-        for name, value in environ.items():
-            patch.setenv(name, value)
-        read = urllib.request.getproxies_environment()
-        with httpx.Client(verify=False) as client:
-            through = [t for t in TARGETS if not _is_direct(client, t)]
-    ours = {scheme: environ[name] for scheme, name in chosen(environ).items()}
-    assert ours == read
-    assert scope.swallowed == through
-
-
-def _is_direct(client: httpx.Client, target: Target) -> bool:
-    return client._transport_for_url(httpx.URL(f"http://{target}/")) is client._transport
-
-
-@pytest.mark.parametrize(
-    ("no_proxy", "direct"),
-    [
-        ("127.0.0.1:8001", True),
-        ("127.0.0.1:8002", False),
-        ("localhost", False),
-        ("localhost 127.0.0.1", False),
-        ("localhost, 127.0.0.1", True),
-        ("127.0.0.0/8", False),
-        ("*", True),
-    ],
-)
-def test_no_proxy_covers_what_httpx_says(no_proxy: str, direct: bool) -> None:
-    assert covered(no_proxy, Target("127.0.0.1", 8001)) is direct
-
-
-def test_no_proxy_is_extended_in_the_spelling_that_counts() -> None:
-    scope = Scope("shell", {"NO_PROXY": "a.test", "no_proxy": "b.test c.test"}, ())
-    assert scope.no_proxy_key == "no_proxy"
-    extended = scope.no_proxy_with([Target("registry", 8001)])
-    assert extended == "b.test,c.test,localhost,127.0.0.1,::1,registry"
-
-
-def test_a_proxys_password_is_not_shown() -> None:
-    for value in ("http://user:secret@proxy:1", "user:secret@proxy:1"):
-        assert "secret" not in Scope("shell", {"HTTP_PROXY": value}, ()).shown("HTTP_PROXY")
-
-
-def platform_with(root: Path, environ: dict[str, str], compose: str = "") -> Platform:
-    (root / "backend").mkdir()
-    (root / "backend/.env").write_text("REGISTRY_URL=http://localhost:8001\n")
-    (root / "backend/calls.py").write_text("import httpx\n\nclient = httpx.Client()\n")
-    if compose:
-        (root / "docker-compose.yml").write_text(textwrap.dedent(compose))
-    one = {n: ServiceConfig(directory=f"backend/{n}", port=p) for n, p in PORTS.items()}
-    config = Config(services=one, compose_file="docker-compose.yml" if compose else None)
-    return Platform(root, config, environ=environ)
-
-
-PORTS = {"registry": 8001, "core": 8002}
-
-
-def proxy_findings(platform: Platform) -> list[tuple[str, str]]:
-    report = runner.run(platform, Selection(("NET402",)), timeout=20)
-    return [(str(f.severity and f.severity.value), f.target) for f in report.findings]
-
-
-def test_a_proxy_that_the_compose_file_gives_its_services_is_an_error(tmp_path: Path) -> None:
-    compose = """
-    services:
-      registry:
-        build: .
-        environment: [HTTP_PROXY=http://proxy:3128, "NO_PROXY=localhost"]
-      core:
-        build: .
-        environment:
-          HTTP_PROXY: ${CORPORATE:-http://proxy:3128}
-          NO_PROXY: registry,core
-      postgres:
-        image: postgres
-        environment: {HTTP_PROXY: http://proxy:3128}
-    """
-    platform = platform_with(tmp_path, {}, compose)
-    assert proxy_findings(platform) == [("error", "docker-compose.yml, service registry")]
-
-
-def test_a_settings_file_that_compose_gives_out_is_an_error_else_a_warning(tmp_path: Path) -> None:
-    compose = "services:\n  registry:\n    build: .\n    env_file: backend/.env\n"
-    platform = platform_with(tmp_path, {}, compose)
-    (tmp_path / "backend/.env").write_text("http_proxy=http://proxy:1\n")
-    assert proxy_findings(platform) == [("error", "backend/.env")]
-    (tmp_path / "docker-compose.yml").write_text("services: {registry: {build: .}}\n")
-    assert proxy_findings(platform) == [("warning", "backend/.env")]
-
-
-def test_clients_that_ignore_the_environment_make_it_a_note(tmp_path: Path) -> None:
-    platform = platform_with(tmp_path, {"ALL_PROXY": "http://proxy:1"})
-    assert proxy_findings(platform) == [("warning", "this shell")]
-    code = "from httpx import AsyncClient\n\nclient = AsyncClient(trust_env=False)\n"
-    (tmp_path / "backend/calls.py").write_text(code)
-    assert proxy_findings(platform) == [("info", "this shell")]
-    (tmp_path / "backend/calls.py").write_text(code + "import requests\n\nrequests.get('x')\n")
-    assert proxy_findings(platform) == [("warning", "this shell")]
-
-
-def test_the_line_for_the_shell_ends_the_finding(tmp_path: Path) -> None:
-    platform = platform_with(tmp_path, {"HTTP_PROXY": "http://proxy:1"})
-    (finding,) = runner.run(platform, Selection(("NET402",)), timeout=20).findings
-    line = finding.next_step.split("  ")[0].removeprefix("export ")
-    name, _, value = line.partition("=")
-    again = Platform(
-        tmp_path, platform.config, environ={"HTTP_PROXY": "http://proxy:1", name: value}
-    )
-    assert proxy_findings(again) == []
-
 
 # Listeners
 
