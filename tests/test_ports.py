@@ -22,9 +22,11 @@ from saas_doctor import repair, runner
 from saas_doctor.actions import Bench, NotApplied
 from saas_doctor.actions.processes import StopContainer, StopProcess
 from saas_doctor.config import Config, ServiceConfig
-from saas_doctor.facts import Facts, docker, listeners, ports
-from saas_doctor.facts.listeners import Address, Listener, Listeners, Process
+from saas_doctor.facts import Facts, addresses, docker, listeners, ports
+from saas_doctor.facts.addresses import Address
+from saas_doctor.facts.listeners import Listener, Listeners
 from saas_doctor.facts.ports import Ports, State
+from saas_doctor.facts.running import Process
 from saas_doctor.model import Report, Risk, Status, Unreadable
 from saas_doctor.platform import Platform
 from saas_doctor.repair import Outcome
@@ -113,8 +115,9 @@ def judged(
     config = Config(services={"core": ServiceConfig(directory="backend/core", port=8002)})
     address = Address("core", host, 8002)
     answers = frozenset({(address.reached_at, 8002)} if connects else ())
-    facts = listeners.Addresses({"core": address}), Listeners(tuple(found), answers)
-    return Ports.read(Platform(tmp_path, config, environ={}), *facts).services["core"]
+    facts = addresses.Addresses({"core": address}), addresses.MoreAddresses()
+    platform = Platform(tmp_path, config, environ={})
+    return Ports.read(platform, *facts, Listeners(tuple(found), answers)).services["core"]
 
 
 DENIED = Unreadable("the Docker engine does not answer (permission denied)")

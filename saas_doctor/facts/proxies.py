@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from saas_doctor.facts import Fact
+from saas_doctor.facts.addresses import Addresses
 from saas_doctor.facts.compose import Compose
 from saas_doctor.facts.dotenv import EnvFile, Settings
-from saas_doctor.facts.listeners import Addresses
 from saas_doctor.model import Place
 from saas_doctor.platform import Platform
 
