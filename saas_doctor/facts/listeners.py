@@ -112,9 +112,9 @@ def _sockets(ports: set[int]) -> tuple[list[tuple[Listener, bool]], bool]:
     found: dict[tuple[str, int, int | None, bool], tuple[Listener, bool]] = {}
     for row, pid in rows:
         listens = row.status == psutil.CONN_LISTEN
-        if not row.laddr or row.laddr.port not in ports or pid == os.getpid():
+        if not row.laddr or row.laddr.port not in ports:
             continue
-        if not listens and row.status not in connected:
+        if not listens and (row.status not in connected or pid == os.getpid()):
             continue
         if pid and pid not in processes:
             processes[pid] = process_of(pid)
