@@ -15,10 +15,14 @@ from saas_doctor.rules import fix
 @fix("NET402")
 def cover_the_services(finding: Finding, env: EnvFile) -> Iterator[Action]:
     """Name the services' hosts in NO_PROXY."""
+    if finding.data["edit"]:
+        yield finding.data["edit"]
+        return
     yield env.file.set(finding.data["key"], finding.data["value"])
 
 
 @fix("NET403", risk=Risk.CHANGES)
-def install_socksio(_: Finding, interpreter: Interpreter) -> Iterator[Action]:
-    """Install socksio."""
-    yield InstallPackages(interpreter.folder, interpreter.name, (), ("socksio>=1,<2",))
+def install_socks(finding: Finding, interpreter: Interpreter) -> Iterator[Action]:
+    """Install what SOCKS needs."""
+    wanted = (finding.data["requirement"],)
+    yield InstallPackages(interpreter.folder, interpreter.name, (), wanted)

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 from saas_doctor import runner
 from saas_doctor.config import Config, ServiceConfig
-from saas_doctor.facts.proxies import Scope, Target, chosen, covered
+from saas_doctor.facts.no_proxy import Target, chosen, covered
+from saas_doctor.facts.proxies import Scope
 from saas_doctor.platform import Platform
 from saas_doctor.runner import Selection
 from tests.faults import Copy

@@ -44,30 +44,37 @@ def after(change: Inject, then: Inject) -> Inject:
 # Who holds it.
 
 
-def foreign(service: str, host: str = "127.0.0.1", **how: object) -> Inject:
-    """Another program at a service's port."""
-    user = 65534 if how.get("other_user") and os.geteuid() == 0 else None
+def foreign(service: str, host: str = "127.0.0.1", *, inside: bool = False) -> Inject:
+    """Another program at a service's port; `inside` the platform's folder."""
 
     @contextmanager
     def running(copy: Copy) -> Iterator[None]:
-        folder = copy.root if how.get("inside") else None
-        with listener(copy.ports[service], host, cwd=folder, user=user):
+        with listener(copy.ports[service], host, cwd=copy.root if inside else None):
             yield
 
     return running
 
 
-@contextmanager
-def says_nothing(copy: Copy) -> Iterator[None]:
-    port = copy.ports["core"]
-    code = f"import socket, time; s = socket.create_server(('127.0.0.1', {port})); time.sleep(600)"
-    process = subprocess.Popen([sys.executable, "-c", code], cwd="/")
-    try:
-        wait_for_port(port)
-        yield
-    finally:
-        process.kill()
-        process.wait()
+def says_nothing(*, other_user: bool = False) -> Inject:
+    """A program that takes connections, and no more; another user's where the tests are root's."""
+    becomes = "os.setuid(65534); " if other_user and os.geteuid() == 0 else ""
+    code = (
+        "import os, socket, sys, time; s = socket.create_server(('127.0.0.1', int(sys.argv[1]))); "
+    )
+
+    @contextmanager
+    def running(copy: Copy) -> Iterator[None]:
+        port = copy.ports["core"]
+        words = [sys.executable, "-c", f"{code}{becomes}time.sleep(600)", str(port)]
+        process = subprocess.Popen(words, cwd="/")
+        try:
+            wait_for_port(port)
+            yield
+        finally:
+            process.kill()
+            process.wait()
+
+    return running
 
 
 @contextmanager
@@ -520,6 +527,10 @@ def _silent(port: int) -> bool:
         return probe.connect_ex(("127.0.0.1", port)) != 0
 
 
+def is_for_everybody(copy: Copy) -> bool:
+    return port_of(copy, "core") >= 1024
+
+
 def all_differ(copy: Copy) -> bool:
     ports = [port_of(copy, service) for service in SERVICES]
     return len(set(ports)) == len(ports)
@@ -543,8 +554,8 @@ ENTRIES = [
     held("the gateway's, which Vite calls", foreign("gateway"), can_open("gateway")),
     held("a plugin's", foreign("demo-service"), can_open("demo-service")),
     held("a program in our folder", foreign("core", inside=True), can_open("core")),
-    held("another user's program", foreign("core", other_user=True), can_open("core")),
-    held("a program that says nothing", says_nothing, can_open("core")),
+    held("another user's program", says_nothing(other_user=True), can_open("core")),
+    held("a program that says nothing", says_nothing(), can_open("core")),
     held("another checkout", another_checkout, can_open("core")),
     held("another checkout that is gone", removed_checkout, can_open("core")),
     held("a service of another project", another_project, can_open("core")),
@@ -620,7 +631,12 @@ ENTRIES = [
     Healthy("NET404", "different addresses", hosts(core="127.0.0.1", gateway="127.0.0.2")),
     Healthy("NET404", "everything runs", everything_runs),
     Fault(
-        "NET405", "a port of the administrator", without_rights, (), all_differ, group=ENVIRONMENT
+        "NET405",
+        "a port of the administrator",
+        without_rights,
+        (),
+        is_for_everybody,
+        group=ENVIRONMENT,
     ),
     Fault(
         "NET405",

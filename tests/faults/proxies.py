@@ -32,6 +32,8 @@ def load_settings(copy: Copy) -> None:
 
 # The variables of these stand in the settings file, as other faults do.
 ENVIRONMENT = "env"
+# Nobody is at the proxies that they name.
+DEAD = ("NET406",)
 
 ENTRIES = [
     Fault(
@@ -39,6 +41,7 @@ ENTRIES = [
         "in the shell",
         setenv(HTTP_PROXY="http://127.0.0.1:9"),
         fixed=False,
+        also=DEAD,
         target="this shell",
     ),
     Fault(
@@ -46,12 +49,14 @@ ENTRIES = [
         "in the shell, and NO_PROXY parted by blanks",
         setenv(ALL_PROXY="http://127.0.0.1:9", NO_PROXY="localhost 127.0.0.1"),
         fixed=False,
+        also=DEAD,
     ),
     Fault(
         "NET402",
         "in the shell, and a network in NO_PROXY",
         setenv(http_proxy="127.0.0.1:9", NO_PROXY="localhost,127.0.0.0/8"),
         fixed=False,
+        also=DEAD,
     ),
     Fault(
         "NET402",
@@ -59,6 +64,8 @@ ENTRIES = [
         append(ENV, "HTTP_PROXY=http://127.0.0.1:9\n"),
         works=calls_go_directly,
         group=ENVIRONMENT,
+        also=DEAD,
+        left=DEAD,
     ),
     Fault(
         "NET402",
@@ -66,6 +73,8 @@ ENTRIES = [
         load_settings,
         works=calls_go_directly,
         group=ENVIRONMENT,
+        also=DEAD,
+        left=DEAD,
     ),
     Healthy(
         "NET402",
@@ -94,12 +103,15 @@ ENTRIES = [
         append(ENV, "HTTPS_PROXY=socks5://127.0.0.1:9\n"),
         works=clients_can_be_made,
         group=ENVIRONMENT,
+        also=DEAD,
+        left=DEAD,
     ),
     Fault(
         "NET403",
         "SOCKS in the shell, this machine left out",
         setenv(ALL_PROXY="socks5h://127.0.0.1:9", NO_PROXY="localhost,127.0.0.1"),
         fixed=False,
+        also=DEAD,
         target="this shell:ALL_PROXY",
     ),
     Fault(
@@ -107,6 +119,7 @@ ENTRIES = [
         "a scheme that nobody knows",
         setenv(https_proxy="socks://127.0.0.1:9"),
         fixed=False,
+        also=DEAD,
     ),
     Healthy(
         "NET403",
