@@ -24,7 +24,11 @@ class ProxyClients(Fact):
     limit = 20.0
 
     @classmethod
-    def read(cls, source: Source, facts: Facts) -> ProxyClients:
+    def read(cls, facts: Facts) -> ProxyClients:
+        try:
+            source = facts.get(Source)
+        except Absent:
+            return cls()
         found = dict.fromkeys(_imported(source, facts))
         return cls(
             tuple(n for n in (HTTPX, REQUESTS, OLD_REQUESTS, URLLIB) if n in found) or (HTTPX,)

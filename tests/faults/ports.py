@@ -205,8 +205,7 @@ def core_says_its_port_itself(copy: Copy) -> None:
         file.write_text(re.sub(r"(?m)^CORE_PORT=.*\n", "", file.read_text()))
     settings = copy.path("backend/shared/config.py")
     settings.write_text(settings.read_text().replace("    CORE_PORT: int = 8002\n", ""))
-    run = copy.path("backend/core/run.py")
-    run.write_text(f"import uvicorn\n\nuvicorn.run('main:app', port={port})\n")
+    replace("backend/core/run.py", "get_settings().CORE_PORT", str(port))(copy)
     docker = copy.path("docker/Dockerfile.backend")
     docker.write_text(docker.read_text() + "\nCMD uvicorn core.main:app --port 8002\n")
     write(
@@ -393,9 +392,13 @@ def publishing(service: str, used: int, *, add: str = "", leads: str = "") -> In
     return running
 
 
-def in_a_profile(copy: Copy) -> AbstractContextManager[None] | None:
-    replace(COMPOSE, "  redis:\n", "  redis:\n    profiles: [cache]\n")(copy)
-    return publishing("redis", 6379)(copy)
+@contextmanager
+def in_a_profile(copy: Copy) -> Iterator[None]:
+    port = free_port()
+    mail = f'  mail:\n    image: mail\n    profiles: [mail]\n    ports: ["{port}:1025"]\n'
+    replace(COMPOSE, "\nvolumes:\n  postgres_data:", f"\n{mail}\nvolumes:\n  postgres_data:")(copy)
+    with listener(port):
+        yield
 
 
 @contextmanager
@@ -492,7 +495,7 @@ def _opens(port: int) -> bool:
 
 def run_py_opens_another(copy: Copy) -> bool:
     """Whether the number in `run.py` and in the configuration is one, and free."""
-    said = re.search(r"port=(\d+)", copy.path("backend/core/run.py").read_text())
+    said = re.search(r"serve\(\"core\", (\d+)", copy.path("backend/core/run.py").read_text())
     assert said
     return f"port = {said[1]}\n" in copy.path("saas-doctor.toml").read_text() and _opens(
         int(said[1])
