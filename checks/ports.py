@@ -206,8 +206,8 @@ def one_port_for_two(addresses: Addresses, settings: Settings) -> Iterator[Findi
     The one that starts later ends with `address already in use`, or both can't be told apart.
 
     **Detected** in the settings and in the services' own files.
-    **Fixed** by moving the later one to a free port, with all that leads to it; `undo` brings the
-    files back.
+    **Fixed** by moving the one that does not run to a free port; `undo` brings the files back. What
+    led to the port both had stays as it is.
     **Silent** about services that listen on different addresses of this machine.
     """
     earlier: list[Address] = []
@@ -224,8 +224,8 @@ def one_port_for_two(addresses: Addresses, settings: Settings) -> Iterator[Findi
             wanted="a port of its own for each service",
             target=address.service,
             place=settings.places.get(address.variable),
-            next_step=f"saas-doctor fix --select NET404 moves {address.service} to a free port",
-            data={"service": address.service},
+            next_step="saas-doctor fix --select NET404 moves one of them to a free port",
+            data={"service": address.service, "other": other.service},
         )
 
 

@@ -9,6 +9,7 @@ from saas_doctor.actions.processes import StopContainer, StopProcess
 from saas_doctor.facts.addresses import Addresses
 from saas_doctor.facts.bindable import FreePorts
 from saas_doctor.facts.port_places import PortPlaces
+from saas_doctor.facts.ports import Ports
 from saas_doctor.model import Absent, Finding, Risk
 from saas_doctor.rules import fix
 
@@ -39,15 +40,18 @@ def leave_the_port(
     """Move the service to a free port."""
     if finding.data["own"] or finding.data["service"] not in addresses.services:
         raise Absent("only a service of the platform can be moved")
-    yield from _move(finding, addresses, places, free)
+    yield from _move(finding.data["service"], addresses, places, free)
 
 
 @fix("NET404")
 def part_the_services(
-    finding: Finding, addresses: Addresses, places: PortPlaces, free: FreePorts
+    finding: Finding, addresses: Addresses, places: PortPlaces, free: FreePorts, ports: Ports
 ) -> Iterator[Action]:
     """Move one of them to a free port."""
-    yield from _move(finding, addresses, places, free)
+    data = finding.data
+    held = ports.of(data["service"])
+    runs = held is not None and held.holder is not None and held.holder.service == data["service"]
+    yield from _move(data["other"] if runs else data["service"], addresses, places, free)
 
 
 @fix("NET405")
@@ -55,13 +59,13 @@ def take_another_port(
     finding: Finding, addresses: Addresses, places: PortPlaces, free: FreePorts
 ) -> Iterator[Action]:
     """Move the service to a free port."""
-    yield from _move(finding, addresses, places, free)
+    yield from _move(finding.data["service"], addresses, places, free)
 
 
 def _move(
-    finding: Finding, addresses: Addresses, places: PortPlaces, free: FreePorts
+    service: str, addresses: Addresses, places: PortPlaces, free: FreePorts
 ) -> Iterator[Action]:
-    address = addresses.services[finding.data["service"]]
+    address = addresses.services[service]
     ports = [other.port for other in addresses.services.values()]
     new = free.like(address.port)
     # What leads to a port that two services have may be meant for either.

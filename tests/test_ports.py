@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import textwrap
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -22,21 +23,24 @@ from saas_doctor import repair, runner
 from saas_doctor.actions import Bench, NotApplied
 from saas_doctor.actions.processes import StopContainer, StopProcess
 from saas_doctor.config import Config, ServiceConfig
-from saas_doctor.facts import Facts, addresses, docker, listeners, ports
+from saas_doctor.facts import Facts, addresses, docker, listeners, lookups, ports
 from saas_doctor.facts.addresses import Address
+from saas_doctor.facts.bindable import Bindable, FreePorts
 from saas_doctor.facts.listeners import Listener, Listeners
+from saas_doctor.facts.port_places import PortPlaces
 from saas_doctor.facts.ports import Ports, State
 from saas_doctor.facts.running import Process
-from saas_doctor.model import Report, Risk, Status, Unreadable
+from saas_doctor.model import Absent, Report, Risk, Status, Unreadable
 from saas_doctor.platform import Platform
 from saas_doctor.repair import Outcome
 from saas_doctor.runner import Selection
 from tests.faults import Copy
 from tests.faults.services import of_age, stub
 from tests.testbed.engine import IMAGE, LABEL
+from tests.testbed.platforms import get, started
 from tests.testbed.ports import free_port, listener, wait_for_port
 
-MakeCopy = Callable[[], Copy]
+MakeCopy = Callable[..., Copy]
 
 # Listeners
 
@@ -215,13 +219,14 @@ def test_a_worker_whose_supervisor_was_killed_is_still_the_platforms(
 
 
 def test_a_stranger_on_localhosts_other_address_is_a_warning_where_settings_lead_there(
-    make_copy: MakeCopy,
+    make_copy: MakeCopy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(lookups, "resolve", lambda _: ("::1", "127.0.0.1"))
     copy = make_copy()
     port = copy.ports["registry"]
     copy.environ["REGISTRY_URL"] = f"http://localhost:{port}"
     with listener(port, "::1"):
-        report = examine(copy, "NET401")
+        report = examine(copy, "NET408")
     assert [(f.target, f.severity) for f in report.findings] == [(f"localhost:{port}", "warning")]
 
 
@@ -229,11 +234,11 @@ def test_two_services_with_one_port_are_told_and_nothing_is_stopped(make_copy: M
     copy = make_copy()
     copy.environ["CORE_PORT"] = str(copy.ports["registry"])
     with stub(copy, "registry", copy.ports["registry"]) as process:
-        fixed = mend(copy, Risk.DESTRUCTIVE, "NET401")
-        assert process.poll() is None
-    assert [f.message for f in fixed.report.findings if f.code == "NET401"] == [
-        f"core and registry are both set to port {copy.ports['registry']}"
-    ]
+        fixed = mend(copy, Risk.DESTRUCTIVE, "NET401", "NET404")
+        assert process.poll() is None, [(d.step.action.title, d.step.findings) for d in fixed.done]
+    ((finding, reason),) = fixed.waiting
+    assert finding.message == f"registry and core are both set to port {copy.ports['registry']}"
+    assert reason == "CORE_PORT is set in this shell; change it there"
 
 
 # Stopping
@@ -251,16 +256,58 @@ def mend(copy: Copy, allow: Risk, *select: str) -> repair.Repair:
     return repair.repair(load(copy), Selection(select), lambda p: p, allow=allow, timeout=20)
 
 
-def test_a_strangers_process_is_not_touched_without_the_flag(make_copy: MakeCopy) -> None:
+@pytest.mark.parametrize("service", ["core", "registry", "gateway"])
+def test_a_stranger_stays_and_the_service_moves_and_starts_there(
+    service: str, make_copy: MakeCopy
+) -> None:
     copy = make_copy()
+    old = copy.ports[service]
+    with listener(old) as pid:
+        fixed = mend(copy, Risk.CHANGES, "NET401")
+        assert psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+        assert {d.outcome for d in fixed.done} == {Outcome.VERIFIED}
+        assert all(d.step.action.risk is Risk.SAFE for d in fixed.done)
+        key = f"{service.upper()}_PORT="
+        new = int((copy.root / "backend/.env").read_text().partition(key)[2].split()[0])
+        assert new != old
+        with started(copy.root, {service: new}, copy.environ, service):
+            assert get(f"http://127.0.0.1:{new}/")
+            report = examine(copy, "NET401")
+        assert report.findings == []
+    for name in ("backend/.env", "frontend/vite.config.js"):
+        assert f":{old}" not in (copy.root / name).read_text()
+
+
+def test_a_stranger_is_not_touched_where_the_service_can_not_be_moved(
+    make_copy: MakeCopy,
+) -> None:
+    copy = make_copy()
+    copy.environ["CORE_PORT"] = str(copy.ports["core"])
     with listener(copy.ports["core"]) as pid:
         fixed = mend(copy, Risk.CHANGES, "NET401")
-        assert psutil.pid_exists(pid)
+        assert psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
         assert fixed.done == []
         ((finding, reason),) = fixed.waiting
-        assert f"pid {pid}" in reason
-        assert "--allow-destructive" in reason
-        assert f"kill {pid}" in finding.next_step
+    assert f"pid {pid}" in reason
+    assert "--allow-destructive" in reason
+    assert "CORE_PORT is set in this shell" in reason
+    assert f"kill {pid}" in finding.next_step
+
+
+def test_another_checkouts_service_is_never_stopped_and_its_folder_is_told(
+    make_copy: MakeCopy,
+) -> None:
+    one, other = make_copy(own=False), make_copy(own=False)
+    with stub(other, "core", one.ports["core"]) as process:
+        finding = examine(one, "NET401").findings[0]
+        assert f"of another checkout, {other.root}" in finding.message
+        assert finding.fix
+        assert (finding.fix.title, finding.fix.risk) == (
+            "Move the service to a free port",
+            Risk.SAFE,
+        )
+        mend(one, Risk.CHANGES)
+        assert process.poll() is None
 
 
 def test_a_strangers_process_is_stopped_with_the_flag_and_undo_tells_how_to_start_it(
@@ -380,6 +427,106 @@ def test_undo_of_a_stop_that_never_came_is_silent(tmp_path: Path) -> None:
             assert "restart me" in str(StopProcess.undo(bench(tmp_path), before, None))
 
 
+# Moving
+
+
+def places(root: Path, **files: str) -> PortPlaces:
+    """The places of a platform whose core service is in `backend/core`, at 8002."""
+    config = Config(
+        services={"core": ServiceConfig(directory="backend/core", port=8002)},
+        compose_file="compose.yml" if "compose" in files else None,
+    )
+    names = {"compose": "compose.yml", "run": "backend/core/run.py", "env": "backend/.env"}
+    for key, text in files.items():
+        path = root / names.get(key, key.replace("__", "/"))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(textwrap.dedent(text))
+    return Facts(Platform(root, config, environ={})).get(PortPlaces)
+
+
+def moved(root: Path, variable: str = "", **files: str) -> dict[str, str]:
+    """Each file with what changes, when core moves from 8002 to 18002."""
+    edits = places(root, **files).moved(Address("core", "127.0.0.1", 8002, variable), 18002)
+    return {edit.name: edit.result.decode() for edit in edits}
+
+
+RUN = "import uvicorn\n\nuvicorn.run('main:app', port=8002)\n"
+
+
+def test_a_number_in_code_moves_alone(tmp_path: Path) -> None:
+    assert moved(tmp_path, run=RUN + "# not 80021\n") == {
+        "backend/core/run.py": RUN.replace("8002", "18002") + "# not 80021\n"
+    }
+
+
+@pytest.mark.parametrize(
+    ("published", "wanted"),
+    [
+        ('["8002:8002"]', '["18002:8002"]'),
+        ("['127.0.0.1:8002:80/tcp']", "['127.0.0.1:18002:80/tcp']"),
+        ("[{target: 8002, published: 8002}]", "[{target: 8002, published: 18002}]"),
+        ('[{target: 8002, published: "8002"}]', '[{target: 8002, published: "18002"}]'),
+        ('["${WEB:-8002}:8002"]', '["${WEB:-18002}:8002"]'),
+        ('["80:8002"]', ""),
+        ('["8002"]', ""),
+    ],
+)
+def test_compose_publishes_another_port_and_the_containers_own_stays(
+    published: str, wanted: str, tmp_path: Path
+) -> None:
+    compose = f"services:\n  core:\n    image: core\n    ports: {published}\n"
+    files = moved(tmp_path, "CORE_PORT", env="CORE_PORT=8002\n", run="", compose=compose)
+    assert files.pop("backend/.env") == "CORE_PORT=18002\n"
+    assert files == ({"compose.yml": compose.replace(published, wanted)} if wanted else {})
+
+
+@pytest.mark.parametrize(
+    ("files", "why"),
+    [
+        ({"run": "import os\n"}, "where core gets its port from can't be told"),
+        ({"run": RUN + "PORT = 8002\n"}, "stands in several places"),
+        (
+            {"run": RUN, "compose": "services: {core: {build: ., ports: ['8002:8002']}}\n"},
+            "is its container's as well",
+        ),
+    ],
+)
+def test_what_can_not_be_moved_as_a_whole_is_not_moved_in_parts(
+    files: dict[str, str], why: str, tmp_path: Path
+) -> None:
+    with pytest.raises(Absent, match=why):
+        moved(tmp_path, **files)
+
+
+def test_a_variable_that_containers_get_as_well_is_not_moved(tmp_path: Path) -> None:
+    compose = "services: {core: {image: core, env_file: backend/.env, ports: ['8002:8002']}}\n"
+    with pytest.raises(Absent, match="sets the port in the container as well"):
+        moved(tmp_path, "CORE_PORT", env="CORE_PORT=8002\n", run="", compose=compose)
+
+
+def test_addresses_of_other_machines_and_defaults_that_are_set_stay(tmp_path: Path) -> None:
+    code = (
+        'import os\n\nURL = os.getenv("CORE_URL", "http://localhost:8002")\nA = "http://far:8002"\n'
+    )
+    env = "CORE_PORT=8002\nCORE_URL=http://localhost:8002\nFAR=http://far:8002\nB=localhost:80021\n"
+    files = moved(tmp_path, "CORE_PORT", env=env, run="", backend__calls=code)
+    changed = env.replace("CORE_PORT=8002", "CORE_PORT=18002").replace(
+        "CORE_URL=http://localhost:8002", "CORE_URL=http://localhost:18002"
+    )
+    assert files == {"backend/.env": changed}
+
+
+def test_a_free_port_is_none_that_is_used_named_or_handed_out(tmp_path: Path) -> None:
+    compose = "services: {x: {image: x, ports: ['18002:1']}}\n"
+    platform = places(tmp_path, run=RUN, compose=compose).platform
+    facts = Facts(platform, Bindable(1024, 32768))
+    free = facts.get(FreePorts)
+    assert free.like(8002) == 28002
+    with listener(28002):
+        assert Facts(platform, Bindable(1024, 32768)).get(FreePorts).like(8002) == 8102
+    assert Facts(platform, Bindable(1024, 20000)).get(FreePorts).like(8002) == 8102
+
+
 # Docker, on a real engine
 
 
@@ -409,6 +556,7 @@ def test_a_foreign_container_is_named_stopped_with_the_flag_and_started_by_undo(
 ) -> None:
     copy = make_copy()
     copy.environ["DOCKER_HOST"] = docker_engine
+    copy.environ["CORE_PORT"] = str(copy.ports["core"])  # so that it can't be moved
     labels = {docker.PROJECT: "shop", docker.WORKING_DIR: "/srv/shop"}
     with published(docker_engine, copy.ports["core"], **labels) as made:
         waits = mend(copy, Risk.CHANGES, "NET401")

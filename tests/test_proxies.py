@@ -4,22 +4,27 @@ from __future__ import annotations
 
 import os
 import textwrap
+import threading
 import urllib.request
 from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import httpx
 import pytest
+import requests
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from requests.utils import select_proxy
 
 from saas_doctor import runner
 from saas_doctor.config import Config, ServiceConfig
-from saas_doctor.facts.no_proxy import Target, chosen, covered
+from saas_doctor.facts.no_proxy import REQUESTS, URLLIB, Target, chosen, covered
 from saas_doctor.facts.proxies import Scope
 from saas_doctor.platform import Platform
 from saas_doctor.runner import Selection
 from tests.faults import Copy
+from tests.testbed.proxies import http_proxy
 
 MakeCopy = Callable[[], Copy]
 
@@ -76,6 +81,94 @@ def test_the_variables_are_read_as_httpx_reads_them(
     ours = {scheme: environ[name] for scheme, name in chosen(environ).items()}
     assert ours == read
     assert scope.swallowed == through
+
+
+@settings(deadline=None)
+@given(
+    variables=st.dictionaries(
+        st.sampled_from([s for s in SPELLINGS if not s.lower().startswith("no")]),
+        st.sampled_from(["", "http://127.0.0.1:9"]),
+    ),
+    no_proxy=st.lists(st.sampled_from(ENTRIES), max_size=3).map(",".join),
+)
+def test_no_proxy_is_read_as_requests_and_urllib_read_it(
+    variables: dict[str, str], no_proxy: str
+) -> None:
+    environ = {**variables, "NO_PROXY": no_proxy}
+    scope = Scope("shell", environ, TARGETS)
+    with pytest.MonkeyPatch.context() as patch:
+        for name in list(os.environ):
+            if "proxy" in name.lower() or name == "REQUEST_METHOD":
+                patch.delenv(name)
+        for name, value in environ.items():
+            patch.setenv(name, value)
+        by_urllib = [t for t in TARGETS if _urllib_uses_a_proxy(t)]
+        by_requests = [t for t in TARGETS if _requests_uses_a_proxy(t)]
+    assert scope.swallowed_by(URLLIB) == by_urllib
+    assert scope.swallowed_by(REQUESTS) == by_requests
+
+
+def _urllib_uses_a_proxy(target: Target) -> bool:
+    request = urllib.request.Request(f"http://{target}/")
+    proxy = urllib.request.getproxies().get("http")
+    if proxy:
+        urllib.request.ProxyHandler().proxy_open(request, proxy, "http")
+    return request.has_proxy()
+
+
+def _requests_uses_a_proxy(target: Target) -> bool:
+    url = f"http://{target}/"
+    return bool(select_proxy(url, requests.utils.get_environ_proxies(url)))
+
+
+class Page(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+
+@pytest.mark.usefixtures("no_variables")
+def test_a_real_proxy_takes_what_is_told_and_nothing_that_the_new_value_covers(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    passed: list[str] = []
+    with ThreadingHTTPServer(("127.0.0.1", 0), Page) as server, http_proxy(passed) as port:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        target = Target("127.0.0.1", server.server_port)
+        environ = {"ALL_PROXY": f"http://127.0.0.1:{port}", "NO_PROXY": "localhost"}
+        scope = Scope("shell", environ, (target,))
+        assert scope.swallowed == [target]
+        for name, value in environ.items():
+            monkeypatch.setenv(name, value)
+        with httpx.Client() as client:
+            assert client.get(f"http://{target}/").status_code == 200
+        assert passed == [str(target)]
+        monkeypatch.setenv(scope.no_proxy_key, scope.no_proxy_with([target]))
+        with httpx.Client() as client:
+            assert client.get(f"http://{target}/").status_code == 200
+        assert passed == [str(target)]
+        server.shutdown()
+
+
+@pytest.mark.parametrize(
+    ("code", "no_proxy", "client"),
+    [
+        ("import requests\n", "127.0.0.0/8,localhost", ""),
+        ("import httpx\n", "127.0.0.0/8,localhost", "httpx"),
+        ("import httpx, requests\n", "127.0.0.0/8,localhost", "httpx"),
+        ("from urllib.request import urlopen\n\nurlopen\n", "127.0.0.0/8,localhost", "urllib"),
+        ("import requests\n", "localhost", "requests"),
+    ],
+)
+def test_the_clients_that_the_source_imports_are_asked(
+    code: str, no_proxy: str, client: str, tmp_path: Path
+) -> None:
+    environ = {"http_proxy": "http://proxy:1", "NO_PROXY": no_proxy}
+    platform = platform_with(tmp_path, environ)
+    (tmp_path / "backend/calls.py").write_text(code)
+    found = runner.run(platform, Selection(("NET402",)), timeout=20).findings
+    assert [f.looked_at for f in found] == ([f"this shell, as {client} reads it"] if client else [])
 
 
 def _is_direct(client: httpx.Client, target: Target) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 HTTPX, REQUESTS, OLD_REQUESTS, URLLIB = "httpx", "requests", "requests before 2.34", "urllib"
@@ -59,7 +59,10 @@ def covered(no_proxy: str, target: Target, client: str = HTTPX) -> bool:
         return "*" in entries or any(_covers(entry, target) for entry in entries if entry)
     if client in (REQUESTS, OLD_REQUESTS) and _requests_covers(no_proxy, target, client):
         return True
-    return no_proxy == "*" or any(_ends_with(target, entry.lower()) for entry in entries if entry)
+    # urllib looks at the host as it is written, with its port; requests hands it the host alone.
+    host = f"[{target.host}]" if ":" in target.host and client == URLLIB else target.host
+    names = [host, f"{host}:{target.port}"] if client == URLLIB else [host]
+    return no_proxy == "*" or any(_ends_with(names, entry.lower()) for entry in entries if entry)
 
 
 def _requests_covers(no_proxy: str, target: Target, client: str) -> bool:
@@ -68,16 +71,16 @@ def _requests_covers(no_proxy: str, target: Target, client: str) -> bool:
         address = ipaddress.ip_address(target.host)
         networks = (_network(entry) for entry in entries)
         return target.host in entries or any(n and address in n for n in networks)
+    names = [target.host, f"{target.host}:{target.port}"]
     if client == REQUESTS:
-        return any(_ends_with(target, entry, port=True) for entry in entries)
-    name = f"{target.host}:{target.port}"  # before 2.34, `stry` covered `registry`
-    return any(target.host.endswith(e) or name.endswith(e) for e in entries)
+        return any(_ends_with(names, entry) for entry in entries)
+    # Before 2.34, `stry` covered `registry`.
+    return any(name.endswith(entry) for name in names for entry in entries)
 
 
-def _ends_with(target: Target, entry: str, *, port: bool = False) -> bool:
-    """Whether an entry is the host, or what it ends with behind a dot; so with its port, or not."""
+def _ends_with(names: Sequence[str], entry: str) -> bool:
+    """Whether an entry is one of the names, or what one ends with behind a dot."""
     suffix = entry.lstrip(".")
-    names = [target.host] + ([f"{target.host}:{target.port}"] if port else [])
     return any(name == suffix or name.endswith(f".{suffix}") for name in names)
 
 

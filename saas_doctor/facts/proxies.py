@@ -81,6 +81,8 @@ class Scope:
         """NO_PROXY as it is, with the hosts of this machine and of these targets added."""
         there = [entry for entry in re.split(r"[\s,]+", self.no_proxy) if entry]
         hosts = [*LOCAL, *(target.host for target in targets)]
+        # urllib wants it as an address has it.
+        hosts += [f"[{target.host}]" for target in targets if ":" in target.host]
         return ",".join(dict.fromkeys([*there, *hosts]))
 
 

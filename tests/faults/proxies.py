@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from tests.faults import Copy, Fault, Healthy, Inject, append, both, install, replace, setenv, write
 from tests.testbed.ports import black_hole, free_port
@@ -140,6 +142,34 @@ def requests_can(copy: Copy) -> bool:
     return copy.imports("import socks")
 
 
+class Page(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@contextmanager
+def a_page_behind_socks(copy: Copy) -> Iterator[None]:
+    """A real SOCKS proxy in the settings, and a page that is to be called through it."""
+    passed: list[str] = []
+    with ThreadingHTTPServer(("127.0.0.2", 0), Page) as server, socks_proxy(passed) as port:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        append(ENV, f"ALL_PROXY=socks5://127.0.0.1:{port}\nNO_PROXY=localhost,127.0.0.1\n")(copy)
+        copy.extras |= {"page": f"127.0.0.2:{server.server_port}", "passed": passed}
+        yield
+        server.shutdown()
+
+
+def page_comes_through_socks(copy: Copy) -> bool:
+    page = copy.extras["page"]
+    done = copy.imports(LOADED + f"assert httpx.get('http://{page}/').status_code == 200")
+    return done and page in copy.extras["passed"]
+
+
 PROXY = "http://proxy.invalid:3128"
 ALL = "registry,gateway,core,demo-service,localhost"
 
@@ -270,6 +300,13 @@ ENTRIES = [
         "NET402",
         "blanks after the commas",
         setenv(HTTP_PROXY="http://127.0.0.1:9", NO_PROXY="example.org, localhost, 127.0.0.1"),
+    ),
+    Fault(
+        "NET403",
+        "a real SOCKS proxy",
+        a_page_behind_socks,
+        works=page_comes_through_socks,
+        group=ENVIRONMENT,
     ),
     Fault(
         "NET403",

@@ -11,10 +11,12 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import urlsplit
 
 
 class _Http(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
+        self.server.passed.append(urlsplit(self.path).netloc)  # type: ignore[attr-defined]
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
         with opener.open(self.path, timeout=5) as answer:
             body = answer.read()
@@ -44,6 +46,7 @@ class _Socks(socketserver.BaseRequestHandler):
         raw = self.request.recv(length)
         host = socket.inet_ntoa(raw) if ask[3] == 1 else raw.decode()
         (port,) = struct.unpack("!H", self.request.recv(2))
+        self.server.passed.append(f"{host}:{port}")  # type: ignore[attr-defined]
         with socket.create_connection((host, port), timeout=5) as there:
             self.request.sendall(b"\x05\x00\x00\x01" + b"\x00" * 6)
             self.pass_on(there)
@@ -63,7 +66,8 @@ class _SocksServer(socketserver.ThreadingTCPServer):
 
 
 @contextmanager
-def _served(server: socketserver.TCPServer) -> Iterator[int]:
+def _served(server: socketserver.TCPServer, passed: list[str] | None) -> Iterator[int]:
+    server.passed = [] if passed is None else passed  # type: ignore[attr-defined]
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     try:
@@ -74,14 +78,14 @@ def _served(server: socketserver.TCPServer) -> Iterator[int]:
 
 
 @contextmanager
-def http_proxy() -> Iterator[int]:
-    """A proxy for `http://`; yields its port."""
-    with _served(ThreadingHTTPServer(("127.0.0.1", 0), _Http)) as port:
+def http_proxy(passed: list[str] | None = None) -> Iterator[int]:
+    """A proxy for `http://`; yields its port. `passed` gets the addresses that it called."""
+    with _served(ThreadingHTTPServer(("127.0.0.1", 0), _Http), passed) as port:
         yield port
 
 
 @contextmanager
-def socks_proxy() -> Iterator[int]:
+def socks_proxy(passed: list[str] | None = None) -> Iterator[int]:
     """A proxy by SOCKS 5 without a login; yields its port."""
-    with _served(_SocksServer(("127.0.0.1", 0), _Socks)) as port:
+    with _served(_SocksServer(("127.0.0.1", 0), _Socks), passed) as port:
         yield port
