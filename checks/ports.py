@@ -49,7 +49,8 @@ def port_held(
     seconds). What is not the platform's is left alone: the service moves to a free port, in the
     settings, in the addresses that lead to it, in the compose file and in the Vite proxy. With
     `--allow-destructive` the stranger is stopped in place of that. `undo` starts a container again,
-    and brings all files back; for a process it tells the command that does.
+    and brings all files back; for a process it tells the command that does. Start again what had
+    read the old port.
     **Silent** when the platform's own service or container holds its port, about programs that have
     a connection to it (browsers), about sockets in TIME_WAIT, and about another program on `[::1]`
     alone, to which NET408 sees. What can't be seen is `unknown`, never free.
@@ -200,21 +201,28 @@ def _stale(port: Port, holder: Holder, starts: Starts) -> Finding:
 
 
 @check("NET404", symptoms=(r"address already in use",))
-def one_port_for_two(addresses: Addresses, settings: Settings) -> Iterator[Finding]:
+def one_port_for_two(
+    addresses: Addresses, settings: Settings, compose: Compose
+) -> Iterator[Finding]:
     """Two services of the platform are set to the same port.
 
     The one that starts later ends with `address already in use`, or both can't be told apart.
 
-    **Detected** in the settings and in the services' own files.
+    **Detected** in the settings and in the services' own files: an error where a variable of its own
+    gives each its port, else a warning, since they may never run on one machine.
     **Fixed** by moving the one that does not run to a free port; `undo` brings the files back. What
     led to the port both had stays as it is.
-    **Silent** about services that listen on different addresses of this machine.
+    **Silent** about services that listen on different addresses of this machine, and about numbers
+    in the code of services that are in containers: each container has all ports for itself.
     """
     earlier: list[Address] = []
     for address in addresses.services.values():
         other = next((a for a in earlier if a.port == address.port and _meet(a, address)), None)
         if other is None:
             earlier.append(address)
+            continue
+        by_variable = bool(address.variable and other.variable)
+        if not by_variable and {address.service, other.service} <= compose.known_services.keys():
             continue
         places = [f"{a.service}: {_where(a, settings)}" for a in (other, address)]
         yield Finding(
@@ -225,6 +233,7 @@ def one_port_for_two(addresses: Addresses, settings: Settings) -> Iterator[Findi
             target=address.service,
             place=settings.places.get(address.variable),
             next_step="saas-doctor fix --select NET404 moves one of them to a free port",
+            severity=None if by_variable else Severity.WARNING,
             data={"service": address.service, "other": other.service},
         )
 
@@ -257,12 +266,13 @@ def port_can_not_be_opened(ports: Ports, bindable: Bindable, compose: Compose) -
     **Detected** by this user's rights, the machine's addresses, and the connections of its programs.
     **Fixed** by moving the service to a free port outside of that range; `undo` brings the files
     back. An address that is not this machine's has no fix but another one.
-    **Silent** about ports that a container publishes, where Docker opens them, for administrators,
-    and where the system lets everybody open low ports.
+    **Silent** about ports that a container publishes, where Docker opens them, about numbers in the
+    code of services that are in containers, for administrators, and where the system lets everybody
+    open low ports. A warning where no variable gives the service its port.
     """
     for port in ports.services.values():
         address = port.address
-        if port.state is not State.FREE or _is_published(address, compose):
+        if port.state is not State.FREE or _is_in_container(address, compose):
             continue
         taken = next((o for o in ports.outgoing if o.port == address.port), None)
         if address.port < bindable.lowest:
@@ -284,13 +294,17 @@ def port_can_not_be_opened(ports: Ports, bindable: Bindable, compose: Compose) -
             next_step=f"saas-doctor fix --select NET405 moves {address.service} to a free port"
             if here
             else f"give {address.service} another host",
+            severity=None if address.variable or taken else Severity.WARNING,
             data={"service": address.service, "no_fix": not here},
         )
 
 
-def _is_published(address: Address, compose: Compose) -> bool:
+def _is_in_container(address: Address, compose: Compose) -> bool:
+    """Whether the number is one that Docker opens, or the container's own."""
     service = compose.known_services.get(address.service)
-    return service is not None and any(address.port in port.numbers for port in service.ports)
+    if service is None:
+        return False
+    return not address.variable or any(address.port in port.numbers for port in service.ports)
 
 
 @check("NET409", severity=Severity.WARNING, symptoms=(r"failed to bind host port",))

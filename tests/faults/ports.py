@@ -300,12 +300,34 @@ def hosts(**names: str) -> Inject:
     def inject(copy: Copy) -> None:
         tables = [
             f'[services.{name}]\ndirectory = "{SERVICES[name]}"\nport = {copy.ports["core"]}\n'
-            f'host = "{host}"\n'
+            f'host = "{host}"\nport-variable = "CORE_PORT"\n'
             for name, host in names.items()
         ]
         write("saas-doctor.toml", "\n".join(tables))(copy)
 
     return inject
+
+
+def ports_of_containers(copy: Copy) -> None:
+    """Two services with one low port in their own code, each in a container."""
+    text = "import uvicorn\n\nif __name__ == '__main__':\n    uvicorn.run('main:app', port=81)\n"
+    services = ""
+    for name in ("mail", "print"):
+        write(f"services/{name}/run.py", text)(copy)
+        write(f"services/{name}/main.py", "from fastapi import FastAPI\n\napp = FastAPI()\n")(copy)
+        services += f"  {name}:\n    image: {name}\n"
+    replace(COMPOSE, "\nvolumes:\n  postgres_data:", f"\n{services}\nvolumes:\n  postgres_data:")(
+        copy
+    )
+
+
+@contextmanager
+def low_port_inside(copy: Copy) -> Iterator[None]:
+    """No variable says the port, and the service is in a container."""
+    write("saas-doctor.toml", '[services.core]\ndirectory = "backend/core"\nport = 81\n')(copy)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(bindable, "lowest_port", lambda: 1024)
+        yield
 
 
 @contextmanager
@@ -633,6 +655,7 @@ ENTRIES = [
     ),
     Healthy("NET404", "different addresses", hosts(core="127.0.0.1", gateway="127.0.0.2")),
     Healthy("NET404", "everything runs", everything_runs),
+    Healthy("NET404", "numbers in the code of containers", ports_of_containers),
     Fault(
         "NET405",
         "a port of the administrator",
@@ -653,6 +676,7 @@ ENTRIES = [
     Healthy("NET405", "a low port for an administrator", low_port),
     Healthy("NET405", "a low port that Docker opens", behind_docker),
     Healthy("NET405", "a connection from another port", connection_from_elsewhere),
+    Healthy("NET405", "a low port inside of its container", low_port_inside),
     Healthy("NET405", "every address", hosts(core="0.0.0.0")),
     Healthy("NET405", "another loopback address", hosts(core="127.0.0.9")),
     Fault("NET409", "Postgres' port", publishing("postgres", 5432), fixed=False),
