@@ -26,6 +26,7 @@ from saas_doctor.config import Config, ServiceConfig
 from saas_doctor.facts import Facts, addresses, docker, listeners, lookups, ports
 from saas_doctor.facts.addresses import Address
 from saas_doctor.facts.bindable import Bindable, FreePorts
+from saas_doctor.facts.checkouts import origin_of
 from saas_doctor.facts.listeners import Listener, Listeners
 from saas_doctor.facts.port_places import PortPlaces
 from saas_doctor.facts.ports import Ports, State
@@ -239,6 +240,34 @@ def test_two_services_with_one_port_are_told_and_nothing_is_stopped(make_copy: M
     ((finding, reason),) = fixed.waiting
     assert finding.message == f"registry and core are both set to port {copy.ports['registry']}"
     assert reason == "CORE_PORT is set in this shell; change it there"
+
+
+def test_checkouts_of_one_repository_are_told_by_its_files(tmp_path: Path) -> None:
+    one, clone, tree, other = (tmp_path / name for name in ("one", "clone", "tree", "other"))
+    for folder, url in ((one, "git@host:shop.git"), (clone, "git@host:shop.git"), (other, "")):
+        (folder / ".git").mkdir(parents=True)
+        remote = f'[remote "origin"]\n\tfetch = +refs\n\turl = {url}\n' if url else ""
+        (folder / ".git/config").write_text(f"[core]\n\tbare = false\n{remote}")
+    (one / ".git/worktrees/tree").mkdir(parents=True)
+    (one / ".git/worktrees/tree/commondir").write_text("../..\n")
+    tree.mkdir()
+    (tree / ".git").write_text(f"gitdir: {one}/.git/worktrees/tree\n")
+    assert origin_of(one) == origin_of(clone) == origin_of(tree) == "git@host:shop.git"
+    assert origin_of(other) == str(other / ".git")
+    assert origin_of(tmp_path) == ""
+
+
+def test_a_container_of_another_checkout_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in (".", "old"):
+        (tmp_path / name / ".git").mkdir(parents=True)
+        (tmp_path / name / ".git/config").write_text('[remote "origin"]\n\turl = a@b:c\n')
+    old = str(tmp_path / "old")
+    port = judged(tmp_path, [], [container(old)], monkeypatch)
+    assert port.state is State.STRANGER
+    assert port.holder
+    assert port.holder.checkout == old
 
 
 # Stopping
