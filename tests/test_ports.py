@@ -533,6 +533,12 @@ def test_a_variable_that_containers_get_as_well_is_not_moved(tmp_path: Path) -> 
         moved(tmp_path, "CORE_PORT", env="CORE_PORT=8002\n", run="", compose=compose)
 
 
+def test_a_line_that_an_open_quote_has_taken_along_is_not_written_twice(tmp_path: Path) -> None:
+    env = 'KEY="open\nCORE_PORT=8002\nEND="\n'
+    with pytest.raises(Absent, match="stands inside of another value"):
+        moved(tmp_path, "CORE_PORT", env=env, run="")
+
+
 def test_addresses_of_other_machines_and_defaults_that_are_set_stay(tmp_path: Path) -> None:
     code = (
         'import os\n\nURL = os.getenv("CORE_URL", "http://localhost:8002")\nA = "http://far:8002"\n'

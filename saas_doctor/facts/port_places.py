@@ -83,6 +83,11 @@ class PortPlaces(Fact):
                 raise Absent(f"{address.variable} is set in this shell; change it there")
             if address.variable in self._containers_get(address.service):
                 raise Absent(f"{self.env.name} sets the port in the container as well")
+            written = re.search(rb"(?m)^[ \t]*%s=" % address.variable.encode(), self.env.file.data)
+            if written and self.env.file.find(address.variable) is None:
+                raise Absent(
+                    f"{address.variable} stands inside of another value in {self.env.name}"
+                )
             yield self.env.file.set(address.variable, str(new))
         code = [*self._in_code(address, new)]
         if code and not address.variable and not self._starts_by_option(address.service):

@@ -120,11 +120,13 @@ def reaches(key: str, service: str) -> Callable[[Copy], bool]:
 REGISTRY = reaches("REGISTRY_URL", "registry")
 # Nobody runs but the registry, and its stub knows no services.
 ALSO = ("SVC701", "SVC703")
+# Without settings, or where containers read them too, nothing leads past a service.
+AGAINST = ("CFG901", "DOCK")
 
 
 def leads(name: str, inject: Inject, **more: object) -> Fault:
     works = None if more.get("warning") else REGISTRY
-    return Fault("NET408", name, inject, ALSO, works, left=ALSO, group="env")
+    return Fault("NET408", name, inject, ALSO, works, left=ALSO, group="env", against=AGAINST)
 
 
 ENTRIES = [
@@ -150,6 +152,7 @@ ENTRIES = [
         reaches("CORE_API", "core"),
         left=ALSO,
         group="env",
+        against=AGAINST,
     ),
     Healthy("NET408", "everything runs", everything_runs),
     Healthy("NET408", "nobody runs", other_variable),

@@ -284,12 +284,14 @@ ENTRIES = [
         "in the compose file",
         in_compose(f"HTTP_PROXY: {PROXY}"),
         works=compose_covers,
+        against=("DOCK", "CFG9"),  # that change what stands around it
     ),
     Fault(
         "NET402",
         "in the compose file, and NO_PROXY too short",
         in_compose("HTTP_PROXY: http://proxy.invalid:3128", "NO_PROXY: localhost"),
         works=compose_covers,
+        against=("DOCK", "CFG9"),  # that change what stands around it
     ),
     Healthy(
         "NET402",
