@@ -57,6 +57,7 @@ class Listeners(Fact):
     outgoing: tuple[Listener, ...] = ()
 
     live = True
+    limit = 4.5  # a busy machine takes its time to list all sockets of all processes
 
     @classmethod
     def read(cls, addresses: Addresses, more: MoreAddresses) -> Listeners:
