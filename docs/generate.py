@@ -28,7 +28,9 @@ def _page(code: str) -> str:
     title, _, body = check.document.partition("\n")
     lines = [f"# {code}: {title}", "", f"Severity: {check.severity.value}."]
     if fix:
-        lines.append(f"Fix: {fix.title} (risk: {fix.risk.value}).")
+        other = rules.other_fixes().get(code)
+        also = f", otherwise: {other.title} (risk: {other.risk.value})" if other else ""
+        lines.append(f"Fix: {fix.title} (risk: {fix.risk.value}){also}.")
     if check.needs:
         links = ", ".join(f"[{need}]({need}.md)" for need in check.needs)
         lines.append(f"Examined when these hold: {links}.")

@@ -70,20 +70,12 @@ def make(
         fix = rules.fixes().get(finding.code)
         if fix is None or finding.fix is None:
             continue
-        try:
-            actions = list(fix.function(finding, **facts.arguments(fix.facts)))
-        except (Unreadable, Absent, Conflict) as reason:
-            plan.waiting.append((finding, str(reason)))
-            continue
-        except Exception as error:  # one fix that breaks off leaves the others to be done
-            plan.waiting.append((finding, f"{type(error).__name__}: {error}"))
-            continue
-        worst = max((action.risk for action in actions), key=lambda r: r.rank, default=Risk.SAFE)
-        if worst.rank > allow.rank:
-            named = "; ".join(a.title for a in actions if a.risk.rank > allow.rank)
-            plan.waiting.append(
-                (finding, f"would {named}: {worst.value}, needs --allow-destructive")
-            )
+        actions, refused = _actions(fix, finding, facts, allow)
+        if refused and fix.code in rules.other_fixes():
+            other, why = _actions(rules.other_fixes()[fix.code], finding, facts, allow)
+            actions, refused = other, f"{refused}; {why}" if why else ""
+        if refused:
+            plan.waiting.append((finding, refused))
             continue
         try:
             _add(plan, finding, actions)
@@ -91,6 +83,23 @@ def make(
             plan.waiting.append((finding, f"later: {conflict}"))
     plan.steps.sort(key=lambda step: step.action.order)
     return plan
+
+
+def _actions(
+    fix: rules.Fix, finding: Finding, facts: Facts, allow: Risk
+) -> tuple[list[Action], str]:
+    """What a fix would do, and why it can't or may not be done."""
+    try:
+        actions = list(fix.function(finding, **facts.arguments(fix.facts)))
+    except (Unreadable, Absent, Conflict) as reason:
+        return [], str(reason)
+    except Exception as error:  # one fix that breaks off leaves the others to be done
+        return [], f"{type(error).__name__}: {error}"
+    worst = max((action.risk for action in actions), key=lambda r: r.rank, default=Risk.SAFE)
+    if worst.rank <= allow.rank:
+        return actions, ""
+    named = "; ".join(a.title for a in actions if a.risk.rank > allow.rank)
+    return actions, f"would {named}: {worst.value}, needs --allow-destructive"
 
 
 def rehearse(plan: Plan, facts: Facts) -> Plan:

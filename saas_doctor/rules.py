@@ -75,6 +75,7 @@ def parameters(function: Callable[..., Any]) -> dict[str, type]:
 
 _checks: dict[str, Check] = {}
 _fixes: dict[str, Fix] = {}
+_others: dict[str, Fix] = {}
 
 
 def check(
@@ -95,13 +96,19 @@ def check(
     return declare
 
 
-def fix(code: str, *, risk: Risk = Risk.SAFE) -> Callable[[FixFunction], FixFunction]:
-    """Declare the fix of the check with the same code; `risk` is the worst it may plan."""
+def fix(
+    code: str, *, risk: Risk = Risk.SAFE, otherwise: bool = False
+) -> Callable[[FixFunction], FixFunction]:
+    """Declare the fix of the check with the same code; `risk` is the worst it may plan.
+
+    `otherwise`: a second one, planned where the first is not possible or costs more than is allowed.
+    """
+    declared = _others if otherwise else _fixes
 
     def declare(function: FixFunction) -> FixFunction:
-        if code in _fixes:
+        if code in declared:
             raise ValueError(f"two fixes are called {code}")
-        _fixes[code] = Fix(code, function, risk)
+        declared[code] = Fix(code, function, risk)
         return function
 
     return declare
@@ -126,6 +133,13 @@ def fixes() -> dict[str, Fix]:
     """Every fix by its code."""
     _load("fixes")
     return dict(sorted(_fixes.items()))
+
+
+@cache
+def other_fixes() -> dict[str, Fix]:
+    """By its code, what is done where the first fix is not possible or not allowed."""
+    _load("fixes")
+    return dict(sorted(_others.items()))
 
 
 def matching(pattern: str) -> list[str]:

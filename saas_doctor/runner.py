@@ -274,7 +274,9 @@ class _Run:
 
 def _complete(check: Check, finding: Finding) -> Finding:
     """The finding with its code, severity and what its fix would do."""
-    fix = rules.fixes().get(check.code)
+    # A finding may know that what `--yes` does about it is the second of its fixes.
+    other = finding.data.get("otherwise") and rules.other_fixes().get(check.code)
+    fix = other or rules.fixes().get(check.code)
     fixable = fix is not None and not finding.data.get("no_fix")
     # A finding may know its own repair to be milder than the worst one of its code.
     risk = Risk(finding.data.get("risk", fix.risk)) if fix else Risk.SAFE

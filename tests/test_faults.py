@@ -30,7 +30,7 @@ MakeCopy = Callable[..., Copy]
 
 def installs(*entries: Fault | Healthy) -> bool:
     """Whether these need an environment of their own, which they or their fixes change."""
-    changing = ("NET", "PKG", "PY")
+    changing = ("NET403", "PKG", "PY")
     return any(entry.environment or entry.code.startswith(changing) for entry in entries)
 
 

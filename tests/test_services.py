@@ -18,8 +18,8 @@ from saas_doctor import platform as platforms
 from saas_doctor import runner
 from saas_doctor.facts.cache import classify, refuses_writes
 from saas_doctor.facts.commands import started_service
-from saas_doctor.facts.listeners import Process, masked
 from saas_doctor.facts.registered import registering_line
+from saas_doctor.facts.running import Process, masked
 from saas_doctor.model import Report, Result, Status
 from saas_doctor.runner import Selection
 from tests.faults import Copy

@@ -22,12 +22,14 @@ def explain(
     if code and len(found) == 1:
         check = rules.checks()[found[0]]
         print(f"{check.code}: {check.document}")
-        fix = rules.fixes().get(check.code)
+        fix, other = (fixes.get(check.code) for fixes in (rules.fixes(), rules.other_fixes()))
         print(
             f"\nFix: {fix.title} ({fix.risk.value})"
             if fix
             else "\nFix: none; the finding says what to do."
         )
+        if other:
+            print(f"Otherwise: {other.title} ({other.risk.value})")
         return
     for name in found:
         mark = "fix" if name in rules.fixes() else "   "

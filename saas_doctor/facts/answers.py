@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from saas_doctor.facts import Fact
-from saas_doctor.facts.listeners import Address, Addresses, Listeners
+from saas_doctor.facts.addresses import Address, Addresses
+from saas_doctor.facts.listeners import Listeners
 from saas_doctor.facts.ports import Ports, State, wrong_service
 from saas_doctor.model import Absent, Blocked
 from saas_doctor.platform import Platform

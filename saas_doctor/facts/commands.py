@@ -6,11 +6,12 @@ import os
 import re
 import shlex
 from collections.abc import Iterator, Mapping
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from saas_doctor.facts import Fact
+from saas_doctor.facts.addresses import Address, Addresses
 from saas_doctor.facts.interpreter import python_in
-from saas_doctor.facts.listeners import Address, Addresses, Process
+from saas_doctor.facts.running import Process
 from saas_doctor.platform import Platform
 
 _PYTHON = re.compile(r"^(python|pythonw|pypy)[\d.]*(\.exe)?$", re.I)
@@ -18,6 +19,10 @@ _RUNNER = re.compile(r"^(uvicorn|gunicorn|hypercorn|fastapi|granian|uv|debugpy)(
 _APP = re.compile(r"^[A-Za-z_][\w.]*:[\w.()]+$")
 _ENTRIES = {"run", "main", "app", "server", "serve", "start", "asgi", "wsgi", "__main__"}
 """How the file that starts a service is called, directly in the service's folder."""
+
+
+Started = tuple[str, Path]
+"""A service's name, and the root of the platform that it was started from."""
 
 
 def started_service(process: Process, folders: Mapping[str, Path]) -> str | None:
@@ -31,6 +36,16 @@ def started_service(process: Process, folders: Mapping[str, Path]) -> str | None
             if path == folder or (path.parent == folder and path.stem in _ENTRIES):
                 return name
     return None
+
+
+def started_elsewhere(process: Process, folders: Mapping[str, PurePath]) -> Iterator[Started]:
+    """As started_service, in a folder that has the services' relative `folders` as the platform has."""
+    for path in _started_files(list(process.command), process):
+        for name, folder in folders.items():
+            home = path.parent if path.stem in _ENTRIES else path
+            for inside in (path, home):
+                if inside.parts[-len(folder.parts) :] == folder.parts:
+                    yield name, Path(*inside.parts[: -len(folder.parts)])
 
 
 def _started_files(words: list[str], process: Process) -> Iterator[Path]:

@@ -1,4 +1,4 @@
-"""Whose each of the services' ports is."""
+"""Whose each of the platform's ports is."""
 
 from __future__ import annotations
 
@@ -6,14 +6,15 @@ import re
 import time
 from collections.abc import Mapping
 from enum import Enum
-from pathlib import Path
 
 from msgspec import Struct
 
 from saas_doctor.facts import Fact
-from saas_doctor.facts.commands import real, started_service
+from saas_doctor.facts.addresses import Address, Addresses, MoreAddresses
 from saas_doctor.facts.docker import Container, NoEngine, running
-from saas_doctor.facts.listeners import Address, Addresses, Listener, Listeners, Process
+from saas_doctor.facts.holders import Holder, Owners
+from saas_doctor.facts.listeners import Listener, Listeners
+from saas_doctor.facts.running import Process
 from saas_doctor.model import Unreadable
 from saas_doctor.platform import Platform
 
@@ -24,27 +25,6 @@ JUST_STARTED = 10.0
 _FORWARDERS = re.compile(
     r"docker-proxy|com\.docker|rootlessport|rootlesskit|vpnkit|wslrelay|limactl|conmon|pasta", re.I
 )
-
-_SPAWNED = re.compile(r"multiprocessing\.(spawn|forkserver|resource_tracker)")
-
-
-class Holder(Struct, frozen=True):
-    """What listens on a port: a process with the listeners it has there, or a container.
-
-    The process of a service is the uppermost that belongs to it: a supervisor starts workers.
-    `service` is the platform's service that it is, `""` for a process that the platform started
-    and nobody can tell for which service; None for a stranger.
-    """
-
-    listeners: tuple[Listener, ...] = ()
-    process: Process | None = None
-    container: Container | None = None
-    service: str | None = None
-
-    def __str__(self) -> str:
-        where = ", ".join(str(listener) for listener in self.listeners)
-        what = str(self.container or self.process or "a process that this user can't see")
-        return f"{what}, at {where}" if where else what
 
 
 class State(str, Enum):
@@ -57,7 +37,7 @@ class State(str, Enum):
 
 
 class Port(Struct, frozen=True):
-    """One service's port: who holds it, and who listens beside it without being in the way."""
+    """One port of the platform: who holds it, and who listens beside it without being in the way."""
 
     address: Address
     state: State
@@ -68,17 +48,30 @@ class Port(Struct, frozen=True):
 
 
 class Ports(Fact, frozen=True):
-    """Whose the port of each service is: a process of the platform, a container, or a stranger."""
+    """Whose the platform's ports are: a process of the platform, a container, or a stranger.
+
+    `published` are those of the compose file's containers that are none of its services.
+    """
 
     services: Mapping[str, Port]
+    frontend: Port | None = None
+    published: tuple[Port, ...] = ()
+    outgoing: tuple[Listener, ...] = ()
 
     live = True
     limit = 4.5
 
     @classmethod
-    def read(cls, platform: Platform, addresses: Addresses, listeners: Listeners) -> Ports:
+    def read(
+        cls, platform: Platform, addresses: Addresses, more: MoreAddresses, listeners: Listeners
+    ) -> Ports:
         judge = _Judge(platform, listeners)
-        return cls({name: judge.port(a) for name, a in addresses.services.items()})
+        return cls(
+            {name: judge.port(a) for name, a in addresses.services.items()},
+            judge.port(more.frontend) if more.frontend else None,
+            tuple(judge.port(address) for address in more.published),
+            listeners.outgoing,
+        )
 
     def of(self, service: str) -> Port | None:
         return self.services.get(service)
@@ -89,22 +82,19 @@ class _Judge:
 
     def __init__(self, platform: Platform, listeners: Listeners) -> None:
         self.platform = platform
-        self.root = real(platform.root)
         self.listeners = listeners
-        self.folders = {
-            name: real(platform.path(service.directory))
-            for name, service in platform.config.services.items()
-        }
+        self.owners = Owners(platform)
         self._containers: list[Container] | Unreadable | None = None
 
     def port(self, address: Address) -> Port:
         there = self.listeners.on(address.port)
         connects = (address.reached_at, address.port) in self.listeners.connects
         in_the_way = [one for one in there if self._conflicts(one, address, connects)]
-        beside = tuple(self._holder([one]) for one in there if one not in in_the_way)
+        others = _by_process([one for one in there if one not in in_the_way])
+        beside = tuple(self.owners.holder(group) for group in others)
         if not in_the_way and not connects:
             return Port(address, State.FREE, beside=beside)
-        holders = [self._holder(group) for group in _by_process(in_the_way)] or [Holder()]
+        holders = [self.owners.holder(group) for group in _by_process(in_the_way)] or [Holder()]
         own = next((h for h in holders if h.service is not None), None)
         if own:
             return Port(address, State.OWN, own, beside)
@@ -114,7 +104,9 @@ class _Judge:
         return self._behind(address, holders[0], beside)
 
     def _conflicts(self, listener: Listener, address: Address, connects: bool) -> bool:
-        """Whether the service can't listen at its address because of this listener."""
+        """Whether nobody else can listen at the address because of this listener."""
+        if address.host == "localhost":
+            return listener.is_wildcard or listener.address in ("127.0.0.1", "::1")
         six = ":" in listener.address
         if six != (":" in address.host):
             # A socket on `::` takes IPv4 too, unless it was made for IPv6 alone: then, with no
@@ -123,33 +115,6 @@ class _Judge:
             return listener.address == "::" and connects and not others
         return listener.is_wildcard or address.host in ("0.0.0.0", "::", listener.address)
 
-    def _holder(self, listeners: list[Listener]) -> Holder:
-        process = listeners[0].process
-        if process is None:
-            return Holder(tuple(listeners))
-        service, top = self._belongs(process)
-        return Holder(tuple(listeners), top if service is not None else process, None, service)
-
-    def _belongs(self, process: Process) -> tuple[str | None, Process]:
-        """The service a process runs for (`""`: one that can't be told), and its tree's top."""
-        service: str | None = None
-        top = process
-        for one in process.lineage:
-            found = started_service(one, self.folders)
-            if found is not None and service in (None, "", found):
-                service, top = found, one
-        if service is None and self._is_orphan(process):
-            # Its supervisor was killed: only the folder it works in is left to tell.
-            folder = real(Path(process.folder))
-            named = [n for n, f in self.folders.items() if folder == f or f in folder.parents]
-            service = named[0] if named else ""
-        return service, top
-
-    def _is_orphan(self, process: Process) -> bool:
-        folder = real(Path(process.folder)) if process.folder else None
-        inside = folder is not None and (folder == self.root or self.root in folder.parents)
-        return inside and any(_SPAWNED.search(word) for word in process.command)
-
     def _behind(self, address: Address, holder: Holder, beside: tuple[Holder, ...]) -> Port:
         """Whose a port is that no visible process holds, or one that forwards it to a container."""
         containers = self._running()
@@ -157,8 +122,10 @@ class _Judge:
             return self._untold(address, holder, beside, containers)
         for container in containers:
             if any(port == address.port for _, port in container.ports):
-                own = self._is_own(container)
-                named = Holder(holder.listeners, None, container, address.service if own else None)
+                own = self.owners.is_own(container)
+                service = address.service if own else None
+                elsewhere = "" if own else self.owners.other_checkout(container)
+                named = Holder(holder.listeners, None, container, service, checkout=elsewhere)
                 return Port(address, State.OWN if own else State.STRANGER, named, beside)
         if holder.process or not holder.listeners:
             reason = f"{address} answers, but no process and no container that holds it can be seen"
@@ -184,9 +151,6 @@ class _Judge:
             except Unreadable as reason:
                 self._containers = reason
         return self._containers
-
-    def _is_own(self, container: Container) -> bool:
-        return bool(container.folder) and real(Path(container.folder)) == self.root
 
 
 def _by_process(listeners: list[Listener]) -> list[list[Listener]]:

@@ -2,89 +2,24 @@
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from urllib.parse import urlsplit
 
 from msgspec import Struct, field
 
+from saas_doctor.actions.files import EditFile
+from saas_doctor.compose.edit import inserted_after, replaced
+from saas_doctor.compose.model import Service
 from saas_doctor.facts import Fact
+from saas_doctor.facts.addresses import Addresses
 from saas_doctor.facts.compose import Compose
 from saas_doctor.facts.dotenv import EnvFile, Settings
-from saas_doctor.facts.listeners import Addresses
+from saas_doctor.facts.no_proxy import HTTPX, NAME, Target, chosen, covered, proxy_key
 from saas_doctor.model import Place
 from saas_doctor.platform import Platform
 
 LOCAL = ("localhost", "127.0.0.1", "::1")
-_NAME = re.compile(r"^\w*_proxy$", re.I)
-
-
-class Target(Struct, frozen=True):
-    """An address that a service calls another at."""
-
-    host: str
-    port: int
-    scheme: str = "http"
-
-    def __str__(self) -> str:
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
-
-
-def chosen(variables: Mapping[str, str]) -> dict[str, str]:
-    """The variable that counts for each of `http`, `https`, `all` and `no`: its name as written.
-
-    As Python's `getproxies`: any spelling counts, a lower case `_proxy` wins and, where it is empty,
-    takes the others back; in a CGI program (REQUEST_METHOD) only the lower case HTTP one counts.
-    """
-    found: dict[str, str] = {}
-    names = [name for name in variables if _NAME.match(name)]
-    for name in names:
-        if variables[name]:
-            found[name[:-6].lower()] = name
-    if "REQUEST_METHOD" in variables:
-        found.pop("http", None)
-    for name in names:
-        if name.endswith("_proxy"):
-            found.pop(name[:-6].lower(), None)
-            if variables[name]:
-                found[name[:-6].lower()] = name
-    return {scheme: name for scheme, name in found.items() if scheme in _SCHEMES}
-
-
-_SCHEMES = ("http", "https", "all", "no")
-
-
-def covered(no_proxy: str, target: Target) -> bool:
-    """Whether httpx calls the target directly, with this NO_PROXY."""
-    entries = [entry.strip() for entry in no_proxy.split(",")]
-    return "*" in entries or any(_covers(entry, target) for entry in entries if entry)
-
-
-def _covers(entry: str, target: Target) -> bool:
-    scheme, _, rest = entry.rpartition("://")
-    address = rest.partition("/")[0].strip("[]")
-    if scheme.lower() not in ("", "all", target.scheme):
-        return False
-    if _is_address(address) or rest.lower() == "localhost":
-        # A network (`127.0.0.0/8`) is taken for its first address alone.
-        return address.lower() == target.host
-    host, _, port = rest.lower().rpartition(":") if re.search(r":\d+$", rest) else (rest, "", "")
-    if port and int(port) != target.port:
-        return False
-    if scheme:
-        return host == target.host
-    if host.startswith("."):
-        return target.host.endswith(host)
-    return target.host == host.lower() or target.host.endswith(f".{host.lower()}")
-
-
-def _is_address(text: str) -> bool:
-    try:
-        ipaddress.ip_address(text)
-    except ValueError:
-        return False
-    return True
 
 
 class Scope(Struct, frozen=True):
@@ -98,6 +33,8 @@ class Scope(Struct, frozen=True):
     editable: bool = False
     reaches_services: bool = False
     """Whether the services surely get the variables from here."""
+    service: Service | None = None
+    """The one of the compose file, where it is that one's."""
 
     @property
     def in_effect(self) -> dict[str, str]:
@@ -127,8 +64,14 @@ class Scope(Struct, frozen=True):
 
     @property
     def swallowed(self) -> list[Target]:
-        """The targets that would be called through a proxy."""
-        return [t for t in self.targets if self.key_for(t) and not covered(self.no_proxy, t)]
+        """The targets that httpx would call through a proxy."""
+        return self.swallowed_by(HTTPX)
+
+    def swallowed_by(self, client: str) -> list[Target]:
+        """The targets that a client would call through a proxy."""
+        names = chosen(self.variables)
+        through = (t for t in self.targets if proxy_key(names, t.scheme, client))
+        return [t for t in through if not covered(self.no_proxy, t, client)]
 
     def shown(self, key: str) -> str:
         """The variable's value without a password."""
@@ -138,6 +81,8 @@ class Scope(Struct, frozen=True):
         """NO_PROXY as it is, with the hosts of this machine and of these targets added."""
         there = [entry for entry in re.split(r"[\s,]+", self.no_proxy) if entry]
         hosts = [*LOCAL, *(target.host for target in targets)]
+        # urllib wants it as an address has it.
+        hosts += [f"[{target.host}]" for target in targets if ":" in target.host]
         return ",".join(dict.fromkeys([*there, *hosts]))
 
 
@@ -155,7 +100,7 @@ class Proxies(Fact, frozen=True):
         env: EnvFile,
         compose: Compose,
     ) -> Proxies:
-        targets = tuple(_own_targets(settings, addresses))
+        targets = tuple(_own_targets(settings, addresses, env))
         scopes = [Scope("this shell", _proxy_variables(platform.environ), targets, is_shell=True)]
         if env.there:
             settings_file = {s.key: s.value for s in env.there.settings}
@@ -176,23 +121,39 @@ class Proxies(Fact, frozen=True):
 
 
 def _proxy_variables(environ: Mapping[str, str]) -> dict[str, str]:
-    wanted = (name for name in environ if _NAME.match(name) or name == "REQUEST_METHOD")
+    wanted = (name for name in environ if NAME.match(name) or name == "REQUEST_METHOD")
     return {name: environ[name] for name in wanted}
 
 
-def _own_targets(settings: Settings, addresses: Addresses) -> Iterator[Target]:
-    """Where the services reach each other on this machine."""
+# Hosts that are not called by HTTP.
+_STORE = re.compile(
+    r"POSTGRES|^PG|^DB|DATABASE|REDIS|MYSQL|MONGO|RABBIT|AMQP|KAFKA|SMTP|MAIL", re.I
+)
+
+
+def _own_targets(settings: Settings, addresses: Addresses, env: EnvFile) -> Iterator[Target]:
+    """Where the services reach each other on this machine, and where they listen."""
     found: dict[Target, None] = {}
-    try:
-        url = urlsplit(settings.values.get("REGISTRY_URL", ""))
-        host, port = url.hostname or "", url.port or 80
-    except ValueError:
-        host, port = "", 0  # an address that is not valid is reported as such
-    if host in LOCAL or host.startswith("127."):
-        found[Target(host, port, url.scheme)] = None
+    told = {s.key: s.value for s in (env.there.settings if env.there else ())}
+    for key, value in {**told, **settings.values}.items():
+        try:
+            url = urlsplit(value)
+            host, port = url.hostname or "", url.port or 80
+        except ValueError:
+            continue  # an address that is not valid is reported as such
+        called = url.scheme == "http" and "," not in value and not _TOLD.search(key)
+        if called and (host in LOCAL or host.startswith("127.")):
+            found[Target(host, port, url.scheme)] = None
+        if key.endswith("HOST") and value.startswith("127.") and not _STORE.search(key):
+            for address in addresses.services.values():
+                found[Target(value, address.port)] = None
     for address in addresses.services.values():
         found[Target(address.reached_at, address.port)] = None
     yield from found
+
+
+# What browsers send, or others are told.
+_TOLD = re.compile(r"CORS|ORIGIN|ALLOW|PUBLIC|FRONT|CALLBACK|REDIRECT", re.I)
 
 
 def _is_env_file(compose: Compose, platform: Platform) -> bool:
@@ -219,5 +180,26 @@ def _compose_scopes(compose: Compose, addresses: Addresses) -> Iterator[Scope]:
             places = {v.name: v.place for v in given if v.name in proxies}
             targets = tuple(_compose_targets(compose, addresses, name))
             yield Scope(
-                f"{compose.name}, service {name}", proxies, targets, places, reaches_services=True
+                f"{compose.name}, service {name}",
+                proxies,
+                targets,
+                places,
+                reaches_services=True,
+                service=service,
             )
+
+
+def compose_edit(scope: Scope, key: str, value: str) -> EditFile | None:
+    """The edit that gives a compose service this NO_PROXY, where its `environment` allows one."""
+    environment = scope.service.node.get("environment") if scope.service else None
+    if environment is None or environment.kind != "map":
+        return None
+    there = environment.entries.get(scope.no_proxy_key)
+    if there is None:
+        line = f"{scope.no_proxy_key}: {value}"
+        return inserted_after(environment, key, [line], scope.no_proxy_key)
+    node = there.value
+    if there.inherited or node.kind != "scalar" or node.source.strip("'\"") != node.text:
+        return None
+    at = node.start + node.source.index(node.text)
+    return replaced(node.file, at, at + len(node.text), value, scope.no_proxy_key)

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from saas_doctor.facts import Fact
+from saas_doctor.facts.addresses import Address
 from saas_doctor.facts.answers import Answers, client, require_running
 from saas_doctor.facts.dotenv import Settings
-from saas_doctor.facts.listeners import Address
 from saas_doctor.facts.ports import Ports
 from saas_doctor.model import Absent, Unreadable
 from saas_doctor.platform import Platform

@@ -76,7 +76,7 @@ ENTRIES = [
         "no settings file",
         remove(ENV),
         works=settings_load,
-        against=("CFG902", "CFG903", "NET401", "NET402", "NET403", "WEB801"),
+        against=("CFG902", "CFG903", "NET4", "WEB801"),
     ),
     Healthy(
         "CFG901",

@@ -37,6 +37,8 @@ PARTS = (
     Part("iptables", "iptables", "Docker"),
     Part("busybox-static", "/bin/busybox", "Docker"),
     Part("nodejs", "node", "the syntax of repaired Vite configurations"),
+    Part("zsh", "zsh", "lines for a shell"),
+    Part("fish", "fish", "lines for a shell"),
     Part("locales", "/usr/share/i18n/locales/zh_CN", "Postgres' translated messages"),
 )
 

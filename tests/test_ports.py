@@ -1,4 +1,4 @@
-"""Ports, their holders and how they are stopped; proxy variables as httpx reads them."""
+"""Ports, their holders, and how they are stopped."""
 
 from __future__ import annotations
 
@@ -9,192 +9,39 @@ import sys
 import textwrap
 import threading
 import time
-import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-import httpx
 import psutil
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from saas_doctor import platform as platforms
 from saas_doctor import repair, runner
 from saas_doctor.actions import Bench, NotApplied
 from saas_doctor.actions.processes import StopContainer, StopProcess
 from saas_doctor.config import Config, ServiceConfig
-from saas_doctor.facts import Facts, docker, listeners, ports
-from saas_doctor.facts.listeners import Address, Listener, Listeners, Process
+from saas_doctor.facts import Facts, addresses, docker, listeners, lookups, ports
+from saas_doctor.facts.addresses import Address
+from saas_doctor.facts.bindable import Bindable, FreePorts
+from saas_doctor.facts.checkouts import origin_of
+from saas_doctor.facts.listeners import Listener, Listeners
+from saas_doctor.facts.port_places import PortPlaces
 from saas_doctor.facts.ports import Ports, State
-from saas_doctor.facts.proxies import Scope, Target, chosen, covered
-from saas_doctor.model import Report, Risk, Status, Unreadable
+from saas_doctor.facts.running import Process
+from saas_doctor.model import Absent, Report, Risk, Status, Unreadable
 from saas_doctor.platform import Platform
 from saas_doctor.repair import Outcome
 from saas_doctor.runner import Selection
 from tests.faults import Copy
 from tests.faults.services import of_age, stub
 from tests.testbed.engine import IMAGE, LABEL
+from tests.testbed.platforms import get, started
 from tests.testbed.ports import free_port, listener, wait_for_port
 
-MakeCopy = Callable[[], Copy]
-
-# Proxy variables
-
-
-@pytest.fixture
-def no_variables(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in list(os.environ):
-        if "proxy" in name.lower() or name == "REQUEST_METHOD":
-            monkeypatch.delenv(name)
-
-
-SPELLINGS = ("HTTP_PROXY", "http_proxy", "Http_Proxy", "ALL_PROXY", "all_proxy", "HTTPS_PROXY",
-             "NO_PROXY", "no_proxy", "REQUEST_METHOD")  # fmt: skip
-ENTRIES = ("localhost", "LOCALHOST", "127.0.0.1", "127.0.0.0/8", "127.*", "::1", "*",
-           "localhost:8001", "127.0.0.1:8001", "127.0.0.1:9", ".internal", "internal",
-           "registry", "stry", "http://127.0.0.1", "https://127.0.0.1", "all://registry",
-           "http://127.0.0.1:8001", " ", "")  # fmt: skip
-TARGETS = (
-    Target("localhost", 8001),
-    Target("127.0.0.1", 8001),
-    Target("::1", 8001),
-    Target("registry", 8001),
-    Target("registry.internal", 8001),
-)
-
-
-@given(
-    variables=st.dictionaries(
-        st.sampled_from([s for s in SPELLINGS if not s.lower().startswith("no")]),
-        st.sampled_from(["", "http://127.0.0.1:9", "127.0.0.1:9"]),
-    ),
-    no_proxy=st.dictionaries(
-        st.sampled_from(["NO_PROXY", "no_proxy"]),
-        st.lists(st.sampled_from(ENTRIES), max_size=3).map(",".join),
-    ),
-)
-def test_the_variables_are_read_as_httpx_reads_them(
-    variables: dict[str, str], no_proxy: dict[str, str]
-) -> None:
-    environ = variables | no_proxy
-    scope = Scope("shell", environ, TARGETS)
-    with pytest.MonkeyPatch.context() as patch:
-        for name in list(os.environ):
-            if "proxy" in name.lower() or name == "REQUEST_METHOD":
-                patch.delenv(name)
-        for name, value in environ.items():
-            patch.setenv(name, value)
-        read = urllib.request.getproxies_environment()
-        with httpx.Client(verify=False) as client:
-            through = [t for t in TARGETS if not _is_direct(client, t)]
-    ours = {scheme: environ[name] for scheme, name in chosen(environ).items()}
-    assert ours == read
-    assert scope.swallowed == through
-
-
-def _is_direct(client: httpx.Client, target: Target) -> bool:
-    return client._transport_for_url(httpx.URL(f"http://{target}/")) is client._transport
-
-
-@pytest.mark.parametrize(
-    ("no_proxy", "direct"),
-    [
-        ("127.0.0.1:8001", True),
-        ("127.0.0.1:8002", False),
-        ("localhost", False),
-        ("localhost 127.0.0.1", False),
-        ("localhost, 127.0.0.1", True),
-        ("127.0.0.0/8", False),
-        ("*", True),
-    ],
-)
-def test_no_proxy_covers_what_httpx_says(no_proxy: str, direct: bool) -> None:
-    assert covered(no_proxy, Target("127.0.0.1", 8001)) is direct
-
-
-def test_no_proxy_is_extended_in_the_spelling_that_counts() -> None:
-    scope = Scope("shell", {"NO_PROXY": "a.test", "no_proxy": "b.test c.test"}, ())
-    assert scope.no_proxy_key == "no_proxy"
-    extended = scope.no_proxy_with([Target("registry", 8001)])
-    assert extended == "b.test,c.test,localhost,127.0.0.1,::1,registry"
-
-
-def test_a_proxys_password_is_not_shown() -> None:
-    for value in ("http://user:secret@proxy:1", "user:secret@proxy:1"):
-        assert "secret" not in Scope("shell", {"HTTP_PROXY": value}, ()).shown("HTTP_PROXY")
-
-
-def platform_with(root: Path, environ: dict[str, str], compose: str = "") -> Platform:
-    (root / "backend").mkdir()
-    (root / "backend/.env").write_text("REGISTRY_URL=http://localhost:8001\n")
-    (root / "backend/calls.py").write_text("import httpx\n\nclient = httpx.Client()\n")
-    if compose:
-        (root / "docker-compose.yml").write_text(textwrap.dedent(compose))
-    one = {n: ServiceConfig(directory=f"backend/{n}", port=p) for n, p in PORTS.items()}
-    config = Config(services=one, compose_file="docker-compose.yml" if compose else None)
-    return Platform(root, config, environ=environ)
-
-
-PORTS = {"registry": 8001, "core": 8002}
-
-
-def proxy_findings(platform: Platform) -> list[tuple[str, str]]:
-    report = runner.run(platform, Selection(("NET402",)), timeout=20)
-    return [(str(f.severity and f.severity.value), f.target) for f in report.findings]
-
-
-def test_a_proxy_that_the_compose_file_gives_its_services_is_an_error(tmp_path: Path) -> None:
-    compose = """
-    services:
-      registry:
-        build: .
-        environment: [HTTP_PROXY=http://proxy:3128, "NO_PROXY=localhost"]
-      core:
-        build: .
-        environment:
-          HTTP_PROXY: ${CORPORATE:-http://proxy:3128}
-          NO_PROXY: registry,core
-      postgres:
-        image: postgres
-        environment: {HTTP_PROXY: http://proxy:3128}
-    """
-    platform = platform_with(tmp_path, {}, compose)
-    assert proxy_findings(platform) == [("error", "docker-compose.yml, service registry")]
-
-
-def test_a_settings_file_that_compose_gives_out_is_an_error_else_a_warning(tmp_path: Path) -> None:
-    compose = "services:\n  registry:\n    build: .\n    env_file: backend/.env\n"
-    platform = platform_with(tmp_path, {}, compose)
-    (tmp_path / "backend/.env").write_text("http_proxy=http://proxy:1\n")
-    assert proxy_findings(platform) == [("error", "backend/.env")]
-    (tmp_path / "docker-compose.yml").write_text("services: {registry: {build: .}}\n")
-    assert proxy_findings(platform) == [("warning", "backend/.env")]
-
-
-def test_clients_that_ignore_the_environment_make_it_a_note(tmp_path: Path) -> None:
-    platform = platform_with(tmp_path, {"ALL_PROXY": "http://proxy:1"})
-    assert proxy_findings(platform) == [("warning", "this shell")]
-    code = "from httpx import AsyncClient\n\nclient = AsyncClient(trust_env=False)\n"
-    (tmp_path / "backend/calls.py").write_text(code)
-    assert proxy_findings(platform) == [("info", "this shell")]
-    (tmp_path / "backend/calls.py").write_text(code + "import requests\n\nrequests.get('x')\n")
-    assert proxy_findings(platform) == [("warning", "this shell")]
-
-
-def test_the_line_for_the_shell_ends_the_finding(tmp_path: Path) -> None:
-    platform = platform_with(tmp_path, {"HTTP_PROXY": "http://proxy:1"})
-    (finding,) = runner.run(platform, Selection(("NET402",)), timeout=20).findings
-    line = finding.next_step.split("  ")[0].removeprefix("export ")
-    name, _, value = line.partition("=")
-    again = Platform(
-        tmp_path, platform.config, environ={"HTTP_PROXY": "http://proxy:1", name: value}
-    )
-    assert proxy_findings(again) == []
-
+MakeCopy = Callable[..., Copy]
 
 # Listeners
 
@@ -273,8 +120,9 @@ def judged(
     config = Config(services={"core": ServiceConfig(directory="backend/core", port=8002)})
     address = Address("core", host, 8002)
     answers = frozenset({(address.reached_at, 8002)} if connects else ())
-    facts = listeners.Addresses({"core": address}), Listeners(tuple(found), answers)
-    return Ports.read(Platform(tmp_path, config, environ={}), *facts).services["core"]
+    facts = addresses.Addresses({"core": address}), addresses.MoreAddresses()
+    platform = Platform(tmp_path, config, environ={})
+    return Ports.read(platform, *facts, Listeners(tuple(found), answers)).services["core"]
 
 
 DENIED = Unreadable("the Docker engine does not answer (permission denied)")
@@ -372,13 +220,14 @@ def test_a_worker_whose_supervisor_was_killed_is_still_the_platforms(
 
 
 def test_a_stranger_on_localhosts_other_address_is_a_warning_where_settings_lead_there(
-    make_copy: MakeCopy,
+    make_copy: MakeCopy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(lookups, "resolve", lambda _: ("::1", "127.0.0.1"))
     copy = make_copy()
     port = copy.ports["registry"]
     copy.environ["REGISTRY_URL"] = f"http://localhost:{port}"
     with listener(port, "::1"):
-        report = examine(copy, "NET401")
+        report = examine(copy, "NET408")
     assert [(f.target, f.severity) for f in report.findings] == [(f"localhost:{port}", "warning")]
 
 
@@ -386,11 +235,39 @@ def test_two_services_with_one_port_are_told_and_nothing_is_stopped(make_copy: M
     copy = make_copy()
     copy.environ["CORE_PORT"] = str(copy.ports["registry"])
     with stub(copy, "registry", copy.ports["registry"]) as process:
-        fixed = mend(copy, Risk.DESTRUCTIVE, "NET401")
-        assert process.poll() is None
-    assert [f.message for f in fixed.report.findings if f.code == "NET401"] == [
-        f"core and registry are both set to port {copy.ports['registry']}"
-    ]
+        fixed = mend(copy, Risk.DESTRUCTIVE, "NET401", "NET404")
+        assert process.poll() is None, [(d.step.action.title, d.step.findings) for d in fixed.done]
+    ((finding, reason),) = fixed.waiting
+    assert finding.message == f"registry and core are both set to port {copy.ports['registry']}"
+    assert reason == "CORE_PORT is set in this shell; change it there"
+
+
+def test_checkouts_of_one_repository_are_told_by_its_files(tmp_path: Path) -> None:
+    one, clone, tree, other = (tmp_path / name for name in ("one", "clone", "tree", "other"))
+    for folder, url in ((one, "git@host:shop.git"), (clone, "git@host:shop.git"), (other, "")):
+        (folder / ".git").mkdir(parents=True)
+        remote = f'[remote "origin"]\n\tfetch = +refs\n\turl = {url}\n' if url else ""
+        (folder / ".git/config").write_text(f"[core]\n\tbare = false\n{remote}")
+    (one / ".git/worktrees/tree").mkdir(parents=True)
+    (one / ".git/worktrees/tree/commondir").write_text("../..\n")
+    tree.mkdir()
+    (tree / ".git").write_text(f"gitdir: {one}/.git/worktrees/tree\n")
+    assert origin_of(one) == origin_of(clone) == origin_of(tree) == "git@host:shop.git"
+    assert origin_of(other) == str(other / ".git")
+    assert origin_of(tmp_path) == ""
+
+
+def test_a_container_of_another_checkout_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in (".", "old"):
+        (tmp_path / name / ".git").mkdir(parents=True)
+        (tmp_path / name / ".git/config").write_text('[remote "origin"]\n\turl = a@b:c\n')
+    old = str(tmp_path / "old")
+    port = judged(tmp_path, [], [container(old)], monkeypatch)
+    assert port.state is State.STRANGER
+    assert port.holder
+    assert port.holder.checkout == old
 
 
 # Stopping
@@ -408,16 +285,58 @@ def mend(copy: Copy, allow: Risk, *select: str) -> repair.Repair:
     return repair.repair(load(copy), Selection(select), lambda p: p, allow=allow, timeout=20)
 
 
-def test_a_strangers_process_is_not_touched_without_the_flag(make_copy: MakeCopy) -> None:
+@pytest.mark.parametrize("service", ["core", "registry", "gateway"])
+def test_a_stranger_stays_and_the_service_moves_and_starts_there(
+    service: str, make_copy: MakeCopy
+) -> None:
     copy = make_copy()
+    old = copy.ports[service]
+    with listener(old) as pid:
+        fixed = mend(copy, Risk.CHANGES, "NET401")
+        assert psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+        assert {d.outcome for d in fixed.done} == {Outcome.VERIFIED}
+        assert all(d.step.action.risk is Risk.SAFE for d in fixed.done)
+        key = f"{service.upper()}_PORT="
+        new = int((copy.root / "backend/.env").read_text().partition(key)[2].split()[0])
+        assert new != old
+        with started(copy.root, {service: new}, copy.environ, service):
+            assert get(f"http://127.0.0.1:{new}/")
+            report = examine(copy, "NET401")
+        assert report.findings == []
+    for name in ("backend/.env", "frontend/vite.config.js"):
+        assert f":{old}" not in (copy.root / name).read_text()
+
+
+def test_a_stranger_is_not_touched_where_the_service_can_not_be_moved(
+    make_copy: MakeCopy,
+) -> None:
+    copy = make_copy()
+    copy.environ["CORE_PORT"] = str(copy.ports["core"])
     with listener(copy.ports["core"]) as pid:
         fixed = mend(copy, Risk.CHANGES, "NET401")
-        assert psutil.pid_exists(pid)
+        assert psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
         assert fixed.done == []
         ((finding, reason),) = fixed.waiting
-        assert f"pid {pid}" in reason
-        assert "--allow-destructive" in reason
-        assert f"kill {pid}" in finding.next_step
+    assert f"pid {pid}" in reason
+    assert "--allow-destructive" in reason
+    assert "CORE_PORT is set in this shell" in reason
+    assert f"kill {pid}" in finding.next_step
+
+
+def test_another_checkouts_service_is_never_stopped_and_its_folder_is_told(
+    make_copy: MakeCopy,
+) -> None:
+    one, other = make_copy(own=False), make_copy(own=False)
+    with stub(other, "core", one.ports["core"]) as process:
+        finding = examine(one, "NET401").findings[0]
+        assert f"of another checkout, {other.root}" in finding.message
+        assert finding.fix
+        assert (finding.fix.title, finding.fix.risk) == (
+            "Move the service to a free port",
+            Risk.SAFE,
+        )
+        mend(one, Risk.CHANGES)
+        assert process.poll() is None
 
 
 def test_a_strangers_process_is_stopped_with_the_flag_and_undo_tells_how_to_start_it(
@@ -537,6 +456,112 @@ def test_undo_of_a_stop_that_never_came_is_silent(tmp_path: Path) -> None:
             assert "restart me" in str(StopProcess.undo(bench(tmp_path), before, None))
 
 
+# Moving
+
+
+def places(root: Path, **files: str) -> PortPlaces:
+    """The places of a platform whose core service is in `backend/core`, at 8002."""
+    config = Config(
+        services={"core": ServiceConfig(directory="backend/core", port=8002)},
+        compose_file="compose.yml" if "compose" in files else None,
+    )
+    names = {"compose": "compose.yml", "run": "backend/core/run.py", "env": "backend/.env"}
+    for key, text in files.items():
+        path = root / names.get(key, key.replace("__", "/"))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(textwrap.dedent(text))
+    return Facts(Platform(root, config, environ={})).get(PortPlaces)
+
+
+def moved(root: Path, variable: str = "", **files: str) -> dict[str, str]:
+    """Each file with what changes, when core moves from 8002 to 18002."""
+    edits = places(root, **files).moved(Address("core", "127.0.0.1", 8002, variable), 18002)
+    return {edit.name: edit.result.decode() for edit in edits}
+
+
+RUN = "import uvicorn\n\nuvicorn.run('main:app', port=8002)\n"
+
+
+def test_a_number_in_code_moves_alone(tmp_path: Path) -> None:
+    assert moved(tmp_path, run=RUN + "# not 80021\n") == {
+        "backend/core/run.py": RUN.replace("8002", "18002") + "# not 80021\n"
+    }
+
+
+@pytest.mark.parametrize(
+    ("published", "wanted"),
+    [
+        ('["8002:8002"]', '["18002:8002"]'),
+        ("['127.0.0.1:8002:80/tcp']", "['127.0.0.1:18002:80/tcp']"),
+        ("[{target: 8002, published: 8002}]", "[{target: 8002, published: 18002}]"),
+        ('[{target: 8002, published: "8002"}]', '[{target: 8002, published: "18002"}]'),
+        ('["${WEB:-8002}:8002"]', '["${WEB:-18002}:8002"]'),
+        ('["80:8002"]', ""),
+        ('["8002"]', ""),
+    ],
+)
+def test_compose_publishes_another_port_and_the_containers_own_stays(
+    published: str, wanted: str, tmp_path: Path
+) -> None:
+    compose = f"services:\n  core:\n    image: core\n    ports: {published}\n"
+    files = moved(tmp_path, "CORE_PORT", env="CORE_PORT=8002\n", run="", compose=compose)
+    assert files.pop("backend/.env") == "CORE_PORT=18002\n"
+    assert files == ({"compose.yml": compose.replace(published, wanted)} if wanted else {})
+
+
+@pytest.mark.parametrize(
+    ("files", "why"),
+    [
+        ({"run": "import os\n"}, "where core gets its port from can't be told"),
+        ({"run": RUN + "PORT = 8002\n"}, "stands in several places"),
+        (
+            {"run": RUN, "compose": "services: {core: {build: ., ports: ['8002:8002']}}\n"},
+            "is its container's as well",
+        ),
+    ],
+)
+def test_what_can_not_be_moved_as_a_whole_is_not_moved_in_parts(
+    files: dict[str, str], why: str, tmp_path: Path
+) -> None:
+    with pytest.raises(Absent, match=why):
+        moved(tmp_path, **files)
+
+
+def test_a_variable_that_containers_get_as_well_is_not_moved(tmp_path: Path) -> None:
+    compose = "services: {core: {image: core, env_file: backend/.env, ports: ['8002:8002']}}\n"
+    with pytest.raises(Absent, match="sets the port in the container as well"):
+        moved(tmp_path, "CORE_PORT", env="CORE_PORT=8002\n", run="", compose=compose)
+
+
+def test_a_line_that_an_open_quote_has_taken_along_is_not_written_twice(tmp_path: Path) -> None:
+    env = 'KEY="open\nCORE_PORT=8002\nEND="\n'
+    with pytest.raises(Absent, match="stands inside of another value"):
+        moved(tmp_path, "CORE_PORT", env=env, run="")
+
+
+def test_addresses_of_other_machines_and_defaults_that_are_set_stay(tmp_path: Path) -> None:
+    code = (
+        'import os\n\nURL = os.getenv("CORE_URL", "http://localhost:8002")\nA = "http://far:8002"\n'
+    )
+    env = "CORE_PORT=8002\nCORE_URL=http://localhost:8002\nFAR=http://far:8002\nB=localhost:80021\n"
+    files = moved(tmp_path, "CORE_PORT", env=env, run="", backend__calls=code)
+    changed = env.replace("CORE_PORT=8002", "CORE_PORT=18002").replace(
+        "CORE_URL=http://localhost:8002", "CORE_URL=http://localhost:18002"
+    )
+    assert files == {"backend/.env": changed}
+
+
+def test_a_free_port_is_none_that_is_used_named_or_handed_out(tmp_path: Path) -> None:
+    compose = "services: {x: {image: x, ports: ['18002:1']}}\n"
+    platform = places(tmp_path, run=RUN, compose=compose).platform
+    facts = Facts(platform, Bindable(1024, 32768))
+    free = facts.get(FreePorts)
+    assert free.like(8002) == 28002
+    with listener(28002):
+        assert Facts(platform, Bindable(1024, 32768)).get(FreePorts).like(8002) == 8102
+    assert Facts(platform, Bindable(1024, 20000)).get(FreePorts).like(8002) == 8102
+
+
 # Docker, on a real engine
 
 
@@ -566,6 +591,7 @@ def test_a_foreign_container_is_named_stopped_with_the_flag_and_started_by_undo(
 ) -> None:
     copy = make_copy()
     copy.environ["DOCKER_HOST"] = docker_engine
+    copy.environ["CORE_PORT"] = str(copy.ports["core"])  # so that it can't be moved
     labels = {docker.PROJECT: "shop", docker.WORKING_DIR: "/srv/shop"}
     with published(docker_engine, copy.ports["core"], **labels) as made:
         waits = mend(copy, Risk.CHANGES, "NET401")

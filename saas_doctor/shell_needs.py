@@ -1,0 +1,47 @@
+"""What the calling shell should set or remove, so that the services started from it work."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+from msgspec import Struct
+
+from saas_doctor.facts import Facts
+from saas_doctor.facts.no_proxy import Target
+from saas_doctor.facts.proxies import Proxies
+from saas_doctor.facts.proxy_clients import ProxyClients
+from saas_doctor.platform import Platform
+
+
+class Need(Struct, frozen=True):
+    """One variable with its new value, or None to remove it; `why` is a sentence for the user."""
+
+    name: str
+    value: str | None
+    why: str
+
+
+def needs_of(platform: Platform, facts: Facts) -> Iterator[Need]:
+    """What the shell lacks; nothing where all is well. Raises what the facts raise."""
+    yield from _environment(platform)
+    proxies, used = facts.get(Proxies), facts.get(ProxyClients)
+    for scope in proxies.scopes:
+        swallowed: dict[Target, None] = {}
+        for client in used.names if scope.is_shell else ():
+            swallowed.update(dict.fromkeys(scope.swallowed_by(client)))
+        if swallowed:
+            hosts = ", ".join(dict.fromkeys(target.host for target in swallowed))
+            yield Need(
+                scope.no_proxy_key,
+                scope.no_proxy_with([*swallowed]),
+                f"{scope.key_for(next(iter(swallowed)))} would take the calls to {hosts}",
+            )
+
+
+def _environment(platform: Platform) -> Iterator[Need]:
+    active = platform.environ.get("VIRTUAL_ENV")
+    if active and not os.path.isdir(active):
+        yield Need("VIRTUAL_ENV", None, f"{active} is not there any more")
+        if "VIRTUAL_ENV_PROMPT" in platform.environ:
+            yield Need("VIRTUAL_ENV_PROMPT", None, "it belongs to that environment")
