@@ -18,11 +18,18 @@ import pytest
 from saas_doctor import platform as platforms
 from saas_doctor import repair, runner
 from saas_doctor.actions import Bench, NotApplied, Refused
-from saas_doctor.actions.database import CreateDatabase, CreateRole, GrantCreate
+from saas_doctor.actions.database import CreateDatabase
+from saas_doctor.actions.database_rights import GrantCreate
+from saas_doctor.actions.database_role import CreateRole
 from saas_doctor.facts import Facts, database
-from saas_doctor.facts.admin import AdminConnection, AsUser, RoleState, identifier, literal
-from saas_doctor.facts.database import Address, Database, Trouble, parse_url
+from saas_doctor.facts.admin import AdminConnection
+from saas_doctor.facts.database import Database
+from saas_doctor.facts.database_address import Address, parse_url
+from saas_doctor.facts.database_login import Trouble
+from saas_doctor.facts.doors import AsUser
 from saas_doctor.facts.postgres_protocol import Outcome, ask, endpoints, scram_verifier
+from saas_doctor.facts.quoting import identifier, literal
+from saas_doctor.facts.roles import RoleState
 from saas_doctor.model import Absent, Report, Status, Unreadable
 from saas_doctor.repair import Outcome as Done
 from saas_doctor.runner import Selection
@@ -151,7 +158,7 @@ def test_a_web_server_on_the_port_is_named(tmp_path: Path) -> None:
     with listener(port):
         found = facts_of(tmp_path, f"postgresql://u:p@127.0.0.1:{port}/d").get(Database)
     assert found.trouble is Trouble.FOREIGN
-    assert "HTTP/1.0 200" in found.failed.found
+    assert "a web server (SimpleHTTP/" in found.failed.found
 
 
 def error(**fields: str) -> bytes:
@@ -202,8 +209,16 @@ def fake(answer: Callable[[int], bytes], port: int, host: str = "127.0.0.1") -> 
         (error(S="F", C="57P03", M="启动中"), Trouble.STARTING),
         (error(S="F", C="53300", M="已有太多的客户端"), Trouble.FULL),
         (error(S="F", C="28000", M="没有条目", R="ClientAuthentication"), Trouble.RULES),
-        (AUTHENTICATED + error(S="F", C="42501", M="权限不够", R="CheckMyDatabase"), Trouble.RULES),
-        (AUTHENTICATED + error(S="F", C="55000", M="-", R="CheckMyDatabase"), Trouble.RULES),
+        (
+            AUTHENTICATED + error(S="F", C="42501", M="权限不够", R="CheckMyDatabase"),
+            Trouble.NO_CONNECT,
+        ),
+        (AUTHENTICATED + error(S="F", C="55000", M="-", R="CheckMyDatabase"), Trouble.CLOSED),
+        (error(S="F", C="53300", M="-", R="InitializeSessionUserId"), Trouble.ROLE_FULL),
+        (error(S="F", C="53300", M="-", R="CheckMyDatabase"), Trouble.DATABASE_FULL),
+        (error(S="F", C="53300", M="-", R="InitPostgres"), Trouble.FULL),
+        (error(S="F", C="08P01", M="no such database: d"), Trouble.POOLER),
+        (b"R" + struct.pack("!ii", 8, 7), Trouble.METHOD),
         (AUTHENTICATED + error(S="F", C="3D000", M="不存在", R="InitPostgres"), Trouble.DATABASE),
         (error(S="F", C="28P01", M="认证失败", R="auth_failed"), Trouble.PASSWORD),
         (b"R" + struct.pack("!ii", 8, 3), Trouble.NO_PASSWORD),
@@ -226,13 +241,13 @@ def test_a_server_that_is_starting_up_is_waited_for(tmp_path: Path) -> None:
         assert trouble_of(tmp_path, f"postgresql://u@127.0.0.1:{port}/d") is Trouble.DATABASE
 
 
-def test_tls_that_the_server_does_not_have_is_the_drivers_own_complaint(
+def test_tls_that_the_server_does_not_have_is_told_by_its_own_answer(
     tmp_path: Path, postgres: Cluster
 ) -> None:
     url = postgres.url("postgres", postgres.password, "postgres") + "?sslmode=require"
     found = facts_of(tmp_path, url).get(Database)
-    assert found.trouble is Trouble.CLIENT
-    assert "SSL" in found.failed.found
+    assert found.trouble is Trouble.TLS_MISSING
+    assert "has no TLS" in found.failed.found
 
 
 # Real servers: one that asks for passwords, one that trusts everybody and speaks Chinese.
@@ -434,15 +449,16 @@ def test_a_role_that_has_where_to_work_needs_no_right_on_public(
     assert examine(tmp_path, url_of(postgres, name)).findings == []
 
 
-def test_a_dropped_schema_public_is_said_and_not_made(
+def test_a_dropped_schema_public_is_made_and_dropped_again(
     tmp_path: Path, postgres: Cluster, name: str
 ) -> None:
     make(postgres, name)
     postgres.sql("DROP SCHEMA public", database=name)
     (finding,) = examine(tmp_path, url_of(postgres, name)).findings
     assert finding.message == f'database "{name}" has no schema public'
-    assert finding.fix is None
-    assert f"CREATE SCHEMA public AUTHORIZATION {name}" in finding.next_step
+    assert fix(tmp_path) == [Done.VERIFIED]
+    assert examine(tmp_path, url_of(postgres, name)).findings == []
+    assert undo(tmp_path) == []
 
 
 # The administrative connection.
@@ -526,10 +542,10 @@ def test_an_ordinary_user_is_told_whose_process_listens_though_not_which(
     nobody = pwd.getpwnam("nobody")
     code = (
         "import os, psutil, psutil._pslinux\n"
-        "from saas_doctor.facts import admin, postgres_protocol as p\n"
+        "from saas_doctor.facts import postgres_protocol as p, socket_owners\n"
         f"endpoint = p.endpoints('127.0.0.1', {postgres.port})[0]\n"
         f"os.setgid({nobody.pw_gid}); os.setuid({nobody.pw_uid})\n"
-        "print(admin._listeners(endpoint))\n"
+        "print(socket_owners.listeners(endpoint))\n"
     )
     root = Path(__file__).resolve().parents[1]
     done = subprocess.run(

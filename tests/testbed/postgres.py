@@ -15,6 +15,7 @@ from urllib.parse import quote
 
 import psycopg
 
+from saas_doctor.facts.postgres_protocol import ask, endpoints
 from tests.testbed.ports import free_port
 
 PASSWORD = "superuser-secret"
@@ -118,12 +119,23 @@ class Cluster:
         )
         assert done.returncode == 0, done.stdout
 
-    def start(self) -> None:
+    def start(self, *, wait: bool = True) -> None:
         log = self.folder / "log"
-        self._run("pg_ctl", "-D", str(self.data), "-w", "-s", "-l", str(log), "start")
+        how = "-w" if wait else "-W"
+        self._run("pg_ctl", "-D", str(self.data), how, "-s", "-l", str(log), "start")
 
-    def stop(self) -> None:
-        self._run("pg_ctl", "-D", str(self.data), "-w", "-s", "-m", "immediate", "stop")
+    def stop(self, mode: str = "immediate", *, wait: bool = True) -> None:
+        """Stop it; `smart` waits for its sessions, `fast` ends them and leaves clean data."""
+        how = "-w" if wait else "-W"
+        self._run("pg_ctl", "-D", str(self.data), how, "-s", "-m", mode, "stop")
+
+    def wait_for_answer(self, state: str, limit: float = 10) -> None:
+        """Wait until it answers a login with this SQLSTATE."""
+        (endpoint,) = endpoints("127.0.0.1", self.port)
+        deadline = time.monotonic() + limit
+        while ask(endpoint, self.superuser, self.password, "postgres").sqlstate != state:
+            assert time.monotonic() < deadline, f"no {state} from {self.folder}"
+            time.sleep(0.02)
 
     def close(self) -> None:
         if (self.data / "postmaster.pid").exists():
@@ -133,17 +145,28 @@ class Cluster:
     def url(self, role: str, password: str, database: str) -> str:
         return f"postgresql://{role}:{quote(password, safe='')}@127.0.0.1:{self.port}/{database}"
 
-    def sql(self, statement: str, database: str = "postgres") -> list[tuple[Any, ...]]:
-        """Run a statement as the superuser, by the socket; its rows."""
-        with psycopg.connect(
+    def connected(self, database: str = "postgres") -> psycopg.Connection[Any]:
+        """A session of the superuser's, by the socket."""
+        return psycopg.connect(
             host=str(self.socket_dir),
             port=self.port,
             user=self.superuser,
             dbname=database,
             autocommit=True,
-        ) as connection:
+        )
+
+    def sql(self, statement: str, database: str = "postgres") -> list[tuple[Any, ...]]:
+        """Run a statement as the superuser, by the socket; its rows."""
+        with self.connected(database) as connection:
             cursor = connection.execute(statement)
             return list(cursor.fetchall()) if cursor.description else []
+
+    def reload(self) -> None:
+        """Have it read its files again, and wait until it has."""
+        (former,) = self.sql("SELECT pg_conf_load_time()")
+        self.sql("SELECT pg_reload_conf()")
+        while self.sql("SELECT pg_conf_load_time()") == [former]:
+            time.sleep(0.01)
 
     def end_sessions(self, database: str) -> None:
         self.sql(
