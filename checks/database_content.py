@@ -69,7 +69,7 @@ def search_path_leads_elsewhere(database: Database, names: TableNames) -> Iterat
         return
     # Of a missing `public` alone DB505 tells.
     schema = next((name for name in server.absent if name != "public"), "")
-    if not server.schema and (server.has_public or schema):
+    if not server.schema and not server.shut and (server.has_public or schema):
         named = f"names {schema}, which is not there" if schema else "leads to no schema"
         yield Finding(
             f'no table can be made in "{server.database}": the search_path {named}',
@@ -145,8 +145,8 @@ def no_right_to_create(database: Database) -> Iterator[Finding]:
     address, server = database.address, database.server
     if server is None or server.can_create or server.uses_others:
         return
-    schema = server.schema or "public"
-    there = bool(server.schema) or server.has_public
+    schema = server.schema or next(iter(server.shut), "public")
+    there = schema != "public" or server.has_public
     yield Finding(
         f'"{server.role}" may not create tables in schema {schema} of "{server.database}"'
         if there

@@ -91,6 +91,7 @@ def connect(address: Address, **other: Any) -> Connection[Any]:
         "dbname": address.database,
         "connect_timeout": CONNECT_LIMIT,
         "application_name": "saas-doctor",
+        "client_encoding": "UTF8",  # of a database without one, texts would come as bytes
         **other,
     }
     return psycopg.connect(**values, autocommit=True)

@@ -14,8 +14,8 @@ class Server:
     """What the server says of itself, of the database, and of what the platform's role may do there.
 
     `schema` is where unqualified tables go ("" where nowhere), `path` all the schemas in which they
-    are looked for, `search_path` the setting itself, and `absent` the schemas that it names and
-    that are not there. `can_create`: in `schema`, or in another one of the platform's own.
+    are looked for, `search_path` the setting itself, `absent` the schemas that it names and that
+    are not there, `shut` those that are there and not open to the role. `can_create`: in `schema`, or in another one of the platform's own.
     `uses_others`: the role owns no table in `schema` and works on tables there that another made.
     `locked` are the tables in `schema` that the role may not read and write, `reached` the tables
     in the path, `elsewhere` the role's own tables outside of it (`schema.table`).
@@ -37,6 +37,7 @@ class Server:
     search_path: str
     search_path_from: str
     absent: tuple[str, ...]
+    shut: tuple[str, ...]
     can_create: bool
     has_public: bool
     uses_others: bool
@@ -57,7 +58,12 @@ WITH role AS (SELECT * FROM pg_roles WHERE rolname = current_user),
 home AS (SELECT oid FROM pg_namespace WHERE nspname = current_schema()),
 own AS (SELECT c.*, n.nspname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
   WHERE c.relkind IN ('r', 'p') AND n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'),
-set AS (SELECT name, setting, source FROM pg_settings)
+set AS (SELECT name, setting, source FROM pg_settings),
+named AS (SELECT word, n.oid FROM
+    (SELECT trim(both ' "' FROM part) AS word
+      FROM unnest(string_to_array(current_setting('search_path'), ',')) part) words
+    LEFT JOIN pg_namespace n ON n.nspname = word
+  WHERE word NOT IN ('$user', ''))
 SELECT current_setting('server_version_num')::int AS version,
   {system} AS system,
   coalesce(host(inet_server_addr()), '') AS address,
@@ -73,10 +79,8 @@ SELECT current_setting('server_version_num')::int AS version,
   current_schemas(false)::text[] AS path,
   current_setting('search_path') AS search_path,
   (SELECT source FROM set WHERE name = 'search_path') AS search_path_from,
-  ARRAY(SELECT word FROM (SELECT trim(both ' "' FROM part) AS word
-      FROM unnest(string_to_array(current_setting('search_path'), ',')) part) words
-    WHERE word NOT IN ('$user', '') AND NOT EXISTS
-      (SELECT FROM pg_namespace n WHERE n.nspname = word)) AS absent,
+  ARRAY(SELECT word FROM named WHERE oid IS NULL) AS absent,
+  ARRAY(SELECT word FROM named WHERE NOT has_schema_privilege(oid, 'USAGE')) AS shut,
   EXISTS (SELECT FROM pg_namespace n WHERE has_schema_privilege(n.oid, 'CREATE') AND
     (n.nspname = current_schema()
      OR n.nspname NOT IN ('public', 'information_schema') AND n.nspname !~ '^pg_')) AS can_create,

@@ -154,7 +154,7 @@ ENTRIES = [
     Healthy(
         "DB506",
         "reads only where asked to",
-        sql("ALTER ROLE {role} SET transaction_isolation = 'repeatable read'"),
+        sql("ALTER ROLE {role} SET default_transaction_isolation = 'repeatable read'"),
     ),
     Healthy(
         "DB506",

@@ -87,6 +87,9 @@ ENTRIES = [
         group=DB,
     ),
     Fault(
+        "DB503", "a password kept as MD5, asked for as SCRAM", old_verifier, works=logs_in, group=DB
+    ),
+    Fault(
         "DB503",
         "wrong password of a superuser",
         both(sql("ALTER ROLE {role} SUPERUSER"), wrong_password),
@@ -115,7 +118,10 @@ ENTRIES = [
     Fault(
         "DB503",
         "rules that ask for a certificate",
-        states.together(states.tls, states.hba("hostssl {who} 127.0.0.1/32 cert")),
+        states.together(
+            states.tls,
+            states.hba("hostssl {who} 127.0.0.1/32 cert", "hostnossl {who} 127.0.0.1/32 reject"),
+        ),
         fixed=False,
     ),
     Fault(
@@ -177,7 +183,11 @@ ENTRIES = [
         states.also(states.hba("host {who} 127.0.0.1/32 trust"), sql(EXPIRED)),
     ),
     Healthy("DB503", "odd characters in the password", odd_password),
-    Healthy("DB503", "a password kept as MD5", old_verifier),
+    Healthy(
+        "DB503",
+        "a password kept as MD5, asked for so",
+        states.also(states.hba("host {who} 127.0.0.1/32 md5"), old_verifier),
+    ),
     Healthy("DB503", "few connections", sql("ALTER ROLE {role} CONNECTION LIMIT 50")),
     Healthy(
         "DB503",

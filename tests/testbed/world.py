@@ -63,7 +63,7 @@ def _server(copy: Copy) -> list[str]:
     state = [
         f"role {row}"
         for row in copy.cluster.sql(
-            "SELECT rolname, rolcanlogin, rolsuper, rolpassword, rolvaliduntil FROM pg_authid "
+            "SELECT rolname, rolcanlogin, rolsuper, rolpassword, rolvaliduntil::text FROM pg_authid "
             f"WHERE rolname IN ('{names[0]}', '{names[1]}')"
         )
     ]
