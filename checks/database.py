@@ -6,9 +6,12 @@ import sys
 from collections.abc import Iterator
 
 from saas_doctor.facts.database import Database
+from saas_doctor.facts.database_address import Address, with_server
 from saas_doctor.facts.database_login import NO_TLS, UNREACHED, Trouble
+from saas_doctor.facts.database_others import Other, OtherServers
+from saas_doctor.facts.dotenv import EnvFile
 from saas_doctor.facts.psql import as_superuser, asks, spelled
-from saas_doctor.model import Finding
+from saas_doctor.model import Finding, Severity
 from saas_doctor.rules import check
 
 _WORDS = {
@@ -41,7 +44,7 @@ _WORDS = {
         r"Could not determine version from string 'CockroachDB",
     ),
 )
-def server_unreachable(database: Database) -> Iterator[Finding]:
+def server_unreachable(database: Database, others: OtherServers, env: EnvFile) -> Iterator[Finding]:
     """The Postgres server that the platform names does not answer.
 
     Nothing listens there, its host name is unknown, it is still starting, it has no connection
@@ -51,6 +54,8 @@ def server_unreachable(database: Database) -> Iterator[Finding]:
     value counts before the one in `.env`), bounded to two seconds. `localhost` is tried by IPv6 and
     IPv4, as the drivers do. What answers in a server's place is named: a web server, Redis, MySQL,
     MariaDB, MongoDB, SSH, CockroachDB.
+    **Fixed** by the port of the compose file's own server in the settings file, where that one lets
+    the platform in as it is; `undo` brings the former address back.
     **Silent** while a just started server takes a moment; where a login is refused (DB502 to DB504
     say why), or TLS is what keeps it out (DB508); and where no address is configured.
     """
@@ -61,6 +66,14 @@ def server_unreachable(database: Database) -> Iterator[Finding]:
     words = _WORDS[failure.trouble]
     if failure.product:
         words = f"{failure.product} answers, which is no Postgres"
+    right = _rewritten(address, others.right, env)
+    step = _way_out(database, failure.trouble)
+    if others.right:
+        step = f"name {others.right.address} in {address.where}: {others.right.words} lets it in"
+    if right:
+        step = (
+            f"saas-doctor fix --select DB501 names {others.right.address if others.right else ''}"
+        )
     yield Finding(
         f"Postgres does not answer on {address}: {words}",
         looked_at=f"{address.variable} ({address.where}): a login on {address}",
@@ -68,8 +81,17 @@ def server_unreachable(database: Database) -> Iterator[Finding]:
         wanted="a Postgres server that lets the platform log in",
         target=str(address),
         place=address.place,
-        next_step=_way_out(database, failure.trouble),
+        next_step=step,
+        data={"no_fix": not right, "address": right},
     )
+
+
+def _rewritten(address: Address, other: Other | None, env: EnvFile) -> str:
+    """The settings file's address with the other server in it; "" where it can't be written there."""
+    setting = env.there.find(address.variable) if env.there and address.place else None
+    if other is None or setting is None or not (env.there and env.there.says_plainly(setting)):
+        return ""
+    return with_server(setting.value, other.address.host, other.address.port) or ""
 
 
 def _way_out(database: Database, trouble: Trouble) -> str:
@@ -87,6 +109,55 @@ def _way_out(database: Database, trouble: Trouble) -> str:
     if trouble is Trouble.CLIENT:
         return f"correct {address.variable} in {address.where} (sslmode and the like)"
     return database.start
+
+
+@check(
+    "DB507",
+    needs=("DB508",),
+)
+def another_server_answers(
+    database: Database, others: OtherServers, env: EnvFile
+) -> Iterator[Finding]:
+    """Another Postgres server answers than the one that was set up for the platform.
+
+    A server of the system and one of a container share a port (one at 127.0.0.1, the other at ::1),
+    or the address names the port of the one while the role and the database are on the other. What
+    is missing "for no reason" is then there, on the other server.
+
+    **Detected** by the platform's own login at every address of its host, and, where it is refused,
+    at the port that the compose file publishes; two answers are two servers where their system
+    identifiers differ.
+    **Fixed** where the one that answers refuses the platform and the other one lets it in, by that
+    one's address in the settings file; `undo` brings the former one back. Where both let it in,
+    it is a warning: which of the two holds the data only you know.
+    **Silent** where both addresses lead to one server, and for servers that the platform's login
+    does not lead to.
+    """
+    address, server, other = database.address, database.server, others.right
+    if other is None or database.trouble in UNREACHED:
+        return
+    there = f"{other.address} (Postgres {other.server.version // 10000}, {other.words})"
+    answering = database.endpoint.name if database.endpoint else str(address)
+    right = "" if server else _rewritten(address, other, env)
+    step = f"name the server that is meant in {address.where}: {answering} or {other.address}"
+    if not server:
+        step = f"name {other.address} in {address.where}"
+    yield Finding(
+        f"{address} leads to two servers that both let the platform in: {answering} and {there}"
+        if server
+        else f"the server that answers at {answering} refuses the platform, and another one lets it "
+        f"in: {there}",
+        looked_at=f"{address.variable} ({address.where}): a login on each address of {address.host}",
+        found=f"{answering}: system {server.system}; {other.address}: system {other.server.system}"
+        if server
+        else database.failed.found,
+        wanted="an address that leads to the platform's own server",
+        target=str(address),
+        place=address.place,
+        severity=Severity.WARNING if server else None,
+        next_step=f"saas-doctor fix --select DB507 names {other.address}" if right else step,
+        data={"no_fix": not right, "address": right},
+    )
 
 
 _TLS = {

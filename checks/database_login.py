@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from saas_doctor.facts.database import Database
 from saas_doctor.facts.database_address import Address
 from saas_doctor.facts.database_login import Trouble
+from saas_doctor.facts.database_others import OtherServers
 from saas_doctor.facts.psql import as_superuser, asks, spelled
 from saas_doctor.facts.roles import RoleState
-from saas_doctor.model import Absent, Finding
+from saas_doctor.model import Absent, Blocked, Finding
 from saas_doctor.rules import check
 
 
@@ -21,7 +22,7 @@ from saas_doctor.rules import check
         r"(role|角色) \"(?P<role>[^\"]+)\" (is not permitted to log in|不允许登录|不允许登陆)",
     ),
 )
-def role_missing(database: Database, role: RoleState) -> Iterator[Finding]:
+def role_missing(database: Database, role: RoleState, others: OtherServers) -> Iterator[Finding]:
     """The role that the platform logs in with does not exist, or may not log in.
 
     Another server may answer on that port than the one that was set up (a local one before the
@@ -36,9 +37,12 @@ def role_missing(database: Database, role: RoleState) -> Iterator[Finding]:
     there and has no LOGIN, or has expired, is let in again where it is the platform's alone (it owns
     the platform's database or something in it, has nothing anywhere else, and no members); `undo`
     shuts it again. Any other is left to you.
-    **Silent** when the role exists and may log in, whatever else is refused.
+    **Silent** when the role exists and may log in, whatever else is refused; and where another
+    server is the platform's (DB507).
     """
     address = database.address
+    if database.server is None and others.right:
+        raise Blocked("DB507", f"the platform's own server is {others.right.address}")
     if database.trouble is Trouble.ROLE_OR_LOGIN and not role.known:
         what = "does not exist, or has no LOGIN"
     elif not role.known:

@@ -5,10 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from saas_doctor.actions import Action
-from saas_doctor.facts.database_address import Address, with_option
+from saas_doctor.facts.database_address import Address, with_tls
 from saas_doctor.facts.dotenv import EnvFile
 from saas_doctor.model import Absent, Finding
 from saas_doctor.rules import fix
+
+
+@fix("DB501")
+def name_compose_server(finding: Finding, address: Address, env: EnvFile) -> Iterator[Action]:
+    """Name the server that lets the platform in."""
+    yield env.file.set(address.variable, finding.data["address"])
+
+
+@fix("DB507")
+def name_own_server(finding: Finding, address: Address, env: EnvFile) -> Iterator[Action]:
+    """Name the platform's own server."""
+    yield env.file.set(address.variable, finding.data["address"])
 
 
 @fix("DB508")
@@ -17,4 +29,4 @@ def prefer_tls(_: Finding, address: Address, env: EnvFile) -> Iterator[Action]:
     setting = env.file.find(address.variable)
     if setting is None or not env.file.says_plainly(setting):
         raise Absent(f"{address.variable} is put together from other values in {env.name}")
-    yield env.file.set(address.variable, with_option(setting.value, "sslmode", "prefer"))
+    yield env.file.set(address.variable, with_tls(setting.value, "prefer"))

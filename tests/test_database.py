@@ -21,16 +21,16 @@ from saas_doctor.actions import Bench, NotApplied, Refused
 from saas_doctor.actions.database import CreateDatabase
 from saas_doctor.actions.database_rights import GrantCreate
 from saas_doctor.actions.database_role import CreateRole
-from saas_doctor.facts import Facts, database
+from saas_doctor.facts import Facts, database, database_others
 from saas_doctor.facts.admin import AdminConnection
 from saas_doctor.facts.database import Database
-from saas_doctor.facts.database_address import Address, parse_url
+from saas_doctor.facts.database_address import Address, parse_url, with_server, with_tls
 from saas_doctor.facts.database_login import Trouble
 from saas_doctor.facts.doors import AsUser
-from saas_doctor.facts.postgres_protocol import Outcome, ask, endpoints, scram_verifier
+from saas_doctor.facts.postgres_protocol import Endpoint, Outcome, ask, endpoints, scram_verifier
 from saas_doctor.facts.quoting import identifier, literal
 from saas_doctor.facts.roles import RoleState
-from saas_doctor.model import Absent, Report, Status, Unreadable
+from saas_doctor.model import Absent, Report, Severity, Status, Unreadable
 from saas_doctor.repair import Outcome as Done
 from saas_doctor.runner import Selection
 from tests.testbed import require
@@ -391,6 +391,100 @@ def test_what_comes_after_an_unreachable_server_is_blocked_by_it(tmp_path: Path)
     found = statuses(examine(tmp_path, f"postgresql://u:p@127.0.0.1:{free_port()}/d"))
     assert found.pop("DB501") is Status.FAILED
     assert set(found.values()) == {Status.BLOCKED}
+
+
+# Two servers behind one name.
+
+
+@pytest.fixture
+def neighbour(postgres: Cluster) -> Iterator[Cluster]:
+    """A second server on the port of the first, at another address of this machine."""
+    cluster = Cluster(options={"listen_addresses": "127.0.0.2"}, port=postgres.port)
+    yield cluster
+    cluster.close()
+
+
+@pytest.fixture
+def two_addresses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`localhost` has two addresses, as with IPv6; drivers take the first that answers."""
+
+    def both(host: str, port: int) -> list[Endpoint]:
+        hosts = ("127.0.0.1", "127.0.0.2") if host == "localhost" else (host,)
+        return [one for each in hosts for one in endpoints(each, port)]
+
+    monkeypatch.setattr(database_others, "endpoints", both)
+
+
+def by_name(cluster: Cluster, name: str) -> str:
+    return url_of(cluster, name).replace("@127.0.0.1:", "@localhost:")
+
+
+@pytest.mark.usefixtures("two_addresses")
+def test_the_server_that_has_the_role_is_named_where_another_one_answers_first(
+    tmp_path: Path, postgres: Cluster, neighbour: Cluster, name: str
+) -> None:
+    make(neighbour, name)
+    report = examine(tmp_path, by_name(postgres, name))
+    (finding,) = report.findings
+    assert finding.code == "DB507"
+    assert f"at 127.0.0.1:{postgres.port} refuses the platform" in finding.message
+    assert f"127.0.0.2:{postgres.port} (Postgres 15, localhost by" in finding.message
+    assert statuses(report)["DB502"] is statuses(report)["DB504"] is Status.BLOCKED
+    assert fix(tmp_path) == [Done.VERIFIED]
+    assert "@127.0.0.2:" in (tmp_path / "backend/.env").read_text()
+    assert undo(tmp_path) == []
+
+
+@pytest.mark.usefixtures("two_addresses")
+def test_two_servers_that_both_let_in_are_a_warning(
+    tmp_path: Path, postgres: Cluster, neighbour: Cluster, name: str
+) -> None:
+    make(neighbour, name)
+    make(postgres, name)
+    (finding,) = examine(tmp_path, by_name(postgres, name)).findings
+    assert (finding.code, finding.severity) == ("DB507", Severity.WARNING)
+    assert finding.fix is None
+
+
+@pytest.mark.usefixtures("two_addresses")
+def test_one_server_at_two_addresses_is_one(tmp_path: Path, name: str) -> None:
+    cluster = Cluster(options={"listen_addresses": "127.0.0.1,127.0.0.2"})
+    try:
+        make(cluster, name)
+        assert examine(tmp_path, by_name(cluster, name)).findings == []
+    finally:
+        cluster.close()
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("postgresql://u:p@h/d", "postgresql://u:p@127.0.0.1:1/d"),
+        (
+            "postgresql+psycopg2://u:a#b@h:5/d?sslmode=require",
+            "postgresql+psycopg2://u:a#b@127.0.0.1:1/d?sslmode=require",
+        ),
+        ("postgresql://u@[::1]:5/d", "postgresql://u@127.0.0.1:1/d"),
+        ("postgresql://u@/d?host=h", None),
+        ("postgresql://u@h,i/d", None),
+    ],
+)
+def test_another_server_is_written_into_an_address_and_nothing_else(
+    old: str, new: str | None
+) -> None:
+    assert with_server(old, "127.0.0.1", 1) == new
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("postgresql://u:p@h/d", "postgresql://u:p@h/d?sslmode=prefer"),
+        ("postgresql://u:p?@h/d?a=1&sslmode=require", "postgresql://u:p?@h/d?a=1&sslmode=prefer"),
+        ("postgresql+asyncpg://u@h/d?ssl=require", "postgresql+asyncpg://u@h/d?ssl=prefer"),
+    ],
+)
+def test_the_way_of_tls_is_written_into_an_address_and_nothing_else(old: str, new: str) -> None:
+    assert with_tls(old, "prefer") == new
 
 
 # The right to create.

@@ -112,13 +112,26 @@ def parse_url(text: str, key: str, environ: Mapping[str, str] | None = None) -> 
     )
 
 
-def with_option(text: str, name: str, value: str) -> str:
-    """The address with one option of its query changed or added, and all else as it was."""
+def with_tls(text: str, mode: str) -> str:
+    """The address with this `sslmode` (asyncpg's word is `ssl`), and all else as it was."""
     url = _URL.fullmatch(text.strip())
     query = (url["query"] or "") if url else ""
     head = text.strip().removesuffix(query).removesuffix("?")
-    parts = [part for part in query.split("&") if part and not re.match(rf"(?:{name}|ssl)=", part)]
-    return f"{head}?{'&'.join([*parts, f'{name}={value}'])}"
+    name = "ssl" if head.startswith("postgresql+asyncpg:") else "sslmode"
+    parts = [part for part in query.split("&") if part and not re.match(r"(?:sslmode|ssl)=", part)]
+    return f"{head}?{'&'.join([*parts, f'{name}={mode}'])}"
+
+
+def with_server(text: str, host: str, port: int) -> str | None:
+    """The address with another host and port, and all else as it was; None for an unusual form."""
+    url = _URL.fullmatch(text.strip())
+    if url is None or not (url["host"] or url["ipv6"]) or "," in (url["host"] or ""):
+        return None
+    start = url.start("host") if url["host"] else url.start("ipv6") - 1
+    end = url.end("host") if url["host"] else url.end("ipv6") + 1
+    end = url.end("port") if url["port"] is not None else end
+    written = f"[{host}]" if ":" in host else host
+    return f"{text.strip()[:start]}{written}:{port}{text.strip()[end:]}"
 
 
 def _first_host(text: str) -> tuple[str, str, str]:

@@ -49,11 +49,15 @@ def _system_start() -> str:
 
 def _compose_service(platform: Platform, host: str) -> tuple[str, int | None]:
     """The Postgres service of the compose file and its port on this machine; "" without one."""
-    services = Compose.read(platform).known_services.values()
-    found = [
-        (service.name, next((n for port in service.ports for n in port.numbers), None))
-        for service in services
-        if _IMAGES.search((service.image or service.name).partition(":")[0])
-    ]
+    found = published(platform)
     # Of several, the one that the address names.
     return next((f for f in found if f[0] == host), found[0] if found else ("", None))
+
+
+def published(platform: Platform) -> list[tuple[str, int | None]]:
+    """The Postgres services of the compose file, and the port of each on this machine."""
+    return [
+        (service.name, next((n for port in service.ports for n in port.numbers), None))
+        for service in Compose.read(platform).known_services.values()
+        if _IMAGES.search((service.image or service.name).partition(":")[0])
+    ]

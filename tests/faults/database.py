@@ -43,6 +43,12 @@ def on_port(serve: Callable[[int], AbstractContextManager[object]]) -> Inject:
     return inject  # type: ignore[return-value]
 
 
+def compose_port(copy: Copy) -> None:
+    """Nothing listens where the address says; the compose file publishes the server elsewhere."""
+    states.published_at(copy, copy.cluster.port)
+    wrong_port(copy)
+
+
 def redis(copy: Copy) -> None:
     at_port(copy, int(copy.redis_url.rpartition(":")[2].partition("/")[0]))
 
@@ -95,6 +101,22 @@ ENTRIES = [
         "DB501", "standby that lets nobody in", lambda c: states.standby(c, hot=False), fixed=False
     ),
     Fault("DB501", "no connection left", states.full(6), fixed=False),
+    Fault("DB501", "port of compose is another", compose_port, works=logs_in, group=DB),
+    Fault("DB507", "a server that knows nobody", states.other_named(), works=logs_in, group=DB),
+    Fault(
+        "DB507",
+        "a server with the role and no database",
+        states.other_named("CREATE ROLE {role} LOGIN PASSWORD 'role-secret'"),
+        works=logs_in,
+        group=DB,
+    ),
+    Fault(
+        "DB507",
+        "a server with the role and another password",
+        states.other_named("CREATE ROLE {role} LOGIN PASSWORD 'x'", "CREATE DATABASE {database}"),
+        works=logs_in,
+        group=DB,
+    ),
     Fault("DB506", "a standby", states.standby, fixed=False),
     Fault("DB506", "role that only reads", sql(f"ALTER ROLE {{role}} {READ_ONLY}"), fixed=False),
     Fault(
@@ -151,6 +173,7 @@ ENTRIES = [
     Healthy("DB501", "localhost for 127.0.0.1", host("localhost")),
     Healthy("DB501", "the shell's address is right, the file's is not", shell_is_right),
     Healthy("DB501", "nearly full", states.sessions(5)),
+    Healthy("DB507", "compose publishes a second server", states.other_published),
     Healthy(
         "DB506",
         "reads only where asked to",

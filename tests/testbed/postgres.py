@@ -63,6 +63,7 @@ class Cluster:
         host_auth: str = "scram-sha-256",
         options: Mapping[str, str] | None = None,
         messages: str = "",
+        port: int | None = None,
     ) -> None:
         self.bin = binaries()
         assert self.bin, "Postgres' server programs are not installed"
@@ -70,7 +71,7 @@ class Cluster:
         self.account = pwd.getpwnam(self.user) if self.user else None
         # Directly below /tmp: a socket's path may have no more than 107 characters.
         self.folder = Path(tempfile.mkdtemp(prefix="sd-pg-", dir="/tmp"))
-        self.port = free_port()
+        self.port = port or free_port()
         self.socket_dir = self.folder
         self.data = self.folder / "data"
         self.options = {

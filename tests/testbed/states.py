@@ -250,6 +250,55 @@ def stranger(answer: bytes, *, at_once: bool = False) -> State:
     return state
 
 
+PUBLISHED = '"127.0.0.1:5432:5432"'
+
+
+def published_at(copy: Copy, port: int) -> None:
+    """Have the compose file publish its server there, with the copy's role and database."""
+    file = copy.path("docker-compose.yml")
+    text = file.read_text()
+    assert text.count(PUBLISHED) == 1
+    text = text.replace(PUBLISHED, f'"127.0.0.1:{port}:5432"')
+    for old, new in (
+        ("saas_user", copy.role),
+        ("saas_password", copy.password),
+        ("saas_platform", copy.database),
+    ):
+        text = text.replace(old, new)
+    file.write_text(text)
+
+
+def other_named(*statements: str) -> State:
+    """The address names another server, on which these are run; the copy's own is compose's."""
+
+    @contextmanager
+    def state(copy: Copy) -> Iterator[None]:
+        other = Cluster()
+        try:
+            for statement in statements:
+                other.sql(statement.format(role=copy.role, database=copy.database))
+            published_at(copy, copy.cluster.port)
+            at_port(copy, other.port)
+            yield
+        finally:
+            other.close()
+
+    return state
+
+
+@contextmanager
+def other_published(copy: Copy) -> Iterator[None]:
+    """Compose publishes another server, which has the copy's role and database too."""
+    other = Cluster()
+    try:
+        other.sql(f"CREATE ROLE {copy.role} LOGIN PASSWORD '{copy.password}'")
+        other.sql(f"CREATE DATABASE {copy.database} OWNER {copy.role}")
+        published_at(copy, other.port)
+        yield
+    finally:
+        other.close()
+
+
 def at_port(copy: Copy, port: int) -> None:
     file = copy.path("backend/.env")
     text = file.read_text()
