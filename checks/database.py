@@ -11,6 +11,7 @@ from saas_doctor.facts.database_login import NO_TLS, UNREACHED, Trouble
 from saas_doctor.facts.database_others import Other, OtherServers
 from saas_doctor.facts.dotenv import EnvFile
 from saas_doctor.facts.psql import as_superuser, asks, spelled
+from saas_doctor.facts.stopped_servers import StoppedServers
 from saas_doctor.model import Finding, Severity
 from saas_doctor.rules import check
 
@@ -44,7 +45,9 @@ _WORDS = {
         r"Could not determine version from string 'CockroachDB",
     ),
 )
-def server_unreachable(database: Database, others: OtherServers, env: EnvFile) -> Iterator[Finding]:
+def server_unreachable(
+    database: Database, others: OtherServers, stopped: StoppedServers, env: EnvFile
+) -> Iterator[Finding]:
     """The Postgres server that the platform names does not answer.
 
     Nothing listens there, its host name is unknown, it is still starting, it has no connection
@@ -55,7 +58,9 @@ def server_unreachable(database: Database, others: OtherServers, env: EnvFile) -
     IPv4, as the drivers do. What answers in a server's place is named: a web server, Redis, MySQL,
     MariaDB, MongoDB, SSH, CockroachDB.
     **Fixed** by the port of the compose file's own server in the settings file, where that one lets
-    the platform in as it is; `undo` brings the former address back.
+    the platform in as it is; else by starting the one server that stands still and would listen
+    there: the container of the platform's compose project, or the system's cluster (Debian and
+    Ubuntu). `undo` brings the former address back, and stops the server while nobody uses it.
     **Silent** while a just started server takes a moment; where a login is refused (DB502 to DB504
     say why), or TLS is what keeps it out (DB508); and where no address is configured.
     """
@@ -67,13 +72,14 @@ def server_unreachable(database: Database, others: OtherServers, env: EnvFile) -
     if failure.product:
         words = f"{failure.product} answers, which is no Postgres"
     right = _rewritten(address, others.right, env)
+    starts = bool(not others.right and stopped.meant and stopped.meant.allowed)
     step = _way_out(database, failure.trouble)
     if others.right:
         step = f"name {others.right.address} in {address.where}: {others.right.words} lets it in"
-    if right:
-        step = (
-            f"saas-doctor fix --select DB501 names {others.right.address if others.right else ''}"
-        )
+        step = f"saas-doctor fix --select DB501 names {others.right.address}" if right else step
+    elif stopped.meant:
+        step = stopped.meant.command
+        step = f"saas-doctor fix --select DB501 starts {stopped.meant.words}" if starts else step
     yield Finding(
         f"Postgres does not answer on {address}: {words}",
         looked_at=f"{address.variable} ({address.where}): a login on {address}",
@@ -82,7 +88,11 @@ def server_unreachable(database: Database, others: OtherServers, env: EnvFile) -
         target=str(address),
         place=address.place,
         next_step=step,
-        data={"no_fix": not right, "address": right},
+        data={
+            "no_fix": not (right or starts),
+            "address": right,
+            "risk": "safe" if right else "changes",
+        },
     )
 
 

@@ -5,16 +5,26 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from saas_doctor.actions import Action
+from saas_doctor.actions.servers import StartCluster, StartContainer
 from saas_doctor.facts.database_address import Address, with_tls
 from saas_doctor.facts.dotenv import EnvFile
-from saas_doctor.model import Absent, Finding
+from saas_doctor.facts.stopped_servers import StoppedServers
+from saas_doctor.model import Absent, Finding, Risk
 from saas_doctor.rules import fix
 
 
-@fix("DB501")
-def name_compose_server(finding: Finding, address: Address, env: EnvFile) -> Iterator[Action]:
-    """Name the server that lets the platform in."""
-    yield env.file.set(address.variable, finding.data["address"])
+@fix("DB501", risk=Risk.CHANGES)
+def reach_server(
+    finding: Finding, address: Address, stopped: StoppedServers, env: EnvFile
+) -> Iterator[Action]:
+    """Start the platform's server, or name the one that lets it in."""
+    server = stopped.meant
+    if finding.data["address"]:
+        yield env.file.set(address.variable, finding.data["address"])
+    elif server and server.cluster:
+        yield StartCluster(address, *server.cluster)
+    elif server:
+        yield StartContainer(address, server.container, server.words)
 
 
 @fix("DB507")

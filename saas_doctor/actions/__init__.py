@@ -120,6 +120,7 @@ def kinds() -> dict[str, type[Action]]:
         files,
         packages,
         processes,
+        servers,
     )
 
     found: dict[str, type[Action]] = {}

@@ -102,6 +102,9 @@ ENTRIES = [
     ),
     Fault("DB501", "no connection left", states.full(6), fixed=False),
     Fault("DB501", "port of compose is another", compose_port, works=logs_in, group=DB),
+    Fault(
+        "DB501", "the system's cluster is down", states.stopped_by_debian, works=logs_in, group=DB
+    ),
     Fault("DB507", "a server that knows nobody", states.other_named(), works=logs_in, group=DB),
     Fault(
         "DB507",

@@ -174,3 +174,43 @@ class Cluster:
             f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname='{database}'"
         )
         time.sleep(0.05)
+
+
+class DebianCluster(Cluster):
+    """A cluster as Debian's own tools make it, which they can start; it needs root."""
+
+    def _init(self) -> None:
+        assert self.bin
+        self.version = self.bin.parent.name
+        # A name of its own: the machine's own clusters are left alone.
+        self.name = f"sd{self.port}"
+        argv = ["pg_createcluster", self.version, self.name, "--port", str(self.port)]
+        argv += ["--datadir", str(self.data), "--socketdir", str(self.socket_dir)]
+        argv += ["--start-conf", "manual", "--user", str(self.user), "--locale", "C.UTF-8", "--"]
+        argv += ["--auth-local=trust", f"--auth-host={self.host_auth}", "--no-sync"]
+        self._tool(*argv)
+        configuration = Path(f"/etc/postgresql/{self.version}/{self.name}/postgresql.conf")
+        with configuration.open("a") as file:
+            file.write("fsync = off\nlisten_addresses = '127.0.0.1'\n")
+
+    def start(self, *, wait: bool = True) -> None:  # noqa: ARG002
+        self._tool("pg_ctlcluster", self.version, self.name, "start")
+
+    def stop(self, mode: str = "immediate", *, wait: bool = True) -> None:  # noqa: ARG002
+        self._tool("pg_ctlcluster", self.version, self.name, "stop", "-m", mode)
+
+    def close(self) -> None:
+        self._tool("pg_dropcluster", "--stop", self.version, self.name)
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _tool(self, *argv: str) -> None:
+        done = subprocess.run(
+            argv,
+            cwd="/",
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout

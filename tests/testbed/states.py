@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import psycopg
 
 from tests.testbed.ports import free_port
-from tests.testbed.postgres import Cluster
+from tests.testbed.postgres import Cluster, DebianCluster
 
 if TYPE_CHECKING:
     from tests.faults import Copy, Inject
@@ -83,9 +83,9 @@ def together(*states: State) -> State:
 
 
 @contextmanager
-def moved(copy: Copy, **options: str) -> Iterator[Cluster]:
-    """The copy's role and database on a server of their own, with these settings."""
-    own = Cluster(options=options)
+def moved(copy: Copy, own: Cluster | None = None, **options: str) -> Iterator[Cluster]:
+    """The copy's role and database on a server of their own (this one, or one with these settings)."""
+    own = own or Cluster(options=options)
     former = copy.cluster
     try:
         own.sql(f"CREATE ROLE {copy.role} LOGIN PASSWORD '{copy.password}'")
@@ -121,6 +121,14 @@ def stopping(copy: Copy) -> Iterator[None]:
         yield
 
 
+@contextmanager
+def stopped_by_debian(copy: Copy) -> Iterator[None]:
+    """The system's own cluster of the copy's, which is down."""
+    with moved(copy, DebianCluster()) as own:
+        own.stop("fast")
+        yield
+
+
 def full(connections: int, *, keep: int = 3) -> State:
     """A server with so few connections, all of which are taken but those that are reserved."""
 
@@ -131,7 +139,7 @@ def full(connections: int, *, keep: int = 3) -> State:
             "superuser_reserved_connections": str(keep),
             "max_wal_senders": "0",
         }
-        with moved(copy, **options) as own, ExitStack() as held:
+        with moved(copy, None, **options) as own, ExitStack() as held:
             role, password = "other", "other"
             own.sql(f"CREATE ROLE {role} LOGIN PASSWORD '{password}'")
             with suppress(psycopg.OperationalError):
