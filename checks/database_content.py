@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from saas_doctor.facts.database import Database
 from saas_doctor.facts.database_login import Trouble
+from saas_doctor.facts.database_server import Server
 from saas_doctor.facts.psql import as_superuser, asks, spelled
 from saas_doctor.facts.table_names import TableNames
 from saas_doctor.model import Finding, Severity
@@ -48,21 +49,18 @@ def database_missing(database: Database) -> Iterator[Finding]:
         r"schema \"(?P<schema>[^\"]+)\" does not exist",
     ),
 )
-def search_path_leads_elsewhere(database: Database, names: TableNames) -> Iterator[Finding]:
-    """Unqualified tables are looked for, or would be made, where the platform's are not.
+def search_path_leads_nowhere(database: Database) -> Iterator[Finding]:
+    """No table can be made: the search_path names no schema that is there.
 
-    `search_path` names the schemas in which a plain `users` is looked for. One that names no schema
-    that is there makes every `CREATE TABLE` fail; one that leads past the platform's own tables
-    makes them look as if they were gone.
+    `search_path` names the schemas in which a plain `users` is looked for and made. It was set for a
+    schema that was dropped, renamed, or never made in this database.
 
-    **Detected** by the platform's own login: the setting, where it was set, the schemas that are
-    there, and the role's own tables outside of the path, of which the platform's models know the
-    names.
+    **Detected** by the platform's own login: the setting, where it was set, and the schemas that are
+    there.
     **Fixed** by creating the schema that the path names and that is missing, owned by the platform's
-    role; `undo` drops it while it is empty. A path that leads past tables is left to you: which of
-    the two places is right only you know.
-    **Silent** where a path leads to a schema with the platform's tables, or to an empty one and none
-    of the models' tables lies elsewhere.
+    role; `undo` drops it while it is empty. A path that names none is left to you.
+    **Silent** where the path leads to a schema that is there, whatever else it names; of a missing
+    `public` alone DB505 tells.
     """
     address, server = database.address, database.server
     if server is None:
@@ -82,26 +80,6 @@ def search_path_leads_elsewhere(database: Database, names: TableNames) -> Iterat
             if schema
             else _reset(database),
             data={"no_fix": not schema, "schema": schema},
-        )
-        return
-    hidden = [
-        table
-        for table in server.elsewhere
-        if (name := table.partition(".")[2]) in names.places and name not in server.reached
-    ]
-    if hidden:
-        name = hidden[0].partition(".")[2]
-        yield Finding(
-            f'the platform\'s table {hidden[0]} of "{server.database}" is outside of the search_path',
-            looked_at=f"a login on {address}: SHOW search_path (set in: {server.search_path_from})",
-            found=f"{server.search_path}; outside of it: {', '.join(hidden[:5])}",
-            wanted="a search_path that leads to the models' tables",
-            target=f"{server.database}.search_path",
-            place=address.place,
-            severity=Severity.WARNING,
-            next_step=_reset(database),
-            data={"no_fix": True},
-            more={"model": f"{names.places[name]} declares {name}"},
         )
 
 
@@ -170,30 +148,44 @@ def no_right_to_create(database: Database) -> Iterator[Finding]:
         r"对(表|关系) \S+ 权限不够",
     ),
 )
-def tables_of_another_role(database: Database, names: TableNames) -> Iterator[Finding]:
-    """Tables of the platform's models belong to another role, and the platform's may not use them.
+def tables_out_of_reach(database: Database, names: TableNames) -> Iterator[Finding]:
+    """The platform's tables are there, and out of its role's reach.
 
-    The tables were made as another role (a superuser's restore, the former name of the role, the
-    container's `POSTGRES_USER`): neither the database's ownership nor rights on the schema give any
-    on tables that were there before.
+    They belong to another role: they were made as that one (a superuser's restore, the former name
+    of the role, the container's `POSTGRES_USER`), and neither the database's ownership nor rights on
+    the schema give any on tables that were there before. Or the search_path leads past them, so that
+    they look as if they were gone.
 
-    **Detected** by the platform's own login: the tables where unqualified names lead, whose names
-    the models declare, on which the role lacks SELECT, INSERT, UPDATE or DELETE.
-    **To mend** the finding gives the statement: to grant the rights, or to hand over the tables.
-    Other roles may work on them, so it is left to you.
-    **Silent** for tables that no model of the platform declares, and where the role has the rights.
+    **Detected** by the platform's own login: the tables where unqualified names lead, on which the
+    role lacks SELECT, INSERT, UPDATE or DELETE, and the role's own tables outside of the path; both
+    as far as the platform's models declare a table of that name.
+    **To mend** the finding gives the statement: to grant the rights, or to take the search_path
+    back. Other roles may work on them, so it is left to you.
+    **Silent** for tables that no model of the platform declares, where the role has the rights, and
+    where a table of that name is in the path.
     """
-    address, server = database.address, database.server
+    server = database.server
     if server is None:
         return
     locked = [name for name in server.locked if name in names.places]
-    if not locked:
-        return
+    if locked:
+        yield _locked(database, server, locked, names)
+    hidden = [
+        table
+        for table in server.elsewhere
+        if (name := table.partition(".")[2]) in names.places and name not in server.reached
+    ]
+    if hidden and server.schema:
+        yield _hidden(database, server, hidden, names)
+
+
+def _locked(database: Database, server: Server, locked: list[str], names: TableNames) -> Finding:
+    address = database.address
     tables = ", ".join(f"{spelled(server.schema)}.{spelled(name)}" for name in locked)
     role, command = spelled(server.role), as_superuser(address, spelled(server.database))
     grant = f"GRANT SELECT, INSERT, UPDATE, DELETE ON {tables} TO {role}"
     sequences = f"GRANT USAGE ON ALL SEQUENCES IN SCHEMA {spelled(server.schema)} TO {role}"
-    yield Finding(
+    return Finding(
         f'"{server.role}" may not use {len(locked)} of the platform\'s tables in "{server.database}": '
         + ", ".join(locked[:4]),
         looked_at=f"has_table_privilege on {address}, database {server.database}",
@@ -204,6 +196,22 @@ def tables_of_another_role(database: Database, names: TableNames) -> Iterator[Fi
         next_step=asks(command, f"{grant}; {sequences}"),
         data={"no_fix": True},
         more={"model": f"{names.places[locked[0]]} declares {locked[0]}"},
+    )
+
+
+def _hidden(database: Database, server: Server, hidden: list[str], names: TableNames) -> Finding:
+    name = hidden[0].partition(".")[2]
+    return Finding(
+        f'the platform\'s table {hidden[0]} of "{server.database}" is outside of the search_path',
+        looked_at=f"a login on {database.address}: SHOW search_path (set in: {server.search_path_from})",
+        found=f"{server.search_path}; outside of it: {', '.join(hidden[:5])}",
+        wanted="a search_path that leads to the models' tables",
+        target=f"{server.database}.search_path",
+        place=database.address.place,
+        severity=Severity.WARNING,
+        next_step=_reset(database),
+        data={"no_fix": True},
+        more={"model": f"{names.places[name]} declares {name}"},
     )
 
 

@@ -8,9 +8,11 @@ from saas_doctor.facts.database import Database
 from saas_doctor.facts.database_address import Address
 from saas_doctor.facts.database_login import Trouble
 from saas_doctor.facts.database_others import OtherServers
+from saas_doctor.facts.pools import Pool, Pools
+from saas_doctor.facts.processes import Processes
 from saas_doctor.facts.psql import as_superuser, asks, spelled
 from saas_doctor.facts.roles import RoleState
-from saas_doctor.model import Absent, Blocked, Finding
+from saas_doctor.model import Absent, Blocked, Finding, Severity
 from saas_doctor.rules import check
 
 
@@ -209,3 +211,70 @@ def _admit(database: Database, role: RoleState) -> str:
     listed = asks(command, "\\du")
     made = asks(command, f"CREATE ROLE {name} LOGIN")
     return f"{either}; if `{listed}` lists no {name}: {made}"
+
+
+@check(
+    "DB509",
+    severity=Severity.WARNING,
+    needs=("DB504",),
+    symptoms=(r"too many connections for (role|database) \"(?P<name>[^\"]+)\"",),
+)
+def limits_below_the_pools(
+    database: Database, pools: Pools, processes: Processes
+) -> Iterator[Finding]:
+    """The server grants the platform fewer connections than its services' pools may ask for.
+
+    The role or the database has a CONNECTION LIMIT, or the running server takes fewer than it does
+    by default, or others hold most of them. Pools fill only as they are used, so it fails under
+    load.
+
+    **Detected** by the platform's own login: the limits of its role, its database and the server,
+    and how many connections others hold at the moment; beside the pools and the processes of the
+    services, as PERF901 counts them.
+    **To mend** choose smaller pools, or raise the limit: the finding gives the statement.
+    **Silent** without limits, for pools whose sizes can't be told or have none, for a superuser, and
+    where the server has the number that PERF901 counts with.
+    """
+    server, address = database.server, database.address
+    if server is None or server.superuser:
+        return
+    wanted = _demand([pool for pool in pools.found if pool.host in ("", address.host)], processes)
+    role, base = spelled(server.role), spelled(server.database)
+    limits = [
+        (server.role_limit, f'role "{server.role}"', f"ALTER ROLE {role} CONNECTION LIMIT -1"),
+        (
+            server.database_limit,
+            f'database "{server.database}"',
+            f"ALTER DATABASE {base} CONNECTION LIMIT -1",
+        ),
+    ]
+    counted = pools.server(address.host)
+    if counted is None or counted.maximum != server.max_connections:
+        left = max(0, server.max_connections - server.reserved - server.in_use)
+        step = "ALTER SYSTEM SET max_connections = 200"
+        limits.append((left, f"the server at {address}", step))
+    limit, words, statement = min((x for x in limits if x[0] >= 0), default=(-1, "", ""))
+    if wanted <= limit or limit < 0:
+        return
+    yield Finding(
+        f"the services' pools may ask for {wanted} connections, and {words} has {limit} for them",
+        looked_at=f"a login on {address}; the pools and processes that PERF901 counts",
+        found=f"max_connections {server.max_connections} - {server.reserved} reserved - "
+        f"{server.in_use} in use; limit of the role {server.role_limit}, of the database "
+        f"{server.database_limit} (-1: none)",
+        wanted=f"at least {wanted}",
+        target=f"{server.database}.connections",
+        place=address.place,
+        next_step=f"choose smaller pools, or: {asks(as_superuser(address), statement)}",
+        data={"no_fix": True},
+    )
+
+
+def _demand(pools: list[Pool], processes: Processes) -> int:
+    """The most connections that the pools open in all their processes; 0 where it can't be told."""
+    total = 0
+    for pool in pools:
+        if pool.connections is None:
+            return 0
+        total += pool.connections * sum(a.processes for a in processes.with_module(pool.module))
+    return total

@@ -30,10 +30,11 @@ from saas_doctor.facts.doors import AsUser
 from saas_doctor.facts.postgres_protocol import Endpoint, Outcome, ask, endpoints, scram_verifier
 from saas_doctor.facts.quoting import identifier, literal
 from saas_doctor.facts.roles import RoleState
+from saas_doctor.facts.strangers import named
 from saas_doctor.model import Absent, Report, Severity, Status, Unreadable
 from saas_doctor.repair import Outcome as Done
 from saas_doctor.runner import Selection
-from tests.testbed import require
+from tests.testbed import require, states
 from tests.testbed.ports import black_hole, free_port, listener
 from tests.testbed.postgres import Cluster, binaries
 
@@ -753,6 +754,163 @@ def test_undo_refuses_on_another_server_than_the_one_that_was_changed(
     facts_of(tmp_path, url_of(chinese, name))
     assert [r.startswith("another Postgres server answers") for r in undo(tmp_path)] == [True] * 2
     assert there(postgres, name) == there(chinese, name) == (True, True)
+
+
+# Every repair, beside a table of the user's.
+
+
+def expired(cluster: Cluster, name: str) -> None:
+    cluster.sql(f"ALTER ROLE {name} VALID UNTIL '2000-01-01'")
+
+
+def no_login(cluster: Cluster, name: str) -> None:
+    cluster.sql(f"ALTER ROLE {name} NOLOGIN")
+
+
+def other_password(cluster: Cluster, name: str) -> None:
+    cluster.sql(f"ALTER ROLE {name} PASSWORD 'the former one'")
+
+
+def no_connect(cluster: Cluster, name: str) -> None:
+    cluster.sql(f"ALTER DATABASE {name} OWNER TO postgres")
+    cluster.sql(f"GRANT CREATE ON SCHEMA public TO {name}", database=name)
+    cluster.sql(f"REVOKE CONNECT ON DATABASE {name} FROM PUBLIC")
+
+
+def no_create(cluster: Cluster, name: str) -> None:
+    cluster.sql(f"ALTER DATABASE {name} OWNER TO postgres")
+
+
+def path_to_app(cluster: Cluster, name: str) -> None:
+    cluster.sql(f"ALTER ROLE {name} IN DATABASE {name} SET search_path = app")
+
+
+@pytest.mark.parametrize(
+    ("break_it", "code"),
+    [
+        (expired, "DB502"),
+        (no_login, "DB502"),
+        (other_password, "DB503"),
+        (no_connect, "DB503"),
+        (no_create, "DB505"),
+        (path_to_app, "DB510"),
+    ],
+)
+def test_the_users_table_survives_the_fix_and_its_undo(
+    tmp_path: Path,
+    postgres: Cluster,
+    name: str,
+    break_it: Callable[[Cluster, str], None],
+    code: str,
+) -> None:
+    make(postgres, name)
+    postgres.sql("CREATE SCHEMA kept", database=name)
+    postgres.sql("CREATE TABLE kept.notes AS SELECT 'mine' AS text", database=name)
+    postgres.sql(f"GRANT USAGE ON SCHEMA kept TO {name}", database=name)
+    break_it(postgres, name)
+    assert [f.code for f in examine(tmp_path, url_of(postgres, name)).findings] == [code]
+    for act in (fix, undo, fix, undo):
+        act(tmp_path)
+        assert postgres.sql("SELECT text FROM kept.notes", database=name) == [("mine",)]
+    assert [f.code for f in examine(tmp_path, url_of(postgres, name)).findings] == [code]
+
+
+def test_a_schema_that_holds_a_table_survives_undo(
+    tmp_path: Path, postgres: Cluster, name: str
+) -> None:
+    make(postgres, name)
+    path_to_app(postgres, name)
+    examine(tmp_path, url_of(postgres, name))
+    assert fix(tmp_path) == [Done.VERIFIED]
+    postgres.sql("CREATE TABLE app.notes ()", database=name)
+    (refused,) = undo(tmp_path)
+    assert "schema app of" in refused
+    assert "stays" in refused
+    postgres.sql("DROP TABLE app.notes", database=name)
+    assert undo(tmp_path) == []
+
+
+def test_a_password_that_was_changed_since_is_not_taken_back(
+    tmp_path: Path, postgres: Cluster, name: str
+) -> None:
+    make(postgres, name)
+    other_password(postgres, name)
+    secret = f"SELECT rolpassword FROM pg_authid WHERE rolname = '{name}'"
+    former = postgres.sql(secret)
+    examine(tmp_path, url_of(postgres, name))
+    assert fix(tmp_path) == [Done.VERIFIED]
+    made = postgres.sql(secret)
+    postgres.sql(f"ALTER ROLE {name} PASSWORD 'a third one'")
+    assert "was changed since" in undo(tmp_path)[0]
+    postgres.sql(f"ALTER ROLE {name} PASSWORD {literal(str(made[0][0]))}")
+    assert undo(tmp_path) == []
+    assert postgres.sql(secret) == former
+
+
+def test_an_expiry_that_was_changed_since_is_not_taken_back(
+    tmp_path: Path, postgres: Cluster, name: str
+) -> None:
+    make(postgres, name)
+    expired(postgres, name)
+    examine(tmp_path, url_of(postgres, name))
+    assert fix(tmp_path) == [Done.VERIFIED]
+    postgres.sql(f"ALTER ROLE {name} VALID UNTIL '2999-01-01'")
+    assert "was changed since" in undo(tmp_path)[0]
+
+
+@pytest.mark.parametrize(
+    ("statement", "reason"),
+    [
+        ("ALTER ROLE {name} CREATEROLE", "rights over the whole server"),
+        ("GRANT {name} TO pg_monitor", "other roles are its members"),
+        ("CREATE DATABASE {name}_2 OWNER {name}", "it owns another database"),
+        ("GRANT CREATE ON DATABASE postgres TO {name}", "to do with another database"),
+        ("ALTER DATABASE {name} OWNER TO postgres", "nothing of the platform's database"),
+    ],
+)
+def test_the_password_of_a_role_that_others_may_use_is_left_as_it_is(
+    tmp_path: Path, postgres: Cluster, name: str, statement: str, reason: str
+) -> None:
+    make(postgres, name)
+    postgres.sql(statement.format(name=name))
+    try:
+        (finding,) = examine(tmp_path, url_of(postgres, name, "wrong")).findings
+        assert finding.fix is None
+        assert reason in finding.evidence["role"]
+    finally:
+        postgres.sql(f'DROP DATABASE IF EXISTS "{name}_2"')
+        postgres.sql(f"REVOKE ALL ON DATABASE postgres FROM {name}")
+
+
+def test_a_database_is_made_in_utf8_where_the_server_has_another_encoding(
+    tmp_path: Path, name: str
+) -> None:
+    cluster = Cluster(encoding="SQL_ASCII")
+    try:
+        examine(tmp_path, url_of(cluster, name))
+        assert fix(tmp_path) == [Done.VERIFIED, Done.VERIFIED]
+        assert cluster.sql("SHOW server_encoding", database=name) == [("UTF8",)]
+        assert examine(tmp_path, url_of(cluster, name)).findings == []
+        assert undo(tmp_path) == []
+    finally:
+        cluster.close()
+
+
+@pytest.mark.parametrize(
+    ("words", "product"),
+    [
+        (states.MARIADB, "MariaDB 10.11.6"),
+        (states.MYSQL, "MySQL 8.0.35"),
+        (b"\x45\0\0\0\xff\x6a\x04Host '1.2.3.4' is not allowed to connect", "MySQL"),
+        (b"-ERR wrong number of arguments for 'get' command", "Redis"),
+        (b"SSH-2.0-OpenSSH_9.2\r\n", "an SSH server (SSH-2.0-OpenSSH_9.2)"),
+        (b"HTTP/1.1 400 Bad Request\r\nServer: nginx/1.22.1\r\n", "a web server (nginx/1.22.1)"),
+        (b"It looks like you are trying to access MongoDB over HTTP", "MongoDB"),
+        (b"hello", ""),
+    ],
+)
+def test_what_answers_in_a_servers_place_is_named(words: bytes, product: str) -> None:
+    assert named(words) == product
 
 
 @pytest.fixture

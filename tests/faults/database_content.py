@@ -76,7 +76,7 @@ ENTRIES = [
     ),
     Fault("DB510", "path to nowhere", sql(path("''")), fixed=False),
     Fault(
-        "DB510",
+        "DB511",
         "path past the tables",
         both(
             inside("CREATE TABLE users (id int)", "ALTER TABLE users OWNER TO {role}"),
@@ -134,7 +134,7 @@ ENTRIES = [
         both(inside("CREATE SCHEMA app AUTHORIZATION {role}"), sql(path("app"))),
     ),
     Healthy(
-        "DB510",
+        "DB511",
         "the tables in two schemas, one of them in the path",
         both(
             inside(

@@ -174,6 +174,22 @@ ENTRIES = [
         states.also(states.sessions(2), sql("ALTER DATABASE {database} CONNECTION LIMIT 2")),
         fixed=False,
     ),
+    Fault(
+        "DB509",
+        "few connections for the role",
+        sql("ALTER ROLE {role} CONNECTION LIMIT 5"),
+        fixed=False,
+    ),
+    Fault(
+        "DB509",
+        "few connections for the database",
+        sql("ALTER DATABASE {database} CONNECTION LIMIT 5"),
+        fixed=False,
+    ),
+    Fault("DB509", "a small server", states.small, fixed=False),
+    Healthy(
+        "DB509", "a limit that is enough", sql("ALTER DATABASE {database} CONNECTION LIMIT 80")
+    ),
     Healthy("DB502", "a role of nearly the same name", sql("CREATE ROLE {role}_2")),
     Healthy("DB502", "expires one day", sql("ALTER ROLE {role} VALID UNTIL '2999-01-01'")),
     Healthy("DB502", "never expires", sql("ALTER ROLE {role} VALID UNTIL 'infinity'")),

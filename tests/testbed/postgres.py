@@ -64,6 +64,7 @@ class Cluster:
         options: Mapping[str, str] | None = None,
         messages: str = "",
         port: int | None = None,
+        encoding: str = "UTF8",
     ) -> None:
         self.bin = binaries()
         assert self.bin, "Postgres' server programs are not installed"
@@ -82,6 +83,7 @@ class Cluster:
             **(options or {}),
         }
         self.host_auth = host_auth
+        self.encoding = encoding
         self.translated = bool(messages) and make_locale(messages, self.folder)
         if self.translated:
             self.options["lc_messages"] = messages
@@ -96,8 +98,8 @@ class Cluster:
         secret.chmod(0o644)
         self._run(
             "initdb", "-D", str(self.data), "-U", self.superuser, "--auth-local=trust",
-            f"--auth-host={self.host_auth}", f"--pwfile={secret}", "-E", "UTF8", "--no-sync",
-            "--locale=C.UTF-8",
+            f"--auth-host={self.host_auth}", f"--pwfile={secret}", "-E", self.encoding, "--no-sync",
+            f"--locale={'C.UTF-8' if self.encoding == 'UTF8' else 'C'}",
         )  # fmt: skip
         secret.unlink()
         with (self.data / "postgresql.conf").open("a") as file:

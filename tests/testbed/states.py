@@ -151,6 +151,13 @@ def full(connections: int, *, keep: int = 3) -> State:
     return state
 
 
+@contextmanager
+def small(copy: Copy) -> Iterator[None]:
+    """A server that takes few connections."""
+    with moved(copy, max_connections="8", max_wal_senders="0"):
+        yield
+
+
 def sessions(count: int) -> State:
     """So many sessions of the copy's own role in its database."""
 
