@@ -84,6 +84,10 @@ READ_ONLY = "SET default_transaction_read_only = on"
 TLS_ONLY = "hostnossl {who} 127.0.0.1/32 reject"
 NO_TLS_ONLY = "hostssl {who} 127.0.0.1/32 reject"
 DB = "server"
+SETTINGS = ("CFG901",)
+"""Faults after which there is no settings file to write into."""
+PLACES = ("CFG", "DOCK", "NET")
+"""Faults that change the compose file or the addresses, as these do."""
 
 ENTRIES = [
     Fault("DB501", "nothing on the port", wrong_port, fixed=False, target="127.0.0.1:9"),
@@ -101,17 +105,32 @@ ENTRIES = [
         "DB501", "standby that lets nobody in", lambda c: states.standby(c, hot=False), fixed=False
     ),
     Fault("DB501", "no connection left", states.full(6), fixed=False),
-    Fault("DB501", "port of compose is another", compose_port, works=logs_in, group=DB),
     Fault(
-        "DB501", "the system's cluster is down", states.stopped_by_debian, works=logs_in, group=DB
+        "DB501", "port of compose is another", compose_port, works=logs_in, group=DB, against=PLACES
     ),
-    Fault("DB507", "a server that knows nobody", states.other_named(), works=logs_in, group=DB),
+    Fault(
+        "DB501",
+        "the system's cluster is down",
+        states.stopped_by_debian,
+        works=logs_in,
+        group=DB,
+        against=PLACES,
+    ),
+    Fault(
+        "DB507",
+        "a server that knows nobody",
+        states.other_named(),
+        works=logs_in,
+        group=DB,
+        against=PLACES,
+    ),
     Fault(
         "DB507",
         "a server with the role and no database",
         states.other_named("CREATE ROLE {role} LOGIN PASSWORD 'role-secret'"),
         works=logs_in,
         group=DB,
+        against=PLACES,
     ),
     Fault(
         "DB507",
@@ -119,6 +138,7 @@ ENTRIES = [
         states.other_named("CREATE ROLE {role} LOGIN PASSWORD 'x'", "CREATE DATABASE {database}"),
         works=logs_in,
         group=DB,
+        against=PLACES,
     ),
     Fault("DB506", "a standby", states.standby, fixed=False),
     Fault("DB506", "role that only reads", sql(f"ALTER ROLE {{role}} {READ_ONLY}"), fixed=False),
@@ -140,13 +160,21 @@ ENTRIES = [
         option("options=-c%20default_transaction_read_only%3Don"),
         fixed=False,
     ),
-    Fault("DB508", "TLS demanded, not there", option("sslmode=require"), works=logs_in, group=DB),
+    Fault(
+        "DB508",
+        "TLS demanded, not there",
+        option("sslmode=require"),
+        works=logs_in,
+        group=DB,
+        against=SETTINGS,
+    ),
     Fault(
         "DB508",
         "TLS to be verified, not there",
         option("sslmode=verify-full"),
         works=logs_in,
         group=DB,
+        against=SETTINGS,
     ),
     Fault(
         "DB508",
@@ -154,6 +182,7 @@ ENTRIES = [
         states.also(states.together(states.tls, states.hba(TLS_ONLY)), option("sslmode=disable")),
         works=logs_in,
         group=DB,
+        against=SETTINGS,
     ),
     Fault(
         "DB508",
@@ -163,6 +192,7 @@ ENTRIES = [
         ),
         works=logs_in,
         group=DB,
+        against=SETTINGS,
     ),
     Fault(
         "DB508",
@@ -170,6 +200,7 @@ ENTRIES = [
         states.also(states.tls, option("sslmode=verify-full")),
         works=logs_in,
         group=DB,
+        against=SETTINGS,
     ),
     Healthy("DB501", "the driver named in the address", psycopg2_form),
     Healthy("DB501", "by the socket", by_socket),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from urllib.parse import quote
 
 from tests.faults import Copy, Fault, Healthy, both, replace, sql
-from tests.faults.database import DB, ENV, logs_in, writes
+from tests.faults.database import DB, ENV, SETTINGS, logs_in, writes
 from tests.testbed import states
 
 DROP_DATABASE = "DROP DATABASE {database} WITH (FORCE)"
@@ -78,7 +78,7 @@ ENTRIES = [
         fixed=False,
     ),
     Fault("DB502", "superuser expired", sql("ALTER ROLE {role} SUPERUSER", EXPIRED), fixed=False),
-    Fault("DB503", "wrong password", wrong_password, works=logs_in, group=DB),
+    Fault("DB503", "wrong password", wrong_password, works=logs_in, group=DB, against=SETTINGS),
     Fault(
         "DB503",
         "role without a password",
