@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from urllib.parse import quote
 
-from saas_doctor.facts.database import Address, parse_url
+from saas_doctor.facts.database_address import Address, parse_url
 from saas_doctor.facts.dotenv import Dotenv, EnvFile, Setting
 from saas_doctor.facts.elsewhere import Elsewhere
 from saas_doctor.facts.engines import Driver, Engine, Engines, driver_of

@@ -1,14 +1,18 @@
-"""The platform's Postgres, one chain: server, role, login, database, the right to create tables."""
+"""The platform's Postgres server: whether it answers, by TLS or without, and whether it can write."""
 
 from __future__ import annotations
 
-import re
 import sys
 from collections.abc import Iterator
 
-from saas_doctor.facts.admin import RoleState
-from saas_doctor.facts.database import UNREACHED, Address, Database, Trouble
-from saas_doctor.model import Absent, Finding
+from saas_doctor.facts.database import Database
+from saas_doctor.facts.database_address import Address, with_server
+from saas_doctor.facts.database_login import NO_TLS, UNREACHED, Trouble
+from saas_doctor.facts.database_others import Other, OtherServers
+from saas_doctor.facts.dotenv import EnvFile
+from saas_doctor.facts.psql import as_superuser, asks, spelled
+from saas_doctor.facts.stopped_servers import StoppedServers
+from saas_doctor.model import Finding, Severity
 from saas_doctor.rules import check
 
 _WORDS = {
@@ -35,10 +39,15 @@ _WORDS = {
         r"failed to resolve host '(?P<host>[^']+)'",
         r"OperationalError[^\n]*connection refused",
         r"the database system is (starting up|shutting down)",
+        r"the database system is not (yet )?accepting connections",
         r"remaining connection slots are reserved|too many clients already",
+        r"received invalid response to SSL negotiation",
+        r"Could not determine version from string 'CockroachDB",
     ),
 )
-def server_unreachable(database: Database) -> Iterator[Finding]:
+def server_unreachable(
+    database: Database, others: OtherServers, stopped: StoppedServers, env: EnvFile
+) -> Iterator[Finding]:
     """The Postgres server that the platform names does not answer.
 
     Nothing listens there, its host name is unknown, it is still starting, it has no connection
@@ -46,23 +55,53 @@ def server_unreachable(database: Database) -> Iterator[Finding]:
 
     **Detected** by one login with the address that the services use (`DATABASE_URL`; the shell's
     value counts before the one in `.env`), bounded to two seconds. `localhost` is tried by IPv6 and
-    IPv4, as the drivers do.
+    IPv4, as the drivers do. What answers in a server's place is named: a web server, Redis, MySQL,
+    MariaDB, MongoDB, SSH, CockroachDB.
+    **Fixed** by the port of the compose file's own server in the settings file, where that one lets
+    the platform in as it is; else by starting the one server that stands still and would listen
+    there: the container of the platform's compose project, or the system's cluster (Debian and
+    Ubuntu). `undo` brings the former address back, and stops the server while nobody uses it.
     **Silent** while a just started server takes a moment; where a login is refused (DB502 to DB504
-    say why); and where no address is configured.
+    say why), or TLS is what keeps it out (DB508); and where no address is configured.
     """
     address = database.address
     if database.trouble not in UNREACHED:
         return
     failure = database.failed
+    words = _WORDS[failure.trouble]
+    if failure.product:
+        words = f"{failure.product} answers, which is no Postgres"
+    right = _rewritten(address, others.right, env)
+    starts = bool(not others.right and stopped.meant and stopped.meant.allowed)
+    step = _way_out(database, failure.trouble)
+    if others.right:
+        step = f"name {others.right.address} in {address.where}: {others.right.words} lets it in"
+        step = f"saas-doctor fix --select DB501 names {others.right.address}" if right else step
+    elif stopped.meant:
+        step = stopped.meant.command
+        step = f"saas-doctor fix --select DB501 starts {stopped.meant.words}" if starts else step
     yield Finding(
-        f"Postgres does not answer on {address}: {_WORDS[failure.trouble]}",
+        f"Postgres does not answer on {address}: {words}",
         looked_at=f"{address.variable} ({address.where}): a login on {address}",
         found=failure.found,
         wanted="a Postgres server that lets the platform log in",
         target=str(address),
         place=address.place,
-        next_step=_way_out(database, failure.trouble),
+        next_step=step,
+        data={
+            "no_fix": not (right or starts),
+            "address": right,
+            "risk": "safe" if right else "changes",
+        },
     )
+
+
+def _rewritten(address: Address, other: Other | None, env: EnvFile) -> str:
+    """The settings file's address with the other server in it; "" where it can't be written there."""
+    setting = env.there.find(address.variable) if env.there and address.place else None
+    if other is None or setting is None or not (env.there and env.there.says_plainly(setting)):
+        return ""
+    return with_server(setting.value, other.address.host, other.address.port) or ""
 
 
 def _way_out(database: Database, trouble: Trouble) -> str:
@@ -75,221 +114,179 @@ def _way_out(database: Database, trouble: Trouble) -> str:
     if trouble is Trouble.STARTING:
         return f"wait until this says so: pg_isready -h {address.host} -p {address.port}"
     if trouble is Trouble.FULL:
-        rest = "-c 'SELECT usename, application_name, count(*) FROM pg_stat_activity GROUP BY 1, 2'"
-        return f"see who holds its connections: {_as_superuser(address)} {rest}"
+        rest = "SELECT usename, application_name, count(*) FROM pg_stat_activity GROUP BY 1, 2"
+        return f"see who holds its connections: {asks(as_superuser(address), rest)}"
     if trouble is Trouble.CLIENT:
         return f"correct {address.variable} in {address.where} (sslmode and the like)"
     return database.start
 
 
-def _as_superuser(address: Address) -> str:
-    """The usual way in as the server's superuser, where none was found."""
-    where = f"-h {address.host} " if address.is_socket else ""
-    if sys.platform == "linux":
-        return f"sudo -u postgres psql {where}-p {address.port}"
-    return f"psql {where}-p {address.port} -d postgres"
-
-
-def _name(role: str) -> str:
-    """A role's name as psql wants it."""
-    return role if re.fullmatch(r"[a-z_][a-z0-9_]*", role) else f'"{role}"'
-
-
 @check(
-    "DB502",
-    needs=("DB501",),
-    symptoms=(r"(role|角色) \"(?P<role>[^\"]+)\" (does not exist|不存在)",),
+    "DB507",
+    needs=("DB508",),
 )
-def role_missing(database: Database, role: RoleState) -> Iterator[Finding]:
-    """The role that the platform logs in with does not exist, or may not log in.
+def another_server_answers(
+    database: Database, others: OtherServers, env: EnvFile
+) -> Iterator[Finding]:
+    """Another Postgres server answers than the one that was set up for the platform.
 
-    Another server may answer on that port than the one that was set up (a local one before the
-    container's), or the role was never made. A server that asks for passwords says
-    `password authentication failed` for a missing role too.
+    A server of the system and one of a container share a port (one at 127.0.0.1, the other at ::1),
+    or the address names the port of the one while the role and the database are on the other. What
+    is missing "for no reason" is then there, on the other server.
 
-    **Detected** by the codes of the refused login, never by its text, which the server translates;
-    and where the server asks for a password, by its catalogue, through an administrative connection
-    found on this machine.
-    **Fixed** by creating the role with the password of `DATABASE_URL` (the server is given only its
-    SCRAM verifier); `undo` drops it while it owns nothing and is as it was made. A role that is
-    there and may not log in is left to you.
-    **Silent** when the role exists and may log in, whatever else is refused.
+    **Detected** by the platform's own login at every address of its host, and, where it is refused,
+    at the port that the compose file publishes; two answers are two servers where their system
+    identifiers differ.
+    **Fixed** where the one that answers refuses the platform and the other one lets it in, by that
+    one's address in the settings file; `undo` brings the former one back. Where both let it in,
+    it is a warning: which of the two holds the data only you know.
+    **Silent** where both addresses lead to one server, and for servers that the platform's login
+    does not lead to.
     """
-    address = database.address
-    if database.trouble is Trouble.ROLE_OR_LOGIN and not role.known:
-        what = "does not exist, or has no LOGIN"
-    elif not role.known:
-        # Neither found nor well: DB503 says what may be.
-        raise Absent(f"the server does not tell whether the role exists; {role.reason}")
-    elif not role.role_exists:
-        what = "does not exist"
-    elif not role.can_login:
-        what = "has no LOGIN"
-    elif role.expired:
-        what = "has expired (VALID UNTIL)"
-    else:
+    address, server, other = database.address, database.server, others.right
+    if other is None or database.trouble in UNREACHED:
         return
-    missing = role.known and not role.role_exists
-    failure = database.failed
+    there = f"{other.address} (Postgres {other.server.version // 10000}, {other.words})"
+    answering = database.endpoint.name if database.endpoint else str(address)
+    right = "" if server else _rewritten(address, other, env)
+    step = f"name the server that is meant in {address.where}: {answering} or {other.address}"
+    if not server:
+        step = f"name {other.address} in {address.where}"
     yield Finding(
-        f'role "{address.role}" {what} on the server at {address}',
-        looked_at=f"a login on {address} as {address.role}; asked: {role.asked or 'the server'}",
-        found=failure.found,
-        wanted=f'a role "{address.role}" that may log in',
-        target=address.role,
+        f"{address} leads to two servers that both let the platform in: {answering} and {there}"
+        if server
+        else f"the server that answers at {answering} refuses the platform, and another one lets it "
+        f"in: {there}",
+        looked_at=f"{address.variable} ({address.where}): a login on each address of {address.host}",
+        found=f"{answering}: system {server.system}; {other.address}: system {other.server.system}"
+        if server
+        else database.failed.found,
+        wanted="an address that leads to the platform's own server",
+        target=str(address),
         place=address.place,
-        next_step="saas-doctor fix --select DB502 creates it"
-        if missing
-        else _let_in(address, role, expired=role.expired),
-        data={"no_fix": not missing},
+        severity=Severity.WARNING if server else None,
+        next_step=f"saas-doctor fix --select DB507 names {other.address}" if right else step,
+        data={"no_fix": not right, "address": right},
     )
 
 
-def _let_in(address: Address, role: RoleState, *, expired: bool) -> str:
-    command = role.command or _as_superuser(address)
-    if not role.known:
-        return f"see whether it is there: {command} -c '\\du {_name(address.role)}'"
-    end = " VALID UNTIL 'infinity'" if expired else ""
-    return f'{command} -c "ALTER ROLE {_name(address.role)} LOGIN{end}"'.replace('""', '"')
+_TLS = {
+    Trouble.TLS_MISSING: "the address demands TLS, and the server has none",
+    Trouble.TLS_WANTED: "the server lets in by TLS only, and the address forbids it",
+    Trouble.TLS_UNWANTED: "the address demands TLS, and the server's rules let in without it only",
+    Trouble.TLS_UNTRUSTED: "the server's certificate is not one that the address takes",
+}
 
 
 @check(
-    "DB503",
-    needs=("DB502",),
+    "DB508",
+    needs=("DB501",),
     symptoms=(
-        r"password authentication failed for user \"(?P<role>[^\"]+)\"",
-        r"Password 认证失败",
-        r"no password supplied",
-        r"no pg_hba\.conf entry for host",
-        r"pg_hba\.conf rejects connection",
-        r"Peer authentication failed for user",
+        r"server does not support SSL, but SSL was required",
+        r"rejected SSL upgrade",
+        r"no pg_hba\.conf entry for host .*, (no encryption|SSL off)",
+        r"SSL error: certificate verify failed",
+        r"server certificate for \"[^\"]+\" does not match host name",
+        r"root certificate file \"[^\"]+\" does not exist",
     ),
 )
-def login_refused(database: Database, role: RoleState) -> Iterator[Finding]:
-    """The server refuses the platform's login.
+def tls_not_agreed(database: Database) -> Iterator[Finding]:
+    """The platform's address and the server do not agree about TLS.
 
-    The password of `DATABASE_URL` is not the role's, none is given, or the server's rules
-    (pg_hba.conf) do not let it in. Without an administrative connection nobody but the server's log
-    can tell a wrong password from a missing role: the server hides it on purpose.
+    `sslmode=require` against a server without TLS, `sslmode=disable` against one that lets in by
+    TLS only, or a certificate that `sslmode=verify-full` does not take: no service gets in.
 
-    **Detected** by the code of the refused login, never by its text.
-    **Silent** when the role is missing: that is said first.
+    **Detected** by what the server answers to the question for TLS, and by a second login the other
+    way where its rules refuse the first.
+    **Fixed** on this machine, where TLS protects nothing, by `sslmode=prefer` in the settings file:
+    with TLS where the server has it. `undo` brings the former address back. To a server elsewhere
+    it is left to you: to send the data in the open, or to trust a certificate, is no repair.
+    **Silent** where either way leads in.
     """
-    address = database.address
-    if database.trouble not in (Trouble.PASSWORD, Trouble.NO_PASSWORD, Trouble.RULES):
+    trouble = database.trouble
+    if trouble not in NO_TLS:
         return
-    failure = database.failed
-    seen = f"the role exists (asked: {role.asked})" if role.known else role.reason
+    address = database.address
+    fixable = address.is_local and not address.is_socket and address.place is not None
+    step = {
+        Trouble.TLS_MISSING: "turn TLS on at the server (ssl = on, with a certificate), or write "
+        f"sslmode=prefer in {address.where} if the way there is safe",
+        Trouble.TLS_WANTED: f"write sslmode=require in {address.where}",
+        Trouble.TLS_UNWANTED: "have its rules let TLS in (host or hostssl in place of hostnossl): "
+        + asks(as_superuser(address), "SELECT * FROM pg_hba_file_rules"),
+        Trouble.TLS_UNTRUSTED: "name the authority that signed the certificate: sslrootcert=FILE in "
+        f"{address.where}, and a host name that the certificate holds",
+    }[database.failed.trouble]
     yield Finding(
-        f'the login of "{address.role}" on {address} is refused: {_why(database, role)}',
-        looked_at=f"a login on {address} with {address.variable} ({address.where})",
-        found=failure.found,
-        wanted="a login that is let in",
-        target=address.role,
+        f"no login on {address}: {_TLS[database.failed.trouble]}",
+        looked_at=f"{address.variable} ({address.where}): sslmode={address.tls_mode}",
+        found=database.failed.found,
+        wanted="TLS on both sides, or on neither",
+        target=str(address),
         place=address.place,
-        next_step=_admit(database, role),
-        more={"role": seen},
+        next_step="saas-doctor fix --select DB508 writes sslmode=prefer" if fixable else step,
+        data={"no_fix": not fixable},
     )
 
 
-def _why(database: Database, role: RoleState) -> str:
-    state = database.failed.state
-    if database.trouble is Trouble.NO_PASSWORD:
-        return "no password is given, and the server asks for one"
-    if database.trouble is Trouble.RULES:
-        return {
-            "28000": "the server's rules do not let it in (pg_hba.conf)",
-            "42501": f'it has no CONNECT right on "{database.address.database}"',
-            "55000": f'"{database.address.database}" accepts no connections',
-        }.get(state, f"SQLSTATE {state}")
-    if not role.known:
-        return "wrong password or missing role, the server does not tell"
-    return "wrong password" if role.has_password else "the role has no password"
-
-
-def _admit(database: Database, role: RoleState) -> str:
-    address = database.address
-    command = role.command or _as_superuser(address)
-    name, state = _name(address.role), database.failed.state
-    if database.trouble is Trouble.RULES:
-        if state == "42501":
-            return f"{command} -c 'GRANT CONNECT ON DATABASE {_name(address.database)} TO {name}'"
-        if state == "55000":
-            return f"{command} -c 'ALTER DATABASE {_name(address.database)} ALLOW_CONNECTIONS true'"
-        return f"see its rules: {command} -c 'SELECT * FROM pg_hba_file_rules'"
-    change = f"{command} -d postgres -c '\\password {name}'"
-    either = f"correct the one in {address.where}, or set the role's with {change}"
-    if role.known:
-        return either
-    return f"{either}; if `{command} -c '\\du'` lists no {name}: {command} -c 'CREATE ROLE {name} LOGIN'"
-
-
 @check(
-    "DB504",
-    needs=("DB503",),
-    symptoms=(r"(database|数据库) \"(?P<database>[^\"]+)\" (does not exist|不存在)",),
-)
-def database_missing(database: Database) -> Iterator[Finding]:
-    """The platform's database does not exist on the server.
-
-    **Detected** by the code of the refused login (3D000), which comes after the password was right.
-    **Fixed** by creating it, owned by the platform's role, through an administrative connection
-    found on this machine; `undo` drops it while it is empty and nobody is connected to it.
-    **Silent** when the login itself is refused: that is said first.
-    """
-    address = database.address
-    if database.trouble is Trouble.DATABASE:
-        yield Finding(
-            f'database "{address.database}" does not exist on {address}',
-            looked_at=f"a login on {address} with {address.variable} ({address.where})",
-            found=database.failed.found,
-            wanted=f'a database "{address.database}" owned by "{address.role}"',
-            target=address.database,
-            place=address.place,
-            next_step="saas-doctor fix --select DB504 creates it",
-        )
-
-
-@check(
-    "DB505",
+    "DB506",
     needs=("DB504",),
-    symptoms=(r"permission denied for schema public", r"对模式 \S+ 权限不够"),
+    symptoms=(
+        r"cannot execute (?P<command>[A-Z ]+) in a read-only transaction",
+        r"ReadOnlySqlTransaction",
+        r"不能在一个?只读(模式的)?事务中执行",
+    ),
 )
-def no_right_to_create(database: Database) -> Iterator[Finding]:
-    """The platform's role may log in but may not create tables.
+def server_only_reads(database: Database) -> Iterator[Finding]:
+    """The server, or the platform's part of it, takes no writes.
 
-    Since Postgres 15 nobody but the database's owner may create in schema `public`; granting
-    everything on the *database* does not change that, and `SELECT 1` works all the same.
+    A standby follows another server and only reads. On any server, `default_transaction_read_only`
+    makes every transaction one that only reads. Logins and queries work; sign-ups and the services'
+    registration fail.
 
-    **Detected** by asking the server for the right itself, in the platform's own database and by
-    the platform's own login.
-    **Fixed** by granting USAGE and CREATE on the schema inside that database; `undo` takes back
-    exactly what was granted.
-    **Silent** when the role has the right in any way, or in a schema of its own; and where it works
-    on tables that another role made (migrations run by that one).
+    **Detected** by the platform's own login: whether the server is in recovery, and whether the
+    setting is on, with where it was set (the role, the database, the server's file, the address).
+    **To mend** name the primary in the address, or take the setting back: the finding names where.
+    **Silent** on a server that writes, whatever single transactions are set to.
     """
     address, server = database.address, database.server
-    if server is None or server.can_create or server.uses_others:
+    if server is None or not (server.standby or server.read_only):
         return
-    schema = server.schema or "public"
-    there = schema != "public" or server.has_public
-    fixable = schema == "public" and there
-    name, login = _name(server.database), _name(server.role)
-    command = f"{_as_superuser(address)} -d {name}"
-    next_step = "saas-doctor fix --select DB505 grants it"
-    if not there:
-        next_step = f"{command} -c 'CREATE SCHEMA public AUTHORIZATION {login}'"
-    elif not fixable:
-        next_step = f"{command} -c 'GRANT USAGE, CREATE ON SCHEMA {_name(schema)} TO {login}'"
+    if server.standby:
+        found = "a standby, in recovery"
+        step = (
+            f"write the primary's address in {address.where}; or, if this server is to become it: "
+            + asks(as_superuser(address), "SELECT pg_promote()")
+        )
+    else:
+        found = f"default_transaction_read_only is on (set in: {server.read_only})"
+        step = _writable(database, server.read_only)
     yield Finding(
-        f'"{server.role}" may not create tables in schema {schema} of "{server.database}"'
-        if there
-        else f'database "{server.database}" has no schema public',
-        looked_at=f"has_schema_privilege on {address}, database {server.database}",
-        found=f"no CREATE; the database is owned by {server.owner} (Postgres {server.version // 10000})",
-        wanted=f"CREATE on schema {schema}",
-        target=f"{server.database}.{schema}",
+        f"the server at {address} only reads: {found}",
+        looked_at=f"a login on {address}, database {server.database}",
+        found=found,
+        wanted="a server that takes writes",
+        target=str(address),
         place=address.place,
-        next_step=next_step,
-        data={"no_fix": not fixable},
+        next_step=step,
+        data={"no_fix": True},
+    )
+
+
+def _writable(database: Database, source: str) -> str:
+    server, address = database.server, database.address
+    assert server
+    role, name = spelled(address.role), spelled(server.database)
+    of = {
+        "user": f"ALTER ROLE {role}",
+        "database": f"ALTER DATABASE {name}",
+        "database user": f"ALTER ROLE {role} IN DATABASE {name}",
+    }.get(source)
+    if of:
+        return asks(as_superuser(address), f"{of} RESET default_transaction_read_only")
+    if source == "client":
+        return f"take default_transaction_read_only out of {address.variable} in {address.where}"
+    return "take default_transaction_read_only out of the server's settings: " + asks(
+        as_superuser(address), "SHOW config_file"
     )

@@ -1,38 +1,42 @@
-"""Creates what is missing on the platform's Postgres server."""
+"""Repairs what keeps the platform's address and its Postgres server apart."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 from saas_doctor.actions import Action
-from saas_doctor.actions.database import CreateDatabase, CreateRole, GrantCreate
-from saas_doctor.facts.admin import AdminConnection
-from saas_doctor.facts.database import Address, Database
-from saas_doctor.model import Finding, Risk
+from saas_doctor.actions.servers import StartCluster, StartContainer
+from saas_doctor.facts.database_address import Address, with_tls
+from saas_doctor.facts.dotenv import EnvFile
+from saas_doctor.facts.stopped_servers import StoppedServers
+from saas_doctor.model import Absent, Finding, Risk
 from saas_doctor.rules import fix
 
-# Each names the administrative connection: where there is none, the plan says so.
 
-
-@fix("DB502", risk=Risk.CHANGES)
-def create_role(_: Finding, address: Address, admin: AdminConnection) -> Iterator[Action]:  # noqa: ARG001
-    """Create the role with the password of the platform's address."""
-    yield CreateRole.for_login(address)
-
-
-@fix("DB504", risk=Risk.CHANGES)
-def create_database(_: Finding, address: Address, admin: AdminConnection) -> Iterator[Action]:  # noqa: ARG001
-    """Create the database, owned by the platform's role."""
-    yield CreateDatabase(address)
-
-
-@fix("DB505", risk=Risk.CHANGES)
-def grant_create(
-    _: Finding,
-    address: Address,
-    database: Database,
-    admin: AdminConnection,  # noqa: ARG001
+@fix("DB501", risk=Risk.CHANGES)
+def reach_server(
+    finding: Finding, address: Address, stopped: StoppedServers, env: EnvFile
 ) -> Iterator[Action]:
-    """Grant CREATE on schema public to the platform's role."""
-    # The role that works may be another than the one that logs in (ALTER ROLE ... SET role).
-    yield GrantCreate(address, database.server.role if database.server else "")
+    """Start the platform's server, or name the one that lets it in."""
+    server = stopped.meant
+    if finding.data["address"]:
+        yield env.file.set(address.variable, finding.data["address"])
+    elif server and server.cluster:
+        yield StartCluster(address, *server.cluster)
+    elif server:
+        yield StartContainer(address, server.container, server.words)
+
+
+@fix("DB507")
+def name_own_server(finding: Finding, address: Address, env: EnvFile) -> Iterator[Action]:
+    """Name the platform's own server."""
+    yield env.file.set(address.variable, finding.data["address"])
+
+
+@fix("DB508")
+def prefer_tls(_: Finding, address: Address, env: EnvFile) -> Iterator[Action]:
+    """Take TLS where the server has it."""
+    setting = env.file.find(address.variable)
+    if setting is None or not env.file.says_plainly(setting):
+        raise Absent(f"{address.variable} is put together from other values in {env.name}")
+    yield env.file.set(address.variable, with_tls(setting.value, "prefer"))

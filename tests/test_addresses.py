@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from saas_doctor import rules
-from saas_doctor.facts.database import parse_url
+from saas_doctor.facts.database_address import parse_url
 from saas_doctor.facts.interpreter import Interpreter
 from saas_doctor.facts.requirements import Requirements
 from saas_doctor.facts.versions import Versions

@@ -18,15 +18,23 @@ import pytest
 from saas_doctor import platform as platforms
 from saas_doctor import repair, runner
 from saas_doctor.actions import Bench, NotApplied, Refused
-from saas_doctor.actions.database import CreateDatabase, CreateRole, GrantCreate
-from saas_doctor.facts import Facts, database
-from saas_doctor.facts.admin import AdminConnection, AsUser, RoleState, identifier, literal
-from saas_doctor.facts.database import Address, Database, Trouble, parse_url
-from saas_doctor.facts.postgres_protocol import Outcome, ask, endpoints, scram_verifier
-from saas_doctor.model import Absent, Report, Status, Unreadable
+from saas_doctor.actions.database import CreateDatabase
+from saas_doctor.actions.database_rights import GrantCreate
+from saas_doctor.actions.database_role import CreateRole
+from saas_doctor.facts import Facts, database, database_others
+from saas_doctor.facts.admin import AdminConnection
+from saas_doctor.facts.database import Database
+from saas_doctor.facts.database_address import Address, parse_url, with_server, with_tls
+from saas_doctor.facts.database_login import Trouble
+from saas_doctor.facts.doors import AsUser
+from saas_doctor.facts.postgres_protocol import Endpoint, Outcome, ask, endpoints, scram_verifier
+from saas_doctor.facts.quoting import identifier, literal
+from saas_doctor.facts.roles import RoleState
+from saas_doctor.facts.strangers import named
+from saas_doctor.model import Absent, Report, Severity, Status, Unreadable
 from saas_doctor.repair import Outcome as Done
 from saas_doctor.runner import Selection
-from tests.testbed import require
+from tests.testbed import require, states
 from tests.testbed.ports import black_hole, free_port, listener
 from tests.testbed.postgres import Cluster, binaries
 
@@ -151,7 +159,7 @@ def test_a_web_server_on_the_port_is_named(tmp_path: Path) -> None:
     with listener(port):
         found = facts_of(tmp_path, f"postgresql://u:p@127.0.0.1:{port}/d").get(Database)
     assert found.trouble is Trouble.FOREIGN
-    assert "HTTP/1.0 200" in found.failed.found
+    assert "a web server (SimpleHTTP/" in found.failed.found
 
 
 def error(**fields: str) -> bytes:
@@ -202,8 +210,16 @@ def fake(answer: Callable[[int], bytes], port: int, host: str = "127.0.0.1") -> 
         (error(S="F", C="57P03", M="启动中"), Trouble.STARTING),
         (error(S="F", C="53300", M="已有太多的客户端"), Trouble.FULL),
         (error(S="F", C="28000", M="没有条目", R="ClientAuthentication"), Trouble.RULES),
-        (AUTHENTICATED + error(S="F", C="42501", M="权限不够", R="CheckMyDatabase"), Trouble.RULES),
-        (AUTHENTICATED + error(S="F", C="55000", M="-", R="CheckMyDatabase"), Trouble.RULES),
+        (
+            AUTHENTICATED + error(S="F", C="42501", M="权限不够", R="CheckMyDatabase"),
+            Trouble.NO_CONNECT,
+        ),
+        (AUTHENTICATED + error(S="F", C="55000", M="-", R="CheckMyDatabase"), Trouble.CLOSED),
+        (error(S="F", C="53300", M="-", R="InitializeSessionUserId"), Trouble.ROLE_FULL),
+        (error(S="F", C="53300", M="-", R="CheckMyDatabase"), Trouble.DATABASE_FULL),
+        (error(S="F", C="53300", M="-", R="InitPostgres"), Trouble.FULL),
+        (error(S="F", C="08P01", M="no such database: d"), Trouble.POOLER),
+        (b"R" + struct.pack("!ii", 8, 7), Trouble.METHOD),
         (AUTHENTICATED + error(S="F", C="3D000", M="不存在", R="InitPostgres"), Trouble.DATABASE),
         (error(S="F", C="28P01", M="认证失败", R="auth_failed"), Trouble.PASSWORD),
         (b"R" + struct.pack("!ii", 8, 3), Trouble.NO_PASSWORD),
@@ -226,13 +242,13 @@ def test_a_server_that_is_starting_up_is_waited_for(tmp_path: Path) -> None:
         assert trouble_of(tmp_path, f"postgresql://u@127.0.0.1:{port}/d") is Trouble.DATABASE
 
 
-def test_tls_that_the_server_does_not_have_is_the_drivers_own_complaint(
+def test_tls_that_the_server_does_not_have_is_told_by_its_own_answer(
     tmp_path: Path, postgres: Cluster
 ) -> None:
     url = postgres.url("postgres", postgres.password, "postgres") + "?sslmode=require"
     found = facts_of(tmp_path, url).get(Database)
-    assert found.trouble is Trouble.CLIENT
-    assert "SSL" in found.failed.found
+    assert found.trouble is Trouble.TLS_MISSING
+    assert "has no TLS" in found.failed.found
 
 
 # Real servers: one that asks for passwords, one that trusts everybody and speaks Chinese.
@@ -349,7 +365,7 @@ def statuses(report: Report) -> dict[str, Status]:
 def test_a_wrong_password_is_told_from_a_missing_role_by_an_administrator(
     tmp_path: Path, postgres: Cluster, name: str
 ) -> None:
-    make(postgres, name)
+    make(postgres, name, role="LOGIN CREATEROLE")
     report = examine(tmp_path, url_of(postgres, name, "hunter2"))
     (finding,) = report.findings
     assert finding.code == "DB503"
@@ -376,6 +392,100 @@ def test_what_comes_after_an_unreachable_server_is_blocked_by_it(tmp_path: Path)
     found = statuses(examine(tmp_path, f"postgresql://u:p@127.0.0.1:{free_port()}/d"))
     assert found.pop("DB501") is Status.FAILED
     assert set(found.values()) == {Status.BLOCKED}
+
+
+# Two servers behind one name.
+
+
+@pytest.fixture
+def neighbour(postgres: Cluster) -> Iterator[Cluster]:
+    """A second server on the port of the first, at another address of this machine."""
+    cluster = Cluster(options={"listen_addresses": "127.0.0.2"}, port=postgres.port)
+    yield cluster
+    cluster.close()
+
+
+@pytest.fixture
+def two_addresses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`localhost` has two addresses, as with IPv6; drivers take the first that answers."""
+
+    def both(host: str, port: int) -> list[Endpoint]:
+        hosts = ("127.0.0.1", "127.0.0.2") if host == "localhost" else (host,)
+        return [one for each in hosts for one in endpoints(each, port)]
+
+    monkeypatch.setattr(database_others, "endpoints", both)
+
+
+def by_name(cluster: Cluster, name: str) -> str:
+    return url_of(cluster, name).replace("@127.0.0.1:", "@localhost:")
+
+
+@pytest.mark.usefixtures("two_addresses")
+def test_the_server_that_has_the_role_is_named_where_another_one_answers_first(
+    tmp_path: Path, postgres: Cluster, neighbour: Cluster, name: str
+) -> None:
+    make(neighbour, name)
+    report = examine(tmp_path, by_name(postgres, name))
+    (finding,) = report.findings
+    assert finding.code == "DB507"
+    assert f"at 127.0.0.1:{postgres.port} refuses the platform" in finding.message
+    assert f"127.0.0.2:{postgres.port} (Postgres 15, localhost by" in finding.message
+    assert statuses(report)["DB502"] is statuses(report)["DB504"] is Status.BLOCKED
+    assert fix(tmp_path) == [Done.VERIFIED]
+    assert "@127.0.0.2:" in (tmp_path / "backend/.env").read_text()
+    assert undo(tmp_path) == []
+
+
+@pytest.mark.usefixtures("two_addresses")
+def test_two_servers_that_both_let_in_are_a_warning(
+    tmp_path: Path, postgres: Cluster, neighbour: Cluster, name: str
+) -> None:
+    make(neighbour, name)
+    make(postgres, name)
+    (finding,) = examine(tmp_path, by_name(postgres, name)).findings
+    assert (finding.code, finding.severity) == ("DB507", Severity.WARNING)
+    assert finding.fix is None
+
+
+@pytest.mark.usefixtures("two_addresses")
+def test_one_server_at_two_addresses_is_one(tmp_path: Path, name: str) -> None:
+    cluster = Cluster(options={"listen_addresses": "127.0.0.1,127.0.0.2"})
+    try:
+        make(cluster, name)
+        assert examine(tmp_path, by_name(cluster, name)).findings == []
+    finally:
+        cluster.close()
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("postgresql://u:p@h/d", "postgresql://u:p@127.0.0.1:1/d"),
+        (
+            "postgresql+psycopg2://u:a#b@h:5/d?sslmode=require",
+            "postgresql+psycopg2://u:a#b@127.0.0.1:1/d?sslmode=require",
+        ),
+        ("postgresql://u@[::1]:5/d", "postgresql://u@127.0.0.1:1/d"),
+        ("postgresql://u@/d?host=h", None),
+        ("postgresql://u@h,i/d", None),
+    ],
+)
+def test_another_server_is_written_into_an_address_and_nothing_else(
+    old: str, new: str | None
+) -> None:
+    assert with_server(old, "127.0.0.1", 1) == new
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("postgresql://u:p@h/d", "postgresql://u:p@h/d?sslmode=prefer"),
+        ("postgresql://u:p?@h/d?a=1&sslmode=require", "postgresql://u:p?@h/d?a=1&sslmode=prefer"),
+        ("postgresql+asyncpg://u@h/d?ssl=require", "postgresql+asyncpg://u@h/d?ssl=prefer"),
+    ],
+)
+def test_the_way_of_tls_is_written_into_an_address_and_nothing_else(old: str, new: str) -> None:
+    assert with_tls(old, "prefer") == new
 
 
 # The right to create.
@@ -434,15 +544,16 @@ def test_a_role_that_has_where_to_work_needs_no_right_on_public(
     assert examine(tmp_path, url_of(postgres, name)).findings == []
 
 
-def test_a_dropped_schema_public_is_said_and_not_made(
+def test_a_dropped_schema_public_is_made_and_dropped_again(
     tmp_path: Path, postgres: Cluster, name: str
 ) -> None:
     make(postgres, name)
     postgres.sql("DROP SCHEMA public", database=name)
     (finding,) = examine(tmp_path, url_of(postgres, name)).findings
     assert finding.message == f'database "{name}" has no schema public'
-    assert finding.fix is None
-    assert f"CREATE SCHEMA public AUTHORIZATION {name}" in finding.next_step
+    assert fix(tmp_path) == [Done.VERIFIED]
+    assert examine(tmp_path, url_of(postgres, name)).findings == []
+    assert undo(tmp_path) == []
 
 
 # The administrative connection.
@@ -526,10 +637,10 @@ def test_an_ordinary_user_is_told_whose_process_listens_though_not_which(
     nobody = pwd.getpwnam("nobody")
     code = (
         "import os, psutil, psutil._pslinux\n"
-        "from saas_doctor.facts import admin, postgres_protocol as p\n"
+        "from saas_doctor.facts import postgres_protocol as p, socket_owners\n"
         f"endpoint = p.endpoints('127.0.0.1', {postgres.port})[0]\n"
         f"os.setgid({nobody.pw_gid}); os.setuid({nobody.pw_uid})\n"
-        "print(admin._listeners(endpoint))\n"
+        "print(socket_owners.listeners(endpoint))\n"
     )
     root = Path(__file__).resolve().parents[1]
     done = subprocess.run(
@@ -645,6 +756,163 @@ def test_undo_refuses_on_another_server_than_the_one_that_was_changed(
     assert there(postgres, name) == there(chinese, name) == (True, True)
 
 
+# Every repair, beside a table of the user's.
+
+
+def expired(cluster: Cluster, name: str) -> None:
+    cluster.sql(f"ALTER ROLE {name} VALID UNTIL '2000-01-01'")
+
+
+def no_login(cluster: Cluster, name: str) -> None:
+    cluster.sql(f"ALTER ROLE {name} NOLOGIN")
+
+
+def other_password(cluster: Cluster, name: str) -> None:
+    cluster.sql(f"ALTER ROLE {name} PASSWORD 'the former one'")
+
+
+def no_connect(cluster: Cluster, name: str) -> None:
+    cluster.sql(f"ALTER DATABASE {name} OWNER TO postgres")
+    cluster.sql(f"GRANT CREATE ON SCHEMA public TO {name}", database=name)
+    cluster.sql(f"REVOKE CONNECT ON DATABASE {name} FROM PUBLIC")
+
+
+def no_create(cluster: Cluster, name: str) -> None:
+    cluster.sql(f"ALTER DATABASE {name} OWNER TO postgres")
+
+
+def path_to_app(cluster: Cluster, name: str) -> None:
+    cluster.sql(f"ALTER ROLE {name} IN DATABASE {name} SET search_path = app")
+
+
+@pytest.mark.parametrize(
+    ("break_it", "code"),
+    [
+        (expired, "DB502"),
+        (no_login, "DB502"),
+        (other_password, "DB503"),
+        (no_connect, "DB503"),
+        (no_create, "DB505"),
+        (path_to_app, "DB510"),
+    ],
+)
+def test_the_users_table_survives_the_fix_and_its_undo(
+    tmp_path: Path,
+    postgres: Cluster,
+    name: str,
+    break_it: Callable[[Cluster, str], None],
+    code: str,
+) -> None:
+    make(postgres, name)
+    postgres.sql("CREATE SCHEMA kept", database=name)
+    postgres.sql("CREATE TABLE kept.notes AS SELECT 'mine' AS text", database=name)
+    postgres.sql(f"GRANT USAGE ON SCHEMA kept TO {name}", database=name)
+    break_it(postgres, name)
+    assert [f.code for f in examine(tmp_path, url_of(postgres, name)).findings] == [code]
+    for act in (fix, undo, fix, undo):
+        act(tmp_path)
+        assert postgres.sql("SELECT text FROM kept.notes", database=name) == [("mine",)]
+    assert [f.code for f in examine(tmp_path, url_of(postgres, name)).findings] == [code]
+
+
+def test_a_schema_that_holds_a_table_survives_undo(
+    tmp_path: Path, postgres: Cluster, name: str
+) -> None:
+    make(postgres, name)
+    path_to_app(postgres, name)
+    examine(tmp_path, url_of(postgres, name))
+    assert fix(tmp_path) == [Done.VERIFIED]
+    postgres.sql("CREATE TABLE app.notes ()", database=name)
+    (refused,) = undo(tmp_path)
+    assert "schema app of" in refused
+    assert "stays" in refused
+    postgres.sql("DROP TABLE app.notes", database=name)
+    assert undo(tmp_path) == []
+
+
+def test_a_password_that_was_changed_since_is_not_taken_back(
+    tmp_path: Path, postgres: Cluster, name: str
+) -> None:
+    make(postgres, name)
+    other_password(postgres, name)
+    secret = f"SELECT rolpassword FROM pg_authid WHERE rolname = '{name}'"
+    former = postgres.sql(secret)
+    examine(tmp_path, url_of(postgres, name))
+    assert fix(tmp_path) == [Done.VERIFIED]
+    made = postgres.sql(secret)
+    postgres.sql(f"ALTER ROLE {name} PASSWORD 'a third one'")
+    assert "was changed since" in undo(tmp_path)[0]
+    postgres.sql(f"ALTER ROLE {name} PASSWORD {literal(str(made[0][0]))}")
+    assert undo(tmp_path) == []
+    assert postgres.sql(secret) == former
+
+
+def test_an_expiry_that_was_changed_since_is_not_taken_back(
+    tmp_path: Path, postgres: Cluster, name: str
+) -> None:
+    make(postgres, name)
+    expired(postgres, name)
+    examine(tmp_path, url_of(postgres, name))
+    assert fix(tmp_path) == [Done.VERIFIED]
+    postgres.sql(f"ALTER ROLE {name} VALID UNTIL '2999-01-01'")
+    assert "was changed since" in undo(tmp_path)[0]
+
+
+@pytest.mark.parametrize(
+    ("statement", "reason"),
+    [
+        ("ALTER ROLE {name} CREATEROLE", "rights over the whole server"),
+        ("GRANT {name} TO pg_monitor", "other roles are its members"),
+        ("CREATE DATABASE {name}_2 OWNER {name}", "it owns another database"),
+        ("GRANT CREATE ON DATABASE postgres TO {name}", "to do with another database"),
+        ("ALTER DATABASE {name} OWNER TO postgres", "nothing of the platform's database"),
+    ],
+)
+def test_the_password_of_a_role_that_others_may_use_is_left_as_it_is(
+    tmp_path: Path, postgres: Cluster, name: str, statement: str, reason: str
+) -> None:
+    make(postgres, name)
+    postgres.sql(statement.format(name=name))
+    try:
+        (finding,) = examine(tmp_path, url_of(postgres, name, "wrong")).findings
+        assert finding.fix is None
+        assert reason in finding.evidence["role"]
+    finally:
+        postgres.sql(f'DROP DATABASE IF EXISTS "{name}_2"')
+        postgres.sql(f"REVOKE ALL ON DATABASE postgres FROM {name}")
+
+
+def test_a_database_is_made_in_utf8_where_the_server_has_another_encoding(
+    tmp_path: Path, name: str
+) -> None:
+    cluster = Cluster(encoding="SQL_ASCII")
+    try:
+        examine(tmp_path, url_of(cluster, name))
+        assert fix(tmp_path) == [Done.VERIFIED, Done.VERIFIED]
+        assert cluster.sql("SHOW server_encoding", database=name) == [("UTF8",)]
+        assert examine(tmp_path, url_of(cluster, name)).findings == []
+        assert undo(tmp_path) == []
+    finally:
+        cluster.close()
+
+
+@pytest.mark.parametrize(
+    ("words", "product"),
+    [
+        (states.MARIADB, "MariaDB 10.11.6"),
+        (states.MYSQL, "MySQL 8.0.35"),
+        (b"\x45\0\0\0\xff\x6a\x04Host '1.2.3.4' is not allowed to connect", "MySQL"),
+        (b"-ERR wrong number of arguments for 'get' command", "Redis"),
+        (b"SSH-2.0-OpenSSH_9.2\r\n", "an SSH server (SSH-2.0-OpenSSH_9.2)"),
+        (b"HTTP/1.1 400 Bad Request\r\nServer: nginx/1.22.1\r\n", "a web server (nginx/1.22.1)"),
+        (b"It looks like you are trying to access MongoDB over HTTP", "MongoDB"),
+        (b"hello", ""),
+    ],
+)
+def test_what_answers_in_a_servers_place_is_named(words: bytes, product: str) -> None:
+    assert named(words) == product
+
+
 @pytest.fixture
 def bench(tmp_path: Path, postgres: Cluster, name: str) -> Bench:
     facts = facts_of(tmp_path, url_of(postgres, name))
@@ -730,7 +998,7 @@ def test_previews_show_the_sql_and_no_secret(bench: Bench, name: str) -> None:
     role = CreateRole.for_login(address)
     assert role.preview() == f"CREATE ROLE \"{name}\" LOGIN PASSWORD '***'"
     assert CreateDatabase(address).preview() == f'CREATE DATABASE "{name}" OWNER "{name}"'
-    assert GrantCreate(address).preview().startswith("GRANT USAGE, CREATE ON SCHEMA public TO")
+    assert GrantCreate(address).preview().startswith('GRANT USAGE, CREATE ON SCHEMA "public"')
     assert "SCRAM" not in f"{role!r} {role.title} {role.before(bench)}"
 
 

@@ -114,7 +114,15 @@ class Action(ABC):
 
 def kinds() -> dict[str, type[Action]]:
     """Every kind of action by the name the journal uses."""
-    from saas_doctor.actions import database, files, packages, processes  # noqa: F401
+    from saas_doctor.actions import (  # noqa: F401
+        database,
+        database_rights,
+        database_role,
+        files,
+        packages,
+        processes,
+        servers,
+    )
 
     found: dict[str, type[Action]] = {}
     queue: list[type[Action]] = [*Action.__subclasses__()]

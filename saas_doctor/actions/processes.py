@@ -179,35 +179,35 @@ class StopContainer(Action):
         return f"docker stop {self.identity[:12]}  ({self.name})"
 
     def before(self, bench: Bench) -> Record:
-        with _container(bench, self.identity) as container:
-            if container is None or container.status != "running":
+        with container(bench, self.identity) as found:
+            if found is None or found.status != "running":
                 raise NotApplied(f"{self.name} does not run any more")
-            if container.attrs["HostConfig"].get("AutoRemove"):
+            if found.attrs["HostConfig"].get("AutoRemove"):
                 raise NotApplied(f"{self.name} is removed for good when it is stopped (--rm)")
         return {"identity": self.identity, "name": self.name}
 
     def apply(self, bench: Bench, before: Record) -> Record:  # noqa: ARG002
-        with _container(bench, self.identity) as container:
-            if container is not None:
-                container.stop()
+        with container(bench, self.identity) as found:
+            if found is not None:
+                found.stop()
         return {}
 
     def verify(self, bench: Bench) -> bool:
-        with _container(bench, self.identity) as container:
-            return container is not None and container.status != "running"
+        with container(bench, self.identity) as found:
+            return found is not None and found.status != "running"
 
     @classmethod
     def undo(cls, bench: Bench, before: Record, after: Record | None) -> str | None:  # noqa: ARG003
-        with _container(bench, before["identity"]) as container:
-            if container is None:
+        with container(bench, before["identity"]) as found:
+            if found is None:
                 raise Refused(f"{before['name']} was removed since")
-            if container.status != "running":
-                container.start()
+            if found.status != "running":
+                found.start()
         return None
 
 
 @contextlib.contextmanager
-def _container(bench: Bench, identity: str) -> Iterator[Container | None]:
+def container(bench: Bench, identity: str) -> Iterator[Container | None]:
     """The container as it is now, None where there is none; the engine's refusals are Failed."""
     import docker
     import requests

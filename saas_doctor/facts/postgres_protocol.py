@@ -26,6 +26,8 @@ _PROTOCOL_3 = 196608
 _SSL_REQUEST = struct.pack("!ii", 8, 80877103)
 _LARGEST = 1 << 20
 """Bytes of a message before login; a longer one is not Postgres speaking."""
+_OTHERS = {7: "Kerberos (gss)", 9: "SSPI"}
+"""Methods of login that are not spoken here."""
 
 
 class Outcome(str, Enum):
@@ -110,18 +112,6 @@ def ask(
         return Answer(Outcome.UNREACHABLE, endpoint, text=_reason(error))
 
 
-def greeting(endpoint: Endpoint, timeout: float = 0.5) -> str:
-    """What something that is no Postgres says to an HTTP request: its first line, or nothing."""
-    try:
-        with socket.socket(endpoint.family, socket.SOCK_STREAM) as connection:
-            connection.settimeout(timeout)
-            connection.connect(endpoint.address)
-            connection.sendall(b"GET / HTTP/1.0\r\n\r\n")
-            return _printable(connection.recv(200))
-    except OSError:
-        return ""
-
-
 def scram_verifier(password: str, salt: bytes | None = None, rounds: int = 4096) -> str:
     """The password as the server keeps it, so that its plain text does not reach any log."""
     salt = salt or os.urandom(16)
@@ -165,7 +155,7 @@ class _Line:
             self._hurry()
             part = self.connection.recv(count - len(data))
             if not part:
-                raise _Foreign(_printable(data) or "it closed the connection without a word")
+                raise _Foreign(printable(data) or "it closed the connection without a word")
             data += part
         return data
 
@@ -182,7 +172,7 @@ class _Line:
 
     def rest(self, seen: bytes) -> str:
         self._hurry()
-        return _printable(seen + self.connection.recv(200))
+        return printable(seen + self.connection.recv(200))
 
     def secure(self, name: str | None) -> None:
         context = ssl.create_default_context()
@@ -276,9 +266,13 @@ class _Login:
             return None
         if request == 12:
             return None
-        names = {3: "password", 5: "md5", 10: "scram-sha-256", 11: "scram-sha-256"}
+        names = {3: "password", 5: "md5", 10: "scram-sha-256", 11: "scram-sha-256"} | _OTHERS
         self.method = names.get(request, f"method {request}")
-        if request not in names or (request == 10 and b"SCRAM-SHA-256\0" not in data):
+        if (
+            request in _OTHERS
+            or request not in names
+            or (request == 10 and b"SCRAM-SHA-256\0" not in data)
+        ):
             return self._answer(Outcome.UNKNOWN_METHOD)
         if self.password is None:
             return self._answer(Outcome.PASSWORD_WANTED)
@@ -338,7 +332,8 @@ def _fields(body: bytes) -> dict[str, str]:
     return {part[:1].decode("latin-1"): part[1:].decode("utf-8", "replace") for part in parts}
 
 
-def _printable(data: bytes) -> str:
+def printable(data: bytes) -> str:
+    """The first line of some bytes, fit to be shown."""
     line = data.decode("utf-8", "replace").strip().splitlines()
     return "".join(c if c.isprintable() else "?" for c in line[0])[:80] if line else ""
 

@@ -1,20 +1,26 @@
-"""Faults of the platform's Postgres, made on a real server."""
+"""Faults of the platform's Postgres server: it does not answer, TLS is not agreed on, it only reads."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import AbstractContextManager
-from urllib.parse import quote
 
 from tests.faults import Copy, Fault, Healthy, Inject, both, replace, setenv, sql
+from tests.testbed import states
 from tests.testbed.ports import black_hole, free_port, listener
+from tests.testbed.states import at_port
 
-DROP_DATABASE = "DROP DATABASE {database} WITH (FORCE)"
-DROP_ROLE = "DROP ROLE {role}"
-TO_SUPERUSER = "ALTER DATABASE {database} OWNER TO postgres"
 ENV = "backend/.env"
 
 
-def creates_tables(copy: Copy) -> bool:
+def logs_in(copy: Copy) -> bool:
+    """Whether the core service comes in."""
+    return copy.imports(
+        "from shared.database import get_engine as e\nwith e().connect() as c: pass"
+    )
+
+
+def writes(copy: Copy) -> bool:
     """Whether the core service could make its tables."""
     return copy.imports(
         "from shared.database import get_engine as e; from sqlalchemy import text\n"
@@ -22,36 +28,33 @@ def creates_tables(copy: Copy) -> bool:
     )
 
 
-def at_port(copy: Copy, port: int) -> None:
-    replace(ENV, f":{copy.cluster.port}/", f":{port}/")(copy)
-
-
 def wrong_port(copy: Copy) -> None:
     at_port(copy, 9)
 
 
-def silent_port(copy: Copy) -> AbstractContextManager[None]:
-    port = free_port()
-    at_port(copy, port)
-    return black_hole(port)
+def on_port(serve: Callable[[int], AbstractContextManager[object]]) -> Inject:
+    """Something else on the port that the address names."""
+
+    def inject(copy: Copy) -> AbstractContextManager[object]:
+        port = free_port()
+        at_port(copy, port)
+        return serve(port)
+
+    return inject  # type: ignore[return-value]
 
 
-def web_server(copy: Copy) -> AbstractContextManager[int]:
-    port = free_port()
-    at_port(copy, port)
-    return listener(port)
+def compose_port(copy: Copy) -> None:
+    """Nothing listens where the address says; the compose file publishes the server elsewhere."""
+    states.published_at(copy, copy.cluster.port)
+    wrong_port(copy)
+
+
+def redis(copy: Copy) -> None:
+    at_port(copy, int(copy.redis_url.rpartition(":")[2].partition("/")[0]))
 
 
 def host(name: str) -> Inject:
     return lambda copy: replace(ENV, "@127.0.0.1:", f"@{name}:")(copy)
-
-
-def wrong_password(copy: Copy) -> None:
-    replace(ENV, copy.password, "another-secret")(copy)
-
-
-def no_password(copy: Copy) -> None:
-    replace(ENV, f":{copy.password}@", "@")(copy)
 
 
 def psycopg2_form(copy: Copy) -> None:
@@ -64,10 +67,11 @@ def by_socket(copy: Copy) -> None:
     replace(ENV, f"@/{copy.database}", f"@/{copy.database}{where}")(copy)
 
 
-def odd_password(copy: Copy) -> None:
-    odd = "p@ss/w#rd:%1"
-    copy.cluster.sql(f"ALTER ROLE {copy.role} PASSWORD '{odd}'")
-    replace(ENV, copy.password, quote(odd, safe=""))(copy)
+def option(text: str) -> Inject:
+    """An option at the end of the address."""
+    return lambda copy: replace(
+        ENV, f":{copy.cluster.port}/{copy.database}", f":{copy.cluster.port}/{copy.database}?{text}"
+    )(copy)
 
 
 def shell_is_right(copy: Copy) -> None:
@@ -76,90 +80,161 @@ def shell_is_right(copy: Copy) -> None:
     wrong_port(copy)
 
 
-def granted(right: str, to: str = "{role}") -> Inject:
-    """Owned by another, with a right on schema public."""
-    return both(
-        sql(TO_SUPERUSER), sql(f"GRANT {right} ON SCHEMA public TO {to}", database="{database}")
-    )
-
-
+READ_ONLY = "SET default_transaction_read_only = on"
+TLS_ONLY = "hostnossl {who} 127.0.0.1/32 reject"
+NO_TLS_ONLY = "hostssl {who} 127.0.0.1/32 reject"
 DB = "server"
+SETTINGS = ("CFG901",)
+"""Faults after which there is no settings file to write into."""
+PLACES = ("CFG", "DOCK", "NET")
+"""Faults that change the compose file or the addresses, as these do."""
 
 ENTRIES = [
     Fault("DB501", "nothing on the port", wrong_port, fixed=False, target="127.0.0.1:9"),
-    Fault("DB501", "silent port", silent_port, fixed=False),
-    Fault("DB501", "web server on the port", web_server, fixed=False),  # type: ignore[arg-type]
+    Fault("DB501", "silent port", on_port(black_hole), fixed=False),
+    Fault("DB501", "web server on the port", on_port(listener), fixed=False),
+    Fault("DB501", "Redis on the port", redis, fixed=False),
+    Fault(
+        "DB501", "MariaDB on the port", states.stranger(states.MARIADB, at_once=True), fixed=False
+    ),
+    Fault("DB501", "MySQL on the port", states.stranger(states.MYSQL, at_once=True), fixed=False),
+    Fault("DB501", "CockroachDB on the port", states.stranger(states.COCKROACH), fixed=False),
     Fault("DB501", "host of the compose network", host("postgres.invalid"), fixed=False),
+    Fault("DB501", "shutting down", states.stopping, fixed=False),
     Fault(
-        "DB502",
-        "role and database missing",
-        sql(DROP_DATABASE, DROP_ROLE),
-        works=creates_tables,
-        group=DB,
+        "DB501", "standby that lets nobody in", lambda c: states.standby(c, hot=False), fixed=False
     ),
-    Fault("DB502", "role without login", sql("ALTER ROLE {role} NOLOGIN"), fixed=False),
-    Fault("DB502", "role expired", sql("ALTER ROLE {role} VALID UNTIL '2000-01-01'"), fixed=False),
-    Fault("DB503", "wrong password", wrong_password, fixed=False),
-    Fault("DB503", "no password", no_password, fixed=False),
+    Fault("DB501", "no connection left", states.full(6), fixed=False),
     Fault(
-        "DB503",
-        "no right to connect",
-        sql(TO_SUPERUSER, "REVOKE CONNECT ON DATABASE {database} FROM PUBLIC"),
+        "DB501", "port of compose is another", compose_port, works=logs_in, group=DB, against=PLACES
+    ),
+    Fault(
+        "DB501",
+        "the system's cluster is down",
+        states.stopped_by_debian,
+        works=logs_in,
+        group=DB,
+        against=PLACES,
+    ),
+    Fault(
+        "DB507",
+        "a server that knows nobody",
+        states.other_named(),
+        works=logs_in,
+        group=DB,
+        against=PLACES,
+    ),
+    Fault(
+        "DB507",
+        "a server with the role and no database",
+        states.other_named("CREATE ROLE {role} LOGIN PASSWORD 'role-secret'"),
+        works=logs_in,
+        group=DB,
+        against=PLACES,
+    ),
+    Fault(
+        "DB507",
+        "a server with the role and another password",
+        states.other_named("CREATE ROLE {role} LOGIN PASSWORD 'x'", "CREATE DATABASE {database}"),
+        works=logs_in,
+        group=DB,
+        against=PLACES,
+    ),
+    Fault("DB506", "a standby", states.standby, fixed=False),
+    Fault("DB506", "role that only reads", sql(f"ALTER ROLE {{role}} {READ_ONLY}"), fixed=False),
+    Fault(
+        "DB506",
+        "database that only reads",
+        sql(f"ALTER DATABASE {{database}} {READ_ONLY}"),
         fixed=False,
     ),
-    Fault("DB504", "database missing", sql(DROP_DATABASE), works=creates_tables, group=DB),
-    Fault("DB505", "no CREATE on public", sql(TO_SUPERUSER), works=creates_tables, group=DB),
     Fault(
-        "DB505",
-        "everything granted on the database only",
-        sql(TO_SUPERUSER, "GRANT ALL ON DATABASE {database} TO {role}"),
-        works=creates_tables,
-        group=DB,
+        "DB506",
+        "role that only reads in this database",
+        sql(f"ALTER ROLE {{role}} IN DATABASE {{database}} {READ_ONLY}"),
+        fixed=False,
     ),
     Fault(
-        "DB505",
-        "not even USAGE on public",
-        both(
-            sql(TO_SUPERUSER), sql("REVOKE ALL ON SCHEMA public FROM PUBLIC", database="{database}")
+        "DB506",
+        "address that only reads",
+        option("options=-c%20default_transaction_read_only%3Don"),
+        fixed=False,
+    ),
+    Fault(
+        "DB508",
+        "TLS demanded, not there",
+        option("sslmode=require"),
+        works=logs_in,
+        group=DB,
+        against=SETTINGS,
+    ),
+    Fault(
+        "DB508",
+        "TLS to be verified, not there",
+        option("sslmode=verify-full"),
+        works=logs_in,
+        group=DB,
+        against=SETTINGS,
+    ),
+    Fault(
+        "DB508",
+        "TLS forbidden, the server wants it",
+        states.also(states.together(states.tls, states.hba(TLS_ONLY)), option("sslmode=disable")),
+        works=logs_in,
+        group=DB,
+        against=SETTINGS,
+    ),
+    Fault(
+        "DB508",
+        "TLS demanded, the server's rules refuse it",
+        states.also(
+            states.together(states.tls, states.hba(NO_TLS_ONLY)), option("sslmode=require")
         ),
-        works=creates_tables,
+        works=logs_in,
         group=DB,
+        against=SETTINGS,
     ),
     Fault(
-        "DB505",
-        "schema public dropped",
-        sql("DROP SCHEMA public", database="{database}"),
-        fixed=False,
+        "DB508",
+        "certificate of an unknown authority",
+        states.also(states.tls, option("sslmode=verify-full")),
+        works=logs_in,
+        group=DB,
+        against=SETTINGS,
     ),
     Healthy("DB501", "the driver named in the address", psycopg2_form),
     Healthy("DB501", "by the socket", by_socket),
     Healthy("DB501", "localhost for 127.0.0.1", host("localhost")),
     Healthy("DB501", "the shell's address is right, the file's is not", shell_is_right),
-    Healthy("DB502", "a role of nearly the same name", sql("CREATE ROLE {role}_2")),
-    Healthy("DB502", "expires one day", sql("ALTER ROLE {role} VALID UNTIL '2999-01-01'")),
-    Healthy("DB503", "odd characters in the password", odd_password),
-    Healthy("DB503", "few connections", sql("ALTER ROLE {role} CONNECTION LIMIT 50")),
-    Healthy("DB504", "a second database", sql("COMMENT ON DATABASE {database} IS 'mine'")),
-    Healthy("DB505", "granted to the role, owned by another", granted("CREATE")),
-    Healthy("DB505", "granted to everybody, as before Postgres 15", granted("CREATE", "PUBLIC")),
+    Healthy("DB501", "nearly full", states.sessions(5)),
+    Healthy("DB507", "compose publishes a second server", states.other_published),
     Healthy(
-        "DB505",
-        "a schema of its own",
-        both(
-            sql(TO_SUPERUSER),
-            sql("CREATE SCHEMA {role} AUTHORIZATION {role}", database="{database}"),
-        ),
+        "DB506",
+        "reads only where asked to",
+        sql("ALTER ROLE {role} SET default_transaction_isolation = 'repeatable read'"),
     ),
     Healthy(
-        "DB505",
-        "tables that the migrations' role made",
+        "DB506",
+        "a writing role beside a reading one",
+        sql("CREATE ROLE {role}_2", f"ALTER ROLE {{role}}_2 {READ_ONLY}"),
+    ),
+    Healthy(
+        "DB506",
+        "the server only reads, the role writes",
         both(
-            sql(TO_SUPERUSER),
-            sql(
-                "CREATE TABLE users (id int)",
-                "GRANT SELECT, INSERT ON users TO {role}",
-                database="{database}",
-            ),
+            sql(f"ALTER DATABASE {{database}} {READ_ONLY}"),
+            sql("ALTER ROLE {role} IN DATABASE {database} SET default_transaction_read_only = off"),
         ),
+    ),
+    Healthy("DB508", "TLS preferred, not there", option("sslmode=prefer")),
+    Healthy("DB508", "TLS demanded and there", states.also(states.tls, option("sslmode=require"))),
+    Healthy(
+        "DB508", "TLS forbidden, and not needed", states.also(states.tls, option("sslmode=disable"))
+    ),
+    Healthy("DB508", "TLS only, and preferred", states.together(states.tls, states.hba(TLS_ONLY))),
+    Healthy(
+        "DB508",
+        "without TLS only, and preferred",
+        states.together(states.tls, states.hba(NO_TLS_ONLY)),
     ),
 ]

@@ -60,7 +60,9 @@ def make_copy(
 def drop(copy: Copy) -> None:
     """Remove what the copy has on the server."""
     copy.cluster.sql(f"DROP DATABASE IF EXISTS {copy.database} WITH (FORCE)")
-    copy.cluster.sql(f"DROP ROLE IF EXISTS {copy.role}")
+    if copy.cluster.sql(f"SELECT 1 FROM pg_roles WHERE rolname = '{copy.role}'"):
+        copy.cluster.sql(f"DROP OWNED BY {copy.role}")  # rights on other databases
+        copy.cluster.sql(f"DROP ROLE {copy.role}")
 
 
 @contextmanager

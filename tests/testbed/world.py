@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import psycopg
+
 if TYPE_CHECKING:
     from tests.faults import Copy
 
@@ -60,10 +62,14 @@ def _state(entry: os.DirEntry[str]) -> str:
 def _server(copy: Copy) -> list[str]:
     """Roles, databases, owners and rights that belong to the copy."""
     names = (copy.role, copy.database)
+    try:
+        copy.cluster.connected().close()
+    except psycopg.OperationalError:
+        return ["the server does not run"]
     state = [
         f"role {row}"
         for row in copy.cluster.sql(
-            "SELECT rolname, rolcanlogin, rolsuper, rolpassword FROM pg_authid "
+            "SELECT rolname, rolcanlogin, rolsuper, rolpassword, rolvaliduntil::text FROM pg_authid "
             f"WHERE rolname IN ('{names[0]}', '{names[1]}')"
         )
     ]

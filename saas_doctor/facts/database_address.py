@@ -1,0 +1,163 @@
+"""The address of the platform's Postgres, as its settings give it."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import re
+import sys
+from collections.abc import Mapping
+from urllib.parse import parse_qs, unquote
+
+from msgspec import field
+from msgspec.structs import replace
+
+from saas_doctor.facts import Fact
+from saas_doctor.facts.dotenv import Settings
+from saas_doctor.model import Absent, Place, Unreadable
+from saas_doctor.platform import Platform
+
+# As SQLAlchemy reads it: a password may hold / and #, which a plain URL parser stumbles over.
+_URL = re.compile(
+    r"(?P<scheme>[\w+]+)://"
+    r"(?:(?P<user>[^:/]*)(?::(?P<password>[^@]*))?@)?"
+    r"(?:\[(?P<ipv6>[^/?]+)\]|(?P<host>[^/:?]+))?(?::(?P<port>[^/?]*))?"
+    r"(?:/(?P<database>[^?]*))?(?:\?(?P<query>.*))?",
+    re.S,
+)
+# What libpq itself knows; the rest of an address's query is for SQLAlchemy or another driver.
+_OPTIONS = {
+    "sslmode", "sslrootcert", "sslcert", "sslkey", "sslpassword", "sslcrl", "options", "gssencmode",
+    "channel_binding", "target_session_attrs", "passfile", "keepalives", "tcp_user_timeout",
+}  # fmt: skip
+_HERE = ("localhost", "::1", "0.0.0.0", "::")
+_TLS_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
+
+
+class Address(Fact, frozen=True):
+    """The database's address (DATABASE_URL), taken apart; `host` may be a socket's folder.
+
+    `password` is None where none is given; `options` are those that libpq knows (`sslmode`, ...).
+    """
+
+    host: str
+    port: int
+    role: str
+    password: str | None
+    database: str
+    variable: str = "DATABASE_URL"
+    place: Place | None = None
+    where: str = "backend/.env"
+    options: Mapping[str, str] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        return f"Address({self.role}@{self.host}:{self.port}/{self.database})"
+
+    @classmethod
+    def read(cls, platform: Platform, settings: Settings) -> Address:
+        if platform.config.database is None:
+            raise Absent("no database is configured")
+        key = platform.config.database.variable
+        text = settings.values.get(key)
+        if not text:
+            raise Absent(f"{key} is not set")
+        address = parse_url(text, key, platform.environ)
+        return replace(
+            address, variable=key, place=settings.places.get(key), where=settings.where(key)
+        )
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+    @property
+    def is_socket(self) -> bool:
+        return self.host.startswith(("/", "@"))
+
+    @property
+    def is_local(self) -> bool:
+        """Whether it surely leads to this machine."""
+        return self.is_socket or self.host in _HERE or self.host.startswith("127.")
+
+    @property
+    def tls_mode(self) -> str:
+        return self.options.get("sslmode", "prefer")
+
+
+def parse_url(text: str, key: str, environ: Mapping[str, str] | None = None) -> Address:
+    """A SQLAlchemy or libpq address taken apart; what it leaves out is libpq's default.
+
+    Raises Absent for another kind of database and Unreadable for what is no address (neither
+    repeats the text, which holds a password).
+    """
+    environ = environ or {}
+    url = _URL.fullmatch(text.strip())
+    if url is None:
+        raise Unreadable(f"{key} is not an address")
+    if url["scheme"].partition("+")[0] not in ("postgresql", "postgres"):
+        raise Absent(f"{key} is not a Postgres address (its scheme is {url['scheme']})")
+    query = {name: values[-1] for name, values in parse_qs(url["query"] or "").items()}
+    # SQLAlchemy spells several hosts as host=a:1&host=b:2; the first is the one that is asked.
+    host, _, query_port = _first_host(query.get("host", ""))
+    host = unquote(url["ipv6"] or url["host"] or "") or host or environ.get("PGHOST", "")
+    number = url["port"] or query.get("port") or query_port or environ.get("PGPORT") or "5432"
+    number = number.split(",")[0]
+    if not (number.isascii() and number.isdigit() and 0 < int(number) < 65536):
+        raise Unreadable(f"{key} has no valid port")
+    port = int(number)
+    password = unquote(url["password"]) if url["password"] is not None else None
+    role = unquote(url["user"] or "") or query.get("user") or environ.get("PGUSER") or _me()
+    return Address(
+        host.split(",")[0] or _default_socket(port),
+        port,
+        role,
+        password or query.get("password") or environ.get("PGPASSWORD") or None,
+        unquote(url["database"] or "") or query.get("dbname") or environ.get("PGDATABASE") or role,
+        options=_options(query),
+    )
+
+
+def with_tls(text: str, mode: str) -> str:
+    """The address with this `sslmode` (asyncpg's word is `ssl`), and all else as it was."""
+    url = _URL.fullmatch(text.strip())
+    query = (url["query"] or "") if url else ""
+    head = text.strip().removesuffix(query).removesuffix("?")
+    name = "ssl" if head.startswith("postgresql+asyncpg:") else "sslmode"
+    parts = [part for part in query.split("&") if part and not re.match(r"(?:sslmode|ssl)=", part)]
+    return f"{head}?{'&'.join([*parts, f'{name}={mode}'])}"
+
+
+def with_server(text: str, host: str, port: int) -> str | None:
+    """The address with another host and port, and all else as it was; None for an unusual form."""
+    url = _URL.fullmatch(text.strip())
+    if url is None or not (url["host"] or url["ipv6"]) or "," in (url["host"] or ""):
+        return None
+    start = url.start("host") if url["host"] else url.start("ipv6") - 1
+    end = url.end("host") if url["host"] else url.end("ipv6") + 1
+    end = url.end("port") if url["port"] is not None else end
+    written = f"[{host}]" if ":" in host else host
+    return f"{text.strip()[:start]}{written}:{port}{text.strip()[end:]}"
+
+
+def _first_host(text: str) -> tuple[str, str, str]:
+    return (text, "", "") if text.startswith("/") else text.partition(":")
+
+
+def _options(query: Mapping[str, str]) -> dict[str, str]:
+    known = {name: value for name, value in query.items() if name in _OPTIONS}
+    if query.get("ssl") in _TLS_MODES:  # asyncpg's word for it
+        known.setdefault("sslmode", query["ssl"])
+    return known
+
+
+def _me() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a user id without a name
+        return "postgres"
+
+
+def _default_socket(port: int) -> str:
+    """Where libpq looks without a host: Debian's folder or the one compiled in."""
+    folders = ("/var/run/postgresql", "/tmp")
+    there = (f for f in folders if os.path.exists(f"{f}/.s.PGSQL.{port}"))
+    return next(there, folders[0] if sys.platform == "linux" else folders[1])
