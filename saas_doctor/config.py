@@ -72,6 +72,7 @@ class Config(_Table):
     env_file: str = "backend/.env"
     env_example: str = "backend/.env.example"
     compose_file: str | None = None
+    logs: str = "logs/{service}.log"
     timeout: float = Field(default=5.0, gt=0)
     fail_on: Literal["error", "warning", "info"] = "error"
     services: dict[str, ServiceConfig] = Field(default_factory=dict)

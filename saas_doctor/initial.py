@@ -16,6 +16,7 @@ _COMMENTS = {
     "requirements": "What is installed into it.",
     "env-file": "The settings that the services read, and the example they are made from.",
     "compose-file": "The Compose file of the platform.",
+    "logs": "Where the services' logs are.",
     "timeout": "Seconds for one examination.",
     "services": "The services that run on this machine: name, folder, port, health path.",
     "database": "The key in the settings file that holds the database's address.",

@@ -183,7 +183,19 @@ def test_a_running_platform_is_found_running(make_copy: MakeCopy) -> None:
     assert {c: states[c] for c in CODES} == dict.fromkeys(CODES, (Status.OK, None))
 
 
-CODES = ("NET401", "NET402", "NET403", "SVC701", "SVC702", "SVC703", "RED501", "WEB802")
+CODES = (
+    "NET401",
+    "NET402",
+    "NET403",
+    "SVC701",
+    "SVC702",
+    "SVC703",
+    "SVC704",
+    "SVC705",
+    "SVC706",
+    "RED501",
+    "WEB802",
+)
 
 
 @pytest.mark.parametrize("option", ["--workers=2", "--reload"])

@@ -18,7 +18,7 @@ from tests.testbed.platforms import SERVICES
 from tests.testbed.ports import wait_for_port
 
 STUB = '''\
-"""Answers what its argument says: {path: [status, body]}; 0 closes, -1 says nothing."""
+"""Answers what its argument says: {path: [status, body, seconds]}; 0 closes, -1 says nothing."""
 
 import json, sys, time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -28,7 +28,10 @@ ANSWERS = json.loads(sys.argv[2])
 
 class Handler(BaseHTTPRequestHandler):
     def do_GET(self):
-        status, body = ANSWERS.get(self.path, [200, {}])
+        status, body, *wait = ANSWERS.get(self.path, [200, {}])
+        time.sleep(wait.pop(0) if wait else 0)
+        if len(wait):  # only once
+            ANSWERS[self.path] = [status, body]
         if status == 0:
             self.close_connection = True
             return
@@ -59,7 +62,9 @@ ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), Handler).serve_forever()
 
 
 @contextmanager
-def stub(copy: Copy, service: str, port: int, **answers: Any) -> Iterator[subprocess.Popen[bytes]]:
+def stub(
+    copy: Copy, service: str, port: int, environ: Any = None, **answers: Any
+) -> Iterator[subprocess.Popen[bytes]]:
     """A small server that runs as this service of the copy, from its folder."""
     folder = copy.path(SERVICES[service])
     (folder / "serve.py").write_text(STUB)
@@ -67,6 +72,7 @@ def stub(copy: Copy, service: str, port: int, **answers: Any) -> Iterator[subpro
     process = subprocess.Popen(
         [sys.executable, "serve.py", str(port), json.dumps(named)],
         cwd=folder,
+        env=None if environ is None else dict(environ),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
@@ -93,23 +99,6 @@ def answering(service: str, **answers: Any) -> Inject:
     @contextmanager
     def running(copy: Copy) -> Iterator[None]:
         with of_age(), stub(copy, service, copy.ports[service], **answers):
-            yield
-
-    return running
-
-
-def registry_that_lists(*names: str) -> Inject:
-    """The registry and the core service run, and the registry knows these."""
-
-    @contextmanager
-    def running(copy: Copy) -> Iterator[None]:
-        table = [{"name": name, "url": "http://127.0.0.1:1"} for name in names]
-        lists = {"api/registry/services": [200, table]}
-        with (
-            of_age(),
-            stub(copy, "registry", copy.ports["registry"], **lists),
-            stub(copy, "core", copy.ports["core"]),
-        ):
             yield
 
     return running
@@ -163,16 +152,6 @@ ENTRIES = [
     Healthy("SVC702", "404 at the health path", answering("core", **{"": [404, {}]})),
     Healthy("SVC702", "a login asked for", answering("core", **{"": [401, {}]})),
     Healthy("SVC702", "everything runs", everything_runs),
-    Fault(
-        "SVC703",
-        "registered another only",
-        registry_that_lists("demo-service"),
-        fixed=False,
-        target="core",
-    ),
-    Fault("SVC703", "an empty list", registry_that_lists(), fixed=False, target="core"),
-    Healthy("SVC703", "in another spelling", registry_that_lists("Core")),
-    Healthy("SVC703", "everything runs", everything_runs),
     Fault("WEB802", "its own origin refused", cors(BOTH[1]), fixed=False, target=BOTH[0]),
     Fault("WEB802", "500 for every preflight", cors_fails, fixed=False, target=BOTH[0]),
     Fault("WEB802", "strangers let in", cors(*BOTH, "http://evil.invalid"), fixed=False),
