@@ -12,7 +12,7 @@ from typing import Any
 
 from saas_doctor.facts import Fact
 from saas_doctor.facts.commands import real
-from saas_doctor.facts.docker import SERVICE, WORKING_DIR, NoEngine, connect
+from saas_doctor.facts.docker import SERVICE, WORKING_DIR, NoEngine, certainly_none, connect
 from saas_doctor.model import Unreadable
 from saas_doctor.platform import Platform
 
@@ -83,6 +83,8 @@ class Containers(Fact):
     @cached_property
     def _asked(self) -> list[OwnContainer] | Unreadable:
         if not self.platform.config.compose_file:
+            return []
+        if certainly_none(self.platform.environ, WORKING_DIR):
             return []
         try:
             return _own(self.platform)
