@@ -108,12 +108,13 @@ class Containers(Fact):
 
 
 def _own(platform: Platform) -> list[OwnContainer]:
+    client = connect(platform.environ)  # first: without an engine nothing more is loaded
     import docker
     import requests
 
     root = real(platform.root)
     try:
-        with closing(connect(platform.environ)) as client:
+        with closing(client):
             rows = client.api.containers(all=True, filters={"label": WORKING_DIR})
             own = [r for r in rows if real(Path(r["Labels"][WORKING_DIR])) == root]
             return [described(client.api.inspect_container(row["Id"])) for row in own]
