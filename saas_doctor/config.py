@@ -48,7 +48,7 @@ class DatabaseConfig(_Table):
 
 class RedisConfig(_Table):
     variable: str = "REDIS_URL"
-    optional: bool = True
+    optional: bool | None = None
 
 
 class FrontendConfig(_Table):

@@ -20,7 +20,7 @@ _COMMENTS = {
     "timeout": "Seconds for one examination.",
     "services": "The services that run on this machine: name, folder, port, health path.",
     "database": "The key in the settings file that holds the database's address.",
-    "redis": "The same for Redis; optional: a warning where it is down.",
+    "redis": "The same for Redis; `optional = true`: a warning where it is down (else the code tells).",
     "frontend": "The front end, the addresses it is opened at, and the gateway it talks to.",
     "ignore": 'Findings to leave out, with the reason: "NET401:8000" = "the proxy of our team".',
 }

@@ -16,7 +16,6 @@ import pytest
 
 from saas_doctor import platform as platforms
 from saas_doctor import runner
-from saas_doctor.facts.cache import classify, refuses_writes
 from saas_doctor.facts.commands import started_service
 from saas_doctor.facts.listeners import Process, masked
 from saas_doctor.facts.registered import registering_line
@@ -129,34 +128,6 @@ def test_a_service_that_registers_itself_is_told_by_its_code(
     (tmp_path / "main.py").write_bytes(b"x = 1\n" + line)
     platform = platforms.load(tmp_path, exact=True, environ={})
     assert registering_line(tmp_path, platform) == ("main.py:2" if found else "")
-
-
-@pytest.mark.parametrize(
-    ("kind", "text", "problem"),
-    [
-        ("ConnectionError", "Error 111 connecting to 127.0.0.1:6379. Connection refused.", "unreachable"),
-        ("TimeoutError", "Timeout connecting to server", "unreachable"),
-        ("AuthenticationError", "HELLO must be called with the client already authenticated", "login"),
-        ("AuthenticationError", "Authentication required.", "login"),
-        ("ResponseError", "WRONGPASS invalid username-password pair", "login"),
-        ("NoPermissionError", "NOPERM User x has no permissions to run the 'ping' command", "login"),
-        ("ResponseError", "DB index is out of range", "database"),
-        ("BusyLoadingError", "Redis is loading the dataset in memory", "loading"),
-        ("InvalidResponse", "Protocol Error: b'HTTP/1.0 400 Bad Request'", "not Redis"),
-        ("ConnectionError", "Connection closed by server.", "not Redis"),
-    ],
-)  # fmt: skip
-def test_what_redis_says_is_told_apart(kind: str, text: str, problem: str) -> None:
-    assert classify(kind, text)[0] == problem
-
-
-def test_a_server_that_makes_room_or_is_a_writable_replica_takes_writes() -> None:
-    full = {"maxmemory": 10, "used_memory": 12, "maxmemory_policy": "noeviction"}
-    assert refuses_writes(full)[0] == "full"
-    assert refuses_writes(full | {"maxmemory_policy": "allkeys-lru"}) == ("", "")
-    assert refuses_writes({"role": "slave", "slave_read_only": 1})[0] == "read-only"
-    assert refuses_writes({"role": "slave", "slave_read_only": 0}) == ("", "")
-    assert refuses_writes({}) == ("", "")
 
 
 # The whole of it, on a copy of the platform.
