@@ -21,7 +21,7 @@ STUB = '''\
 """Answers what its argument says: {path: [status, body, seconds]}; 0 closes,
 -1 says nothing, 1 what is no HTTP; with a certificate, by TLS."""
 
-import json, ssl, sys, time
+import json, pathlib, ssl, sys, time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 ANSWERS = json.loads(sys.argv[2])
@@ -41,7 +41,9 @@ class Handler(BaseHTTPRequestHandler):
         if status == 1:
             self.wfile.write(b"220 mail.example.com ready\\r\\n")
             return
-        self.reply(status, json.dumps(body).encode())
+        allowed = ANSWERS.get("OPTIONS", [405, []])[1]
+        origin = self.headers["Origin"]
+        self.reply(status, json.dumps(body).encode(), origin if origin and origin in allowed else None)
 
     def do_OPTIONS(self):
         status, allowed = ANSWERS.get("OPTIONS", [405, []])
@@ -50,7 +52,15 @@ class Handler(BaseHTTPRequestHandler):
 
     def reply(self, status, body, origin=None):
         self.send_response(status)
-        if origin:
+        simple = pathlib.Path("simple.json")  # what plain answers have in its place
+        if self.command == "GET" and simple.exists():
+            values, credentials = json.loads(simple.read_text())
+            for value in values:
+                value = value.replace("{}", self.headers["Origin"] or "")
+                self.send_header("Access-Control-Allow-Origin", value)
+            if credentials:
+                self.send_header("Access-Control-Allow-Credentials", "true")
+        elif origin:
             self.send_header("Access-Control-Allow-Origin", origin)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
