@@ -61,6 +61,16 @@ class FrontendConfig(_Table):
     cors_variable: str = "CORS_ORIGINS"
 
 
+class SmokeConfig(_Table):
+    """What the smoke test tries, where it is not to find that out itself: modules, and paths."""
+
+    imports: tuple[str, ...] = ()
+    request: str | None = None
+    signup: str | None = None
+    login: str | None = None
+    me: str | None = None
+
+
 class Config(_Table):
     """All that is known of a platform without looking at it; every path is relative to it."""
 
@@ -79,6 +89,7 @@ class Config(_Table):
     database: DatabaseConfig | None = None
     redis: RedisConfig | None = None
     frontend: FrontendConfig | None = None
+    smoke: SmokeConfig = SmokeConfig()
     ignore: dict[str, str] = Field(default_factory=dict)
 
     @field_validator("python")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -56,8 +56,7 @@ class Registered(Fact):
         address = require_running(name, ports, answers)
         url = f"{address.url}/api/registry/services"
         entries = _entries(url)
-        keys = ("name", "service_name", "id")
-        names = {normal(str(e[k])) for e in entries for k in keys if e.get(k)}
+        names = _names(entries)
         text = " ".join(str(v) for e in entries for k, v in e.items() if k != "name")
         listed = {int(p) for p in re.findall(r":(\d{2,5})\b", text)}
         listed |= {int(e["port"]) for e in entries if str(e.get("port", "")).isdigit()}
@@ -109,6 +108,16 @@ def registry_of(platform: Platform, settings: Settings) -> str:
         if found and found.group(1) == port and "regist" in name:
             return name
     return "registry"
+
+
+def listed_at(url: str) -> set[str]:
+    """The names that a registry lists at this address; raises Absent, Unreadable."""
+    return _names(_entries(url))
+
+
+def _names(entries: Iterable[Mapping[str, Any]]) -> set[str]:
+    keys = ("name", "service_name", "id")
+    return {normal(str(e[k])) for e in entries for k in keys if e.get(k)}
 
 
 def _entries(url: str) -> list[dict[str, Any]]:
