@@ -256,6 +256,12 @@ def found(name: str, inject: Inject, **rest: object) -> Fault:
     return Fault("RED501", name, inject, **{"fixed": False, **rest})  # type: ignore[arg-type]
 
 
+def mended(name: str, inject: Inject, target: str = "") -> Fault:
+    """Mended in the settings file, as the compose file says."""
+    against = ("CFG90", "DOCK")
+    return Fault("RED501", name, inject, target=target, against=against, group="redis")
+
+
 ENTRIES = [
     found("nothing on the port", use("redis://127.0.0.1:9/0"), target="127.0.0.1:9"),
     found("a host of the compose network", use("redis://redis.invalid/0")),
@@ -300,8 +306,7 @@ ENTRIES = [
     found("a Sentinel", sentinel),
     found("TLS alone, of its own authority", tls("redis://127.0.0.1:{port}/0")),
     found("an authority that nobody knows", tls("rediss://127.0.0.1:{port}/0")),
-    Fault(
-        "RED501",
+    mended(
         "TLS asked of a plain one",
         server("rediss://127.0.0.1:{port}/0?ssl_cert_reqs=none"),
     ),
@@ -310,14 +315,12 @@ ENTRIES = [
     found("a server that closes", says()),
     found("a server that says nothing", silent_server),
     found("another address in the shell", setenv(REDIS_URL="redis://127.0.0.1:9/0")),
-    Fault(
-        "RED501",
+    mended(
         "published at another port",
         published_elsewhere("redis://localhost:9/0"),
         target="localhost:9",
     ),
-    Fault(
-        "RED501",
+    mended(
         "by the name that containers know",
         published_elsewhere("redis://redis:6379/0"),
         target="redis:6379",

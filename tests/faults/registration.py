@@ -112,6 +112,14 @@ def stranger_in_its_place(copy: Copy) -> Any:
 
 
 DEAD = "http://127.0.0.1:9"
+# They change the same line, or hold the same ports.
+AGAINST = ("CFG90", "NET401")
+
+
+def elsewhere(name: str, inject: Inject) -> Fault:
+    """Mended in the file; the services are then still to be started again."""
+    return Fault("SVC706", name, inject, left=("SVC703",), against=AGAINST, group="registry")
+
 
 ENTRIES = [
     Fault(
@@ -225,34 +233,24 @@ ENTRIES = [
     ),
     Healthy("SVC705", "twice", lists(lambda copy: [core(copy), core(copy)])),
     Healthy("SVC705", "everything runs", everything_runs),
-    Fault(
-        "SVC706",
-        "the name of a container",
-        looks_for("http://registry.invalid:8001"),
-        left=("SVC703",),
+    elsewhere("the name of a container", looks_for("http://registry.invalid:8001")),
+    elsewhere("a port where nothing is", looks_for("http://127.0.0.1:9")),
+    elsewhere(
+        "the gateway", looks_for("http://localhost:{gateway}", "registry", "core", "gateway")
     ),
-    Fault("SVC706", "a port where nothing is", looks_for("http://127.0.0.1:9"), left=("SVC703",)),
-    Fault(
-        "SVC706",
-        "the gateway",
-        looks_for("http://localhost:{gateway}", "registry", "core", "gateway"),
-        left=("SVC703",),
-    ),
-    Fault("SVC706", "https", looks_for("https://127.0.0.1:{registry}/"), left=("SVC703",)),
-    Fault("SVC706", "another program", stranger_in_its_place, left=("SVC703",)),
-    Fault(
-        "SVC706",
+    elsewhere("https", looks_for("https://127.0.0.1:{registry}/")),
+    elsewhere("another program", stranger_in_its_place),
+    elsewhere(
         "the plugin too",
         looks_for("http://registry.invalid:8001", "registry", "core", "demo-service"),
-        left=("SVC703",),
     ),
+    elsewhere("only the gateway", looks_for("http://127.0.0.1:9", "registry", "gateway")),
     Fault(
         "SVC706",
         "in the shell it was started from",
         looks_for("http://registry.invalid:8001", shell=True),
         fixed=False,
     ),
-    Fault("SVC706", "only the gateway", looks_for("http://127.0.0.1:9", "registry", "gateway")),
     Healthy("SVC706", "by a name", looks_for("http://localhost:{registry}")),
     Healthy("SVC706", "with a slash", looks_for("http://127.0.0.1:{registry}/")),
     Healthy("SVC706", "in quotes", looks_for("'http://127.0.0.1:{registry}'")),
