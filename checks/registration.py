@@ -254,7 +254,7 @@ def _elsewhere(found: list[RegistryCall], calls: RegistryCalls, env: EnvFile) ->
     mends = line is not None and not inside and env.file.says_plainly(line)
     where = sorted({call.where for call in found})
     return Finding(
-        f"{names} looks for the registry at {redact(first.url)}: {_what(first)}",
+        f"{names} {'looks' if len(found) == 1 else 'look'} for the registry at {redact(first.url)}: {_what(first)}",
         looked_at=f"{', '.join(where)}, tried from {first.caller}",
         found=f"{redact(first.url)}: {_what(first)}; {registry.service} answers at {registry.url}",
         wanted=f"REGISTRY_URL={right}",

@@ -12,6 +12,9 @@ from saas_doctor.symptoms import pointed_to
 _OLD = 24 * 3600.0
 """Seconds after which the last words of a log no longer count as the reason."""
 
+_SHOWN = 160
+"""Characters of an error that a message shows; the evidence has it whole."""
+
 
 @dataclass(frozen=True)
 class Reason:
@@ -24,7 +27,8 @@ class Reason:
     @property
     def words(self) -> str:
         """As a message ends with it: `: its log says ... (PKG301)`."""
-        return f": its log says {self.text}" + (f" ({self.code})" if self.code else "")
+        shown = self.text if len(self.text) <= _SHOWN else f"{self.text[:_SHOWN].rstrip()}..."
+        return f": its log says {shown}" + (f" ({self.code})" if self.code else "")
 
     def before(self, step: str) -> str:
         """A next step, after what the reason asks for."""

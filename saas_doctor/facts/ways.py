@@ -10,6 +10,7 @@ from enum import Enum
 from saas_doctor.facts.containers import Containers, OwnContainer
 from saas_doctor.facts.listeners import WILDCARDS
 from saas_doctor.facts.ports import Port
+from saas_doctor.model import Unreadable
 
 _CONNECT = 1.0
 
@@ -46,8 +47,13 @@ class Caller:
 def caller(port: Port, containers: Containers) -> Caller:
     """Where the service runs that holds this port; raises Unreadable."""
     name = port.address.service
-    contained = port.holder is not None and port.holder.container is not None
-    return Caller(name, containers.of(name) if contained else None)
+    found = port.holder.container if port.holder else None
+    if found is None:
+        return Caller(name)
+    own = next((c for c in containers.all if c.identity == found.identity), None)
+    if own is None:
+        raise Unreadable(f"{found} is not there any more")
+    return Caller(name, own)
 
 
 def is_loopback(host: str) -> bool:

@@ -325,6 +325,10 @@ ENTRIES = [
         published_elsewhere("redis://redis:6379/0"),
         target="redis:6379",
     ),
+    found(
+        "by the name that containers know, which are given the file",
+        published_elsewhere("redis://redis:6379/0", given=True),
+    ),
     Healthy(
         "RED501",
         "the right password",
