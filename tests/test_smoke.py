@@ -12,15 +12,21 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
+from urllib.parse import parse_qs
 
+import httpx
 import psutil
 import pytest
 
 from saas_doctor import platform as platforms
+from saas_doctor.config import Config
 from saas_doctor.smoke.imports import base_modules
 from saas_doctor.smoke.run import smoke
+from saas_doctor.smoke.services import Services
 from saas_doctor.smoke.steps import State, Step
+from saas_doctor.smoke.users import Users
 from tests.faults import Copy
 from tests.faults.services import everything_runs
 from tests.testbed.ports import listener
@@ -216,6 +222,89 @@ def test_without_an_environment_or_with_a_wrong_key_it_is_wrong_use(make_copy: M
         assert done.returncode == 2
         assert said in done.stderr
         assert done.stdout == ""
+
+
+def test_settings_that_can_not_be_read_leave_the_services_untold(make_copy: MakeCopy) -> None:
+    copy = make_copy(own=False)
+    copy.path("backend/.env").write_bytes(b"\xff\xfe\x00")
+    code, report = command(copy)
+    by_title = {step["title"]: step for step in report["steps"]}
+    assert code == 3
+    assert by_title["core"]["status"] == "unknown"
+    assert by_title["core"]["said"] == "backend/.env: not UTF-8 text"
+    assert by_title["registration"]["status"] == "skipped"
+
+
+DOCUMENT = {
+    "paths": {
+        "/auth/register": {
+            "post": {
+                "requestBody": {
+                    "content": {
+                        "application/json": {"schema": {"$ref": "#/components/schemas/New"}}
+                    }
+                }
+            }
+        },
+        "/auth/token": {
+            "post": {
+                "requestBody": {
+                    "content": {
+                        "application/x-www-form-urlencoded": {
+                            "schema": {"properties": {"username": {}, "password": {}, "scope": {}}}
+                        }
+                    }
+                }
+            }
+        },
+        "/items": {"post": {"requestBody": {"content": {}}}},
+        "/users/me": {"get": {}, "delete": {}},
+        "/users/{id}": {"delete": {}},
+    },
+    "components": {
+        "schemas": {
+            "Base": {
+                "properties": {
+                    "email": {"format": "email"},
+                    "age": {"type": "integer", "minimum": 18},
+                },
+                "required": ["email", "age"],
+            },
+            "New": {
+                "allOf": [{"$ref": "#/components/schemas/Base"}],
+                "properties": {"password": {}, "nick": {"type": "string"}},
+                "required": ["password"],
+            },
+        }
+    },
+}
+
+
+def test_a_form_login_and_fields_of_several_schemas_are_understood() -> None:
+    asked: list[tuple[str, str, str]] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append((request.method, request.url.path, request.content.decode()))
+        if request.url.path == "/openapi.json":
+            return httpx.Response(200, json=DOCUMENT)
+        if request.url.path == "/auth/token":
+            return httpx.Response(200, json={"data": {"token": "t"}})
+        return httpx.Response(201 if request.method == "POST" else 200, json={})
+
+    services = SimpleNamespace(
+        platform=SimpleNamespace(config=Config()), urls={"core": "http://core"}, started={}, limit=5
+    )
+    with httpx.Client(transport=httpx.MockTransport(answer)) as http:
+        users = Users(cast(Services, services), http, read_only=False)
+        steps = list(users.steps())
+    assert [s.state for s in steps] == [State.OK] * 3, steps
+    calls = {(method, path): body for method, path, body in asked}
+    new = json.loads(calls["POST", "/auth/register"])
+    assert new == {"email": users.email, "age": 18, "password": users.password}
+    login = parse_qs(calls["POST", "/auth/token"])
+    assert login == {"username": [users.email], "password": [users.password]}
+    assert ("GET", "/users/me") in calls
+    assert steps[-1].said == "by DELETE /users/me"
 
 
 def test_the_configuration_names_what_to_try(make_copy: MakeCopy) -> None:

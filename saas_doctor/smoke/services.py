@@ -15,6 +15,7 @@ from saas_doctor.facts.listeners import Address
 from saas_doctor.facts.logs import Logs
 from saas_doctor.facts.ports import Port, Ports, State, wrong_service
 from saas_doctor.facts.registered import registry_of
+from saas_doctor.model import Absent, Unreadable
 from saas_doctor.platform import Platform
 from saas_doctor.smoke.processes import Running
 from saas_doctor.smoke.steps import Part, Step, StepFailed, step
@@ -27,7 +28,7 @@ class Services:
 
     def __init__(self, platform: Platform, facts: Facts, scratch: Path, limit: float) -> None:
         self.platform, self.facts, self.scratch, self.limit = platform, facts, scratch, limit
-        self.registry = registry_of(platform, facts.get(Settings))
+        self.registry = registry_of(platform, _settings(facts))
         self.started: dict[str, Running] = {}
         self.urls: dict[str, str] = {}
         """Where each service that answers is."""
@@ -47,6 +48,8 @@ class Services:
         if port.state is State.OWN and not wrong_service(port):
             return self._found(name, port)
         own = self.platform.config.services[name]
+        if port.state is State.UNTOLD and not own.port_variable:
+            raise Unreadable(port.reason)
         if port.state is not State.FREE and not own.port_variable:
             raise StepFailed(
                 f"port {port.address.port} is held by {port.holder or 'another program'}"
@@ -116,6 +119,14 @@ class Services:
         while self.started:
             _, process = self.started.popitem()
             process.stop()
+
+
+def _settings(facts: Facts) -> Settings:
+    """The settings; none where they can't be read, which each service then says."""
+    try:
+        return facts.get(Settings)
+    except (Absent, Unreadable):
+        return Settings({}, {})
 
 
 def _free_port() -> int:

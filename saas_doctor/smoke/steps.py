@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from enum import Enum
 
 from saas_doctor.facts.logs import Tail
+from saas_doctor.model import Absent, Blocked, Unreadable
 from saas_doctor.redact import redact
 
 _OUTPUT = 12
@@ -96,7 +97,10 @@ def step(part: Part, title: str) -> Iterator[Clock]:
         clock.step = Step(
             part, title, State.FAILED, failed.said, took, failed.error or failed.said, failed.output
         ).masked
-    except StepSkipped as skipped:
+    except (StepSkipped, Absent, Blocked) as skipped:
         clock.step = Step(part, title, State.SKIPPED, str(skipped), time.monotonic() - began)
+    except Unreadable as reason:
+        took = time.monotonic() - began
+        clock.step = Step(part, title, State.UNKNOWN, str(reason), took).masked
     else:
         clock.step = Step(part, title, State.OK, clock.said, time.monotonic() - began).masked

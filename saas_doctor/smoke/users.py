@@ -112,7 +112,7 @@ class Users:
             for path, item in (self._document(service).get("paths") or {}).items():
                 operation = item.get(method) if isinstance(item, dict) else None
                 fits = path == named if named else pattern.search(path) and "{" not in path
-                if not operation or not fits or (but and not named and but.search(path)):
+                if operation is None or not fits or (but and not named and but.search(path)):
                     continue
                 found = _operation(service, path, operation, self._document(service))
                 if method != "post" or any(map(_is_password, found.fields)):
