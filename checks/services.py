@@ -1,14 +1,16 @@
-"""The platform's services: running, answering, registered."""
+"""The platform's services: running, and answering."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from saas_doctor.facts.answers import Answers
+from saas_doctor.facts.answers import Answer, Answers
 from saas_doctor.facts.commands import Starts
-from saas_doctor.facts.ports import Port, Ports, State, just_started, wrong_service
-from saas_doctor.facts.registered import Registered
-from saas_doctor.model import Blocked, Finding, Severity
+from saas_doctor.facts.containers import Containers, OwnContainer
+from saas_doctor.facts.logs import Logs
+from saas_doctor.facts.ports import Port, Ports, State, wrong_service
+from saas_doctor.model import Blocked, Finding, Severity, Unreadable
+from saas_doctor.reasons import reason
 from saas_doctor.rules import check
 
 
@@ -24,28 +26,25 @@ from saas_doctor.rules import check
         r"WinError 10061",
     ),
 )
-def service_not_running(ports: Ports, starts: Starts) -> Iterator[Finding]:
+def service_not_running(
+    ports: Ports, starts: Starts, logs: Logs, containers: Containers
+) -> Iterator[Finding]:
     """A service of the platform is not running.
 
-    **Detected** by its port: nothing listens there.
+    **Detected** by its port: nothing listens there. Where its log (`logs` in saas-doctor.toml,
+    `logs/<service>.log` by itself, or what its container wrote) ends with an error, that is the
+    reason, with the code that the error's text points to.
     **To mend**, start it: the next step is the command, with the platform's own interpreter.
     **Silent** about a service whose port another program holds: that is NET401. Any HTTP answer, a
-    404 too, counts as running.
+    404 too, counts as running. An error of a run that was ended as it was told to, or that is older
+    than a day, is no reason.
     """
     waiting: list[Port] = []
     for name, port in ports.services.items():
-        address = port.address
         if port.state in (State.STRANGER, State.UNTOLD) or wrong_service(port):
             waiting.append(port)
         elif port.state is State.FREE:
-            yield Finding(
-                f"{name} is not running",
-                looked_at=f"a connection to {address.reached_at}:{address.port}",
-                found="refused: nothing listens there",
-                wanted=f"{name} at {address}",
-                target=name,
-                next_step=starts.commands[name],
-            )
+            yield _not_running(port, starts.commands[name], logs, _ended(containers, name))
     if waiting and len(waiting) == len(ports.services):
         # With others running, those that NET401 names are left to it.
         raise Blocked(
@@ -53,12 +52,54 @@ def service_not_running(ports: Ports, starts: Starts) -> Iterator[Finding]:
         )
 
 
-@check("SVC702", symptoms=(r"Server disconnected without sending a response",))
-def service_answers_badly(ports: Ports, answers: Answers, starts: Starts) -> Iterator[Finding]:
-    """A running service answers its health path with an error, or not at all.
+def _not_running(port: Port, start: str, logs: Logs, container: OwnContainer | None) -> Finding:
+    name, address = port.address.service, port.address
+    found, more = "refused: nothing listens there", {}
+    if container:
+        found += f"; container {container.name} is {container.state} ({container.exit_code})"
+        start = f"docker compose up -d {name}"
+    why = reason(logs, name)
+    if why:
+        more["log"] = f"{why.where}: {why.text}"
+    elif name in logs.closed:
+        more["log"] = f"can't be read: {logs.closed[name]}"
+    return Finding(
+        f"{name} is not running" + (why.words if why else ""),
+        looked_at=f"a connection to {address.reached_at}:{address.port}",
+        found=found,
+        wanted=f"{name} at {address}",
+        target=name,
+        next_step=why.before(start) if why else start,
+        more=more,
+    )
+
+
+def _ended(containers: Containers, service: str) -> OwnContainer | None:
+    """The service's container, where one was made and has ended."""
+    try:
+        found = containers.of(service)
+    except Unreadable:
+        return None
+    return None if found is None or found.runs else found
+
+
+@check(
+    "SVC702",
+    symptoms=(
+        r"Server disconnected without sending a response",
+        r"Exception in ASGI application",
+        r"Internal Server Error",
+    ),
+)
+def service_answers_badly(
+    ports: Ports, answers: Answers, starts: Starts, logs: Logs
+) -> Iterator[Finding]:
+    """A running service answers its health path with an error, late, or not at all.
 
     **Detected** by a GET of the health path (`health` of the service in saas-doctor.toml, else
-    `/`), by no proxy, within 3 seconds.
+    `/`), by no proxy, within 3 seconds. An answer that takes longer than a second, twice, is a
+    warning: work that blocks holds up the whole service. A service that wants https is told. Where
+    its log ends with an error, that is the reason.
     **To mend**, read the service's log (`logs/`).
     **Silent** about 404 and every other answer below 500, and about another program on the port,
     which is NET401.
@@ -69,62 +110,36 @@ def service_answers_badly(ports: Ports, answers: Answers, starts: Starts) -> Ite
             continue
         # A process that never answers holds its port for nothing, which is NET401.
         in_container = port.holder is not None and port.holder.process is None
-        bad = answer.problem in ("closed", "not HTTP") or (
+        bad = answer.problem in ("closed", "not HTTP", "TLS") or (
             answer.problem == "silent" and in_container
         )
-        if bad or (answer.status or 0) >= 500:
-            yield Finding(
-                f"{name} answers {answer.url} with {answer.shown.partition(':')[0]}"
-                if answer.status
-                else f"{name} does not answer {answer.url}",
-                looked_at=f"GET {answer.url}",
-                found=f"{answer.shown}; {port.holder}",
-                wanted="an HTTP answer below 500",
-                target=name,
-                next_step=f"read the service's log (logs/{name}.log, or `docker compose logs "
-                f"{name}`), then start it again: {starts.commands[name]}",
-            )
+        if bad or answer.slow or (answer.status or 0) >= 500:
+            yield _badly(port, answer, starts.commands[name], logs)
 
 
-@check(
-    "SVC703",
-    severity=Severity.WARNING,
-    symptoms=(
-        r"连接注册中心失败",
-        r"can't register with (?P<url>\S+)",
-        r"[Rr]egistration failed",
-        r"Request URL is missing an 'http://' or 'https://' protocol",
-    ),
-)
-def service_not_registered(
-    registered: Registered, ports: Ports, answers: Answers
-) -> Iterator[Finding]:
-    """A service runs, and the registry does not know it.
-
-    The gateway then answers 404 for it. It may have asked too early, at a wrong REGISTRY_URL, or
-    through a proxy.
-
-    **Detected** by the registry's own list (`/api/registry/services`), for services whose own code
-    registers them.
-    **To mend**, correct REGISTRY_URL as that service sees it, and start the service again.
-    **Silent** when the registry is not running (SVC701), in the first 10 seconds of a service, and
-    about the registry and the gateway themselves.
-    """
-    for name, line in registered.expected.items():
-        port, answer = ports.of(name), answers.of(name)
-        if port is None or port.state is not State.OWN or wrong_service(port):
-            continue
-        if answer is None or answer.problem or registered.knows(name, port.address):
-            continue
-        process = port.holder.process if port.holder else None
-        if just_started(process):
-            continue
-        yield Finding(
-            f"{name} runs, and the registry does not know it",
-            looked_at=f"GET {registered.url}",
-            found=", ".join(sorted(registered.names)) or "an empty list",
-            wanted=f"{name}, which registers itself ({line})",
-            target=name,
-            next_step=f"look at REGISTRY_URL as {name} sees it and at its log, then start {name} "
-            "again",
-        )
+def _badly(port: Port, answer: Answer, start: str, logs: Logs) -> Finding:
+    name = port.address.service
+    late = answer.slow and (answer.status or 0) < 500
+    why = None if late or answer.problem == "TLS" else reason(logs, name, besides=("SVC702",))
+    again = f"read the service's log ({logs.names[name]}, or `docker compose logs {name}`), then "
+    again += f"start it again: {start}"
+    if late:
+        said = f"answers {answer.url} only after {answer.seconds:.1f} s"
+        again = f"look for what blocks in {name}: a call without `await`, a pool that is used up"
+    elif answer.problem == "TLS":
+        said = "wants https, and the platform calls it by http"
+        again = f"start {name} without a certificate (ssl_certfile, --ssl-keyfile), as the others"
+    elif answer.status:
+        said = f"answers {answer.url} with {answer.shown.partition(':')[0]}"
+    else:
+        said = f"does not answer {answer.url}"
+    return Finding(
+        f"{name} {said}" + (why.words if why else ""),
+        looked_at=f"GET {answer.url}",
+        found=f"{answer.shown}; {port.holder}",
+        wanted="an HTTP answer below 500, within a second",
+        target=name,
+        next_step=why.before(again) if why else again,
+        severity=Severity.WARNING if late else None,
+        more={"log": f"{why.where}: {why.text}"} if why else {},
+    )

@@ -46,7 +46,7 @@ class DatabaseConfig(_Table, frozen=True):
 
 class RedisConfig(_Table, frozen=True):
     variable: str = "REDIS_URL"
-    optional: bool = True
+    optional: bool | None = None
 
 
 class FrontendConfig(_Table, frozen=True):
@@ -57,6 +57,16 @@ class FrontendConfig(_Table, frozen=True):
     api: str = "/api"
     gateway: str = "gateway"
     cors_variable: str = "CORS_ORIGINS"
+
+
+class SmokeConfig(_Table, frozen=True):
+    """What the smoke test tries, where it is not to find that out itself: modules, and paths."""
+
+    imports: tuple[str, ...] = ()
+    request: str | None = None
+    signup: str | None = None
+    login: str | None = None
+    me: str | None = None
 
 
 class Config(_Table, frozen=True):
@@ -70,12 +80,14 @@ class Config(_Table, frozen=True):
     env_file: str = "backend/.env"
     env_example: str = "backend/.env.example"
     compose_file: str | None = None
+    logs: str = "logs/{service}.log"
     timeout: Annotated[float, Meta(gt=0)] = 5.0
     fail_on: Literal["error", "warning", "info"] = "error"
     services: dict[str, ServiceConfig] = {}
     database: DatabaseConfig | None = None
     redis: RedisConfig | None = None
     frontend: FrontendConfig | None = None
+    smoke: SmokeConfig = SmokeConfig()
     ignore: dict[str, str] = {}
 
 
@@ -171,6 +183,7 @@ _KINDS: dict[str, type[_Table]] = {
     "database": DatabaseConfig,
     "redis": RedisConfig,
     "frontend": FrontendConfig,
+    "smoke": SmokeConfig,
 }
 
 

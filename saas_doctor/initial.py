@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import tomlkit
 
-from saas_doctor.config import Config
+from saas_doctor.config import Config, SmokeConfig
 
 _COMMENTS = {
     "python": "Which Python the services need.",
@@ -17,11 +17,13 @@ _COMMENTS = {
     "requirements": "What is installed into it.",
     "env-file": "The settings that the services read, and the example they are made from.",
     "compose-file": "The Compose file of the platform.",
+    "logs": "Where the services' logs are.",
     "timeout": "Seconds for one examination.",
     "services": "The services that run on this machine: name, folder, port, health path.",
     "database": "The key in the settings file that holds the database's address.",
-    "redis": "The same for Redis; optional: a warning where it is down.",
+    "redis": "The same for Redis; `optional = true`: a warning where it is down (else the code tells).",
     "frontend": "The front end, the addresses it is opened at, and the gateway it talks to.",
+    "smoke": "What `saas-doctor smoke` tries, beside what it finds itself.",
     "ignore": 'Findings to leave out, with the reason: "NET401:8000" = "the proxy of our team".',
 }
 
@@ -34,6 +36,8 @@ def configuration_text(config: Config, python: str = ">=3.11") -> str:
     )
     document.add(tomlkit.nl())
     values = _said(msgspec.to_builtins(config))
+    if config.smoke == SmokeConfig():
+        del values["smoke"]
     values.setdefault("python", python)
     plain = {k: v for k, v in values.items() if not isinstance(v, dict)}
     for key in ("python", *(k for k in plain if k != "python")):

@@ -16,7 +16,6 @@ from msgspec.structs import replace
 
 from saas_doctor import platform as platforms
 from saas_doctor import runner
-from saas_doctor.facts.cache import classify, refuses_writes
 from saas_doctor.facts.commands import started_service
 from saas_doctor.facts.registered import registering_line
 from saas_doctor.facts.running import Process, masked
@@ -131,34 +130,6 @@ def test_a_service_that_registers_itself_is_told_by_its_code(
     assert registering_line(tmp_path, platform) == ("main.py:2" if found else "")
 
 
-@pytest.mark.parametrize(
-    ("kind", "text", "problem"),
-    [
-        ("ConnectionError", "Error 111 connecting to 127.0.0.1:6379. Connection refused.", "unreachable"),
-        ("TimeoutError", "Timeout connecting to server", "unreachable"),
-        ("AuthenticationError", "HELLO must be called with the client already authenticated", "login"),
-        ("AuthenticationError", "Authentication required.", "login"),
-        ("ResponseError", "WRONGPASS invalid username-password pair", "login"),
-        ("NoPermissionError", "NOPERM User x has no permissions to run the 'ping' command", "login"),
-        ("ResponseError", "DB index is out of range", "database"),
-        ("BusyLoadingError", "Redis is loading the dataset in memory", "loading"),
-        ("InvalidResponse", "Protocol Error: b'HTTP/1.0 400 Bad Request'", "not Redis"),
-        ("ConnectionError", "Connection closed by server.", "not Redis"),
-    ],
-)  # fmt: skip
-def test_what_redis_says_is_told_apart(kind: str, text: str, problem: str) -> None:
-    assert classify(kind, text)[0] == problem
-
-
-def test_a_server_that_makes_room_or_is_a_writable_replica_takes_writes() -> None:
-    full = {"maxmemory": 10, "used_memory": 12, "maxmemory_policy": "noeviction"}
-    assert refuses_writes(full)[0] == "full"
-    assert refuses_writes(full | {"maxmemory_policy": "allkeys-lru"}) == ("", "")
-    assert refuses_writes({"role": "slave", "slave_read_only": 1})[0] == "read-only"
-    assert refuses_writes({"role": "slave", "slave_read_only": 0}) == ("", "")
-    assert refuses_writes({}) == ("", "")
-
-
 # The whole of it, on a copy of the platform.
 
 
@@ -183,7 +154,19 @@ def test_a_running_platform_is_found_running(make_copy: MakeCopy) -> None:
     assert {c: states[c] for c in CODES} == dict.fromkeys(CODES, (Status.OK, None))
 
 
-CODES = ("NET401", "NET402", "NET403", "SVC701", "SVC702", "SVC703", "RED501", "WEB802")
+CODES = (
+    "NET401",
+    "NET402",
+    "NET403",
+    "SVC701",
+    "SVC702",
+    "SVC703",
+    "SVC704",
+    "SVC705",
+    "SVC706",
+    "RED501",
+    "WEB802",
+)
 
 
 @pytest.mark.parametrize("option", ["--workers=2", "--reload"])

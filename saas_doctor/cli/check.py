@@ -43,6 +43,9 @@ def check(
     ] = False,
     jobs: Annotated[int, typer.Option("--jobs", min=1, help="Checks side by side.")] = 32,
     timeout: Timeout = None,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Examine again at every change, until Ctrl-C.")
+    ] = False,
     verbose: Annotated[bool, typer.Option("-v", "--verbose", help="Also list what holds.")] = False,
 ) -> None:
     """Examine the platform: files, interpreter, packages, ports, databases, services.
@@ -54,11 +57,27 @@ def check(
 
     from saas_doctor import journal, runner
     from saas_doctor.cli.screen import status_line, write_report
+    from saas_doctor.cli.watching import watch_platform
     from saas_doctor.model import DoctorError, Severity
     from saas_doctor.repair import interruption
 
     if static and live:
         raise DoctorError("--static and --live exclude each other; leave both out for everything")
+    if watch:
+        if output_format is not Format.CONSOLE or output:
+            raise DoctorError(
+                "--watch tells changes on the console; leave out --format and --output"
+            )
+        watch_platform(
+            lambda: load_platform(directory, config),
+            lambda platform: runner.run(
+                platform,
+                selection(platform.config, select, ignore, static=not live, live=not static),
+                jobs=jobs,
+                timeout=timeout,
+            ),
+            verbose=verbose,
+        )
     platform = load_platform(directory, config)
     chosen = selection(platform.config, select, ignore, static=not live, live=not static)
     with status_line(f"examining {platform.root}", len(chosen.codes())) as progress:

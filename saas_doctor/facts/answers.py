@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import socket
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from msgspec import Struct
 
@@ -23,8 +25,9 @@ if TYPE_CHECKING:
 class Answer(Struct, frozen=True):
     """What a service's health path answered; `problem` where it was no HTTP answer.
 
-    `problem` is `silent` (nothing within the bound), `closed` (the connection, without a word), or
-    `not HTTP`.
+    `problem` is `silent` (nothing within the bound), `closed` (the connection, without a word),
+    `TLS` (it wants https), or `not HTTP`. `seconds` is the time that the answer took, from the
+    first try on.
     """
 
     url: str
@@ -34,11 +37,17 @@ class Answer(Struct, frozen=True):
     seconds: float = 0.0
 
     @property
+    def slow(self) -> bool:
+        """Whether it came only at the second try, and late again: once is a busy moment."""
+        return bool(self.status) and self.seconds > 2 * _BOUNDS[0]
+
+    @property
     def shown(self) -> str:
         if self.status:
             return f"HTTP {self.status}" + (f": {self.detail}" if self.detail else "")
         return {
             "silent": f"the connection is accepted, and nothing comes within {self.seconds:.1f} s",
+            "TLS": "it speaks https, and is called by http",
             "closed": "the connection is closed without an answer",
             "not HTTP": f"an answer that is not HTTP ({self.detail})",
         }.get(self.problem, self.detail)
@@ -91,17 +100,37 @@ def ask(http: httpx.Client, url: str, bounds: Sequence[float] = _BOUNDS) -> Answ
         try:
             with http.stream("GET", url, timeout=bound) as response:
                 detail = _beginning(response) if response.status_code >= 500 else ""
-                return Answer(url, response.status_code, detail=detail)
+                took = time.monotonic() - began
+                return Answer(url, response.status_code, detail=detail, seconds=took)
         except httpx.TimeoutException:
             answer = Answer(url, problem="silent", seconds=time.monotonic() - began)
         except httpx.RemoteProtocolError as error:
             closed = "without sending" in str(error)
-            return Answer(url, problem="closed" if closed else "not HTTP", detail=str(error))
+            problem = "TLS" if _wants_tls(url) else "closed" if closed else "not HTTP"
+            return Answer(url, problem=problem, detail=str(error))
         except (httpx.ReadError, httpx.WriteError, httpx.ConnectError) as error:
-            return Answer(url, problem="closed", detail=str(error))
+            problem = "TLS" if _wants_tls(url) else "closed"
+            return Answer(url, problem=problem, detail=str(error))
         except httpx.HTTPError as error:
             return Answer(url, problem="not HTTP", detail=str(error))
     return answer
+
+
+def _wants_tls(url: str) -> bool:
+    """Whether what closes a plain connection there takes a TLS one, whatever its certificate."""
+    import ssl
+
+    parts = urlsplit(url)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    try:
+        with (
+            socket.create_connection((parts.hostname or "", parts.port or 80), _BOUNDS[0]) as plain,
+            context.wrap_socket(plain),
+        ):
+            return True
+    except OSError:  # ssl's own errors among them
+        return False
 
 
 def _beginning(response: httpx.Response) -> str:

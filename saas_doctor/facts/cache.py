@@ -1,27 +1,40 @@
-"""The platform's Redis: whether it answers, and whether it would take a write."""
+"""The platform's Redis: whether it can be used at the address that the services have, or at another."""
 
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import Mapping
-from typing import Any
-from urllib.parse import urlsplit
+from collections.abc import Iterator
+from urllib.parse import urlsplit, urlunsplit
 
+from msgspec import Struct
+
+from saas_doctor.compose.model import Service
 from saas_doctor.facts import Fact
 from saas_doctor.facts.compose import Compose
 from saas_doctor.facts.dotenv import Settings
+from saas_doctor.facts.redis_server import examine, plain
 from saas_doctor.model import Absent, Place, Unreadable
 from saas_doctor.platform import Platform
 
-_LIMIT = 1.0
-"""Seconds for the connection and for each answer."""
+_PORT = 6379
+_IMAGE = re.compile(r"(?:^|/)(?:redis|valkey|keydb|dragonfly)(?:-stack)?(?:-server)?\b")
+
+
+class ComposeRedis(Struct, frozen=True):
+    """The compose file's Redis: where it is published on this machine, and whether it has a password."""
+
+    name: str
+    place: Place
+    ports: tuple[int, ...]
+    password_at: Place | None = None
 
 
 class Cache(Fact, frozen=True):
     """What Redis answers at the address that the services use.
 
-    `problem` is empty where it is well, else one of `unreachable`, `login`, `database`, `loading`,
-    `full`, `read-only`, `not Redis`; `detail` is what it said.
+    `problem` is empty where it is well, else a word of `facts/redis_server.py`; `detail` is what it
+    said. `better` is an address that does work, with its reason.
     """
 
     address: str
@@ -32,9 +45,12 @@ class Cache(Fact, frozen=True):
     detail: str = ""
     start: str = ""
     """The command that starts it, where the compose file has one."""
+    better: str = ""
+    reason: str = ""
+    compose: ComposeRedis | None = None
 
     live = True
-    limit = 4.0
+    limit = 8.0
 
     @classmethod
     def read(cls, platform: Platform, settings: Settings) -> Cache:
@@ -45,10 +61,17 @@ class Cache(Fact, frozen=True):
         if not url:
             raise Absent(f"no {key} is set")
         address = _address(url, key, settings)
-        problem, detail = examine(url)
-        start = _compose_start(platform) if problem == "unreachable" else ""
         where, place = settings.where(key), settings.places.get(key)
-        return cls(address, key, where, place, problem, detail, start)
+        problem, detail = examine(url)
+        if not problem:
+            return cls(address, key, where, place)
+        compose = _of_compose(platform)
+        better, reason = _better(url, problem, compose, platform)
+        start = ""
+        if compose and problem == "unreachable":
+            file = platform.config.compose_file
+            start = f"docker compose -f {file} up -d {compose.name}"
+        return cls(address, key, where, place, problem, detail, start, better, reason, compose)
 
 
 def _address(url: str, key: str, settings: Settings) -> str:
@@ -61,80 +84,74 @@ def _address(url: str, key: str, settings: Settings) -> str:
     if parts.scheme == "unix":
         return parts.path
     if parts.scheme in ("redis", "rediss") and port != 0:
-        return f"{parts.hostname or 'localhost'}:{port or 6379}"
+        return f"{parts.hostname or 'localhost'}:{port or _PORT}"
     if parts.scheme and parts.scheme not in ("redis", "rediss", "http", "https") and "://" in url:
         raise Absent(f"{key} is an address of another kind ({parts.scheme}://)")
     raise Unreadable(f"{settings.where(key)} is not a valid address of Redis")
 
 
-def examine(url: str) -> tuple[str, str]:
-    """The problem of the server at an address (`""`: none), and what it said. Writes nothing."""
-    import redis
-    from redis.backoff import NoBackoff
-    from redis.retry import Retry
-
-    try:
-        client = redis.Redis.from_url(
-            url,
-            socket_timeout=_LIMIT,
-            socket_connect_timeout=_LIMIT,
-            retry=Retry(NoBackoff(), 0),
-            decode_responses=True,
-        )
-    except ValueError as error:
-        raise Unreadable(str(error)) from None
-    try:
-        client.ping()
-        return refuses_writes(_info(client))
-    except redis.exceptions.RedisError as error:
-        return classify(type(error).__name__, str(error))
-    except OSError as error:
-        return "unreachable", str(error)
-    finally:
-        client.close()
+def _of_compose(platform: Platform) -> ComposeRedis | None:
+    for service in Compose.read(platform).known_services.values():
+        if _IMAGE.search(service.image):
+            ports = tuple(n for p in service.ports if (n := p.published_for(_PORT)))
+            return ComposeRedis(service.name, service.place, ports, _password(service))
+    return None
 
 
-def _info(client: Any) -> Mapping[str, Any]:
-    import redis
+def _password(service: Service) -> Place | None:
+    """Where the compose file gives it a password."""
+    command = service.node.get("command")
+    words = [command, *command.items] if command else []
+    for node in words:
+        if "--requirepass" in node.text:
+            return node.place
+    for name in ("REDIS_PASSWORD", "VALKEY_PASSWORD", "REDIS_ARGS"):
+        variable = service.environment.get(name)
+        if variable and variable.value and (name != "REDIS_ARGS" or "pass" in variable.value):
+            return variable.place
+    return None
 
-    try:
-        answer: Mapping[str, Any] = client.info()
-    except redis.exceptions.ResponseError:
-        return {}  # this user may not ask, which is no fault
-    return answer
 
-
-def refuses_writes(info: Mapping[str, Any]) -> tuple[str, str]:
-    """Whether a server that says this of itself refuses every write."""
-    limit, used = int(info.get("maxmemory", 0)), int(info.get("used_memory", 0))
-    if limit and used >= limit and info.get("maxmemory_policy") == "noeviction":
-        return "full", f"used_memory {used} of maxmemory {limit}, and maxmemory_policy noeviction"
-    if info.get("role") == "slave" and str(info.get("slave_read_only", 1)) == "1":
-        return "read-only", f"role slave of {info.get('master_host')}:{info.get('master_port')}"
+def _better(
+    url: str, problem: str, compose: ComposeRedis | None, platform: Platform
+) -> tuple[str, str]:
+    """An address near this one at which Redis does work, and why it is the right one."""
+    for other, reason in _others(url, problem, compose, platform):
+        try:
+            if examine(other)[0] == "":
+                return other, reason
+        except Unreadable:
+            continue
     return "", ""
 
 
-_CLASSES = (
-    ("login", r"NOAUTH|WRONGPASS|HELLO must be called|Authentication required|invalid username"),
-    ("login", r"NOPERM|no permissions|invalid password|without any password configured"),
-    ("database", r"DB index is out of range"),
-    ("loading", r"LOADING|loading the dataset"),
-    ("not Redis", r"Protocol Error|Connection closed by server|Invalid response|WRONG_VERSION"),
-)
+def _others(
+    url: str, problem: str, compose: ComposeRedis | None, platform: Platform
+) -> Iterator[tuple[str, str]]:
+    parts = urlsplit(url)
+    host, port = parts.hostname or "", parts.port or _PORT
+    if problem == "no TLS":
+        yield plain(url), "it speaks no TLS"
+    if problem == "wants TLS":
+        yield urlunsplit(parts._replace(scheme="rediss")), "it wants TLS"
+    if problem == "no password":
+        netloc = parts.netloc.rpartition("@")[2]
+        yield urlunsplit(parts._replace(netloc=netloc)), "it has no password"
+    if problem not in ("unreachable", "not Redis") or compose is None:
+        return
+    here = host in ("localhost", "127.0.0.1", "::1")
+    if not here and (host != compose.name or _given_to_containers(platform)):
+        return
+    user = parts.netloc.rpartition("@")
+    for published in compose.ports:
+        if published != port or not here:
+            netloc = f"{user[0]}{user[1]}127.0.0.1:{published}"
+            reason = f"{compose.place} publishes {compose.name} there"
+            yield urlunsplit(parts._replace(netloc=netloc)), reason
 
 
-def classify(kind: str, text: str) -> tuple[str, str]:
-    """The problem that redis-py's exception of this kind and text stands for."""
-    if kind.startswith("Authentication"):
-        return "login", text
-    for problem, pattern in _CLASSES:
-        if re.search(pattern, text, re.I):
-            return problem, text
-    return "unreachable", text or kind
-
-
-def _compose_start(platform: Platform) -> str:
-    """How Compose starts it: the service whose image is Redis or Valkey."""
+def _given_to_containers(platform: Platform) -> bool:
+    """Whether the compose file gives the settings file to a container, for which it is then right."""
+    own = os.path.realpath(platform.path(platform.config.env_file))
     services = Compose.read(platform).known_services.values()
-    name = next((s.name for s in services if re.search(r"(?:^|/)(redis|valkey)\b", s.image)), "")
-    return f"docker compose -f {platform.config.compose_file} up -d {name}" if name else ""
+    return any(os.path.realpath(f.path) == own for s in services for f in s.env_files)

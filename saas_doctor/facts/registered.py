@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
+
+from msgspec import Struct
 
 from saas_doctor.facts import Fact
 from saas_doctor.facts.addresses import Address
@@ -17,6 +20,19 @@ from saas_doctor.platform import Platform
 from saas_doctor.reading import read_head
 
 
+class Instance(Struct, frozen=True):
+    """One entry of the registry's list that says where a service is to be called."""
+
+    name: str
+    url: str
+    host: str
+    port: int
+
+    @property
+    def at(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
 class Registered(Fact, frozen=True):
     """The services that the registry lists, and which services' own code registers them."""
 
@@ -25,6 +41,9 @@ class Registered(Fact, frozen=True):
     ports: frozenset[int]
     expected: Mapping[str, str]
     """The services whose code says that they register, with the line that does."""
+    instances: tuple[Instance, ...] = ()
+    registry: str = "registry"
+    """The service that the registry is."""
 
     live = True
     limit = 4.5
@@ -37,22 +56,43 @@ class Registered(Fact, frozen=True):
         address = require_running(name, ports, answers)
         url = f"{address.url}/api/registry/services"
         entries = _entries(url)
-        keys = ("name", "service_name", "id")
-        names = {normal(str(e[k])) for e in entries for k in keys if e.get(k)}
+        names = _names(entries)
         text = " ".join(str(v) for e in entries for k, v in e.items() if k != "name")
         listed = {int(p) for p in re.findall(r":(\d{2,5})\b", text)}
         listed |= {int(e["port"]) for e in entries if str(e.get("port", "")).isdigit()}
-        skip = {name, platform.config.frontend.gateway if platform.config.frontend else "gateway"}
+        skip = {name, gateway_of(platform)}
         expected = {
             service: line
             for service, config in platform.config.services.items()
             if service not in skip
             and (line := registering_line(platform.path(config.directory), platform))
         }
-        return cls(url, frozenset(names), frozenset(listed), expected)
+        instances = tuple(found for entry in entries if (found := _instance(entry)))
+        return cls(url, frozenset(names), frozenset(listed), expected, instances, name)
 
     def knows(self, service: str, address: Address) -> bool:
         return normal(service) in self.names or address.port in self.ports
+
+
+def gateway_of(platform: Platform) -> str:
+    """The service that forwards to the others."""
+    return platform.config.frontend.gateway if platform.config.frontend else "gateway"
+
+
+def _instance(entry: Mapping[str, Any]) -> Instance | None:
+    """Where an entry of the list says that a service is, in the usual spellings."""
+    name = next((str(entry[k]) for k in ("name", "service_name", "id") if entry.get(k)), "")
+    urls = (entry.get(k) for k in ("url", "base_url", "address", "endpoint", "uri"))
+    url = next((u for u in urls if isinstance(u, str) and u), "")
+    host, port = entry.get("host"), entry.get("port")
+    if not url and host and str(port).isdigit():
+        url = f"http://{host}:{port}"
+    try:
+        parts = urlsplit(url if "://" in url else f"http://{url}")
+        number = parts.port or (443 if parts.scheme == "https" else 80)
+    except ValueError:
+        return None
+    return Instance(name, url, parts.hostname, number) if name and parts.hostname else None
 
 
 def normal(name: str) -> str:
@@ -68,6 +108,16 @@ def registry_of(platform: Platform, settings: Settings) -> str:
         if found and found.group(1) == port and "regist" in name:
             return name
     return "registry"
+
+
+def listed_at(url: str) -> set[str]:
+    """The names that a registry lists at this address; raises Absent, Unreadable."""
+    return _names(_entries(url))
+
+
+def _names(entries: Iterable[Mapping[str, Any]]) -> set[str]:
+    keys = ("name", "service_name", "id")
+    return {normal(str(e[k])) for e in entries for k in keys if e.get(k)}
 
 
 def _entries(url: str) -> list[dict[str, Any]]:

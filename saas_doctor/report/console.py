@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
 
 from saas_doctor.model import Finding, Report, Result, Risk, Severity, Status
 from saas_doctor.report.printable import one_line
+
+if TYPE_CHECKING:
+    from saas_doctor.watch import Change
 
 Line = list[tuple[str, str]]
 """Pieces of text with a style each (rich's names; "" for none)."""
@@ -51,6 +55,25 @@ def render(report: Report, *, verbose: bool = False) -> Iterator[Line]:
     yield [(summary(report), "bold")]
     if any(f.fix for f in report.findings):
         yield [("Mend what can be mended: saas-doctor fix", "")]
+
+
+def render_change(change: Change, when: str) -> Iterator[Line]:
+    """What changed since the examination before: what had changed, what is new, what is gone."""
+    shown = ", ".join(change.because[:3]) or "time passed"
+    more = f" and {len(change.because) - 3} more" if len(change.because) > 3 else ""
+    yield [(f"--- {when}  {shown}{more}", "bold")]
+    if change.problem:
+        yield [(f"not examined: {change.problem}", "bold magenta")]
+    for finding in sorted(change.gone, key=_order):
+        yield [("gone ", "bold green"), (f"{finding.code}  {finding.message}", "")]
+    for finding in sorted(change.new, key=_order):
+        first, *rest = _finding(finding, [], verbose=False)
+        yield [("new  ", "bold"), *first]
+        yield from rest
+    for text in change.new_unknown:
+        yield [("new  ", "bold"), (f"unknown {text}", "bold magenta")]
+    if change.report:
+        yield [(summary(change.report), "bold")]
 
 
 def _order(finding: Finding) -> tuple[int, str]:

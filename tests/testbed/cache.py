@@ -10,9 +10,11 @@ from tests.testbed.ports import free_port, wait_for_port
 class RedisServer:
     """A real redis-server on a private port, which keeps nothing on disk."""
 
-    def __init__(self, password: str | None = None) -> None:
+    def __init__(self, password: str | None = None, *options: str) -> None:
+        """`options`: of the server's command line."""
         self.port = free_port()
         self.password = password
+        self.options = options
         self.start()
 
     @property
@@ -23,6 +25,7 @@ class RedisServer:
     def start(self) -> None:
         argv = ["redis-server", "--port", str(self.port), "--bind", "127.0.0.1", "--save", ""]
         argv += ["--requirepass", self.password] if self.password else []
+        argv += self.options
         self.process = subprocess.Popen(
             argv, cwd="/tmp", stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL
         )
