@@ -92,6 +92,7 @@ class Cors(Fact, frozen=True):
             for module in source.mentioning("CORSMiddleware")
             if not _TESTS.search(module.name)
             for use in _uses(source, module)
+            if not _passed_by(values, module, use[0])
         ]
         config = platform.config
         folders = {n: platform.path(s.directory) for n, s in config.services.items()}
@@ -133,6 +134,17 @@ def _uses(source: Source, module: Module) -> Iterator[tuple[ast.Call, list[ast.e
             yield node, node.args[1:], dotted_name(node.func.value)
         elif full_name(source, module, node.func) in (_MIDDLEWARE if is_it else CORS):
             yield node, node.args[1:], ""
+
+
+def _passed_by(values: Values, module: Module, node: ast.Call) -> bool:
+    """Whether a call stands in a branch that the settings prove not to be taken."""
+    branches = [n for n in module.nodes if isinstance(n, ast.If)]
+    return any(
+        values.of(module, branch.test).truth is (part is branch.orelse)
+        for branch in branches
+        for part in (branch.body, branch.orelse)
+        if any(inner is node for statement in part for inner in ast.walk(statement))
+    )
 
 
 def _middleware(

@@ -246,6 +246,22 @@ ENTRIES = [
     ),
     Healthy(
         "WEB808",
+        "a star, where the middleware is another",
+        both(
+            replace(
+                GATEWAY,
+                "app.add_middleware(",
+                'allowed = os.getenv("ALLOWED", "*")\n'
+                'if allowed == "*":\n  app.add_middleware(\n'
+                "    CORSMiddleware, allow_origins=get_settings().cors_origins\n  )\n"
+                "else:\n  app.add_middleware(",
+            ),
+            replace(GATEWAY, "import httpx\n", "import os\n\nimport httpx\n"),
+            made('allowed.split(",")'),
+        ),
+    ),
+    Healthy(
+        "WEB808",
         "for development only",
         both(
             replace(
