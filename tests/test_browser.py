@@ -1,4 +1,4 @@
-"""A call of the API through a real Vite dev server."""
+"""A real Vite dev server, and a real browser before it."""
 
 from __future__ import annotations
 
@@ -14,13 +14,16 @@ import pytest
 from filelock import FileLock
 
 from saas_doctor import platform as platforms
-from saas_doctor import runner
+from saas_doctor import repair, runner
 from saas_doctor.model import Result
 from saas_doctor.runner import Selection
+from saas_doctor.symptoms import pointed_to
 from tests.faults import Copy
 from tests.faults.browser import ITEMS, on_a_port_of_its_own
 from tests.faults.services import stub
-from tests.testbed import require
+from tests.faults.web import VITE
+from tests.testbed import bed, require
+from tests.testbed import platforms as copies
 from tests.testbed.platforms import CACHE, PLATFORM
 from tests.testbed.ports import wait_for_port
 
@@ -93,3 +96,87 @@ def test_vite_is_known_and_its_proxy_is_tried(make_copy: MakeCopy, vite: Path) -
             assert (result.status, result.reason) == ("ok", None)
         else:
             assert re.search(said, result.findings[0].message), result
+
+
+PAGE = """
+const show = async (id, call) => {
+  const list = document.querySelector(id)
+  try {
+    const answer = await call
+    for (const item of await answer.json()) list.append(item.name + ';')
+  } catch (error) {
+    list.textContent = `failed: ${error.message}`
+  }
+}
+document.body.insertAdjacentHTML('beforeend', '<p id="same"></p><p id="other"></p>')
+await show('#same', fetch('/api/demo-service/items'))
+await show('#other', fetch('http://127.0.0.1:GATEWAY/api/demo-service/items'))
+"""
+BROWSER = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-sync",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--no-proxy-server",
+    "--virtual-time-budget=10000",
+    "--enable-logging=stderr",
+    "--dump-dom",
+]
+
+
+def seen(url: str, profile: Path) -> tuple[dict[str, str], str]:
+    """What a browser has in the two paragraphs of the page, and what its console says."""
+    chromium = shutil.which("chromium") or shutil.which("google-chrome")
+    require(chromium, "chromium")
+    done = subprocess.run(
+        [str(chromium), *BROWSER, f"--user-data-dir={profile}", url],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
+    )
+    return dict(re.findall(r'<p id="(\w+)">(.*?)</p>', done.stdout)), done.stderr
+
+
+@pytest.mark.timeout(400)
+def test_what_a_browser_blocks_works_after_the_fixes(tmp_path: Path, vite: Path) -> None:
+    with bed.servers() as (cluster, redis):
+        copy = bed.make_copy(tmp_path / "platform", cluster, redis.url)
+        port = on_a_port_of_its_own(copy)
+        copy.path("frontend/src/main.js").write_text(
+            PAGE.replace("GATEWAY", str(copy.ports["gateway"]))
+        )
+        env = copy.path("backend/.env")
+        slash = f"CORS_ORIGINS=http://localhost:{port}/"
+        env.write_text(re.sub(r"(?m)^CORS_ORIGINS=.*$", slash, env.read_text()))
+        text = copy.path(VITE).read_text()
+        copy.path(VITE).write_text(re.sub(r"    proxy: \{.*?\n    \},\n", "", text, flags=re.S))
+
+        def look(name: str) -> tuple[dict[str, str], str]:
+            with (
+                copies.started(copy.root, copy.ports, copy.environ),
+                dev_server(copy, vite, port),
+            ):
+                found = seen(f"http://localhost:{port}/", tmp_path / name)
+            copy.path("frontend/node_modules").unlink()
+            return found
+
+        before, console = look("before")
+        assert "failed: Unexpected token" in before["same"]
+        assert before["other"] == "failed: Failed to fetch"
+        (blocked,) = re.findall(r'"(Access to fetch .*? CORS policy: .*?)"', console)
+        assert pointed_to(blocked) in ("WEB801", "WEB802", "WEB806", "WEB812")
+
+        platform = platforms.load(copy.root, exact=True, environ=copy.environ)
+        fixed = repair.repair(platform, Selection(live=False), lambda plan: plan, timeout=60)
+        assert {f.code for d in fixed.done for f in d.step.findings} == {"WEB803", "WEB806"}
+        assert {f.code for f in fixed.report.findings} <= {"WEB804"}
+
+        after, _ = look("after")
+        assert after["same"] == after["other"] != ""
+        assert "failed" not in after["same"]

@@ -174,3 +174,36 @@ def test_init_writes_a_file_that_check_takes(root: Path) -> None:
     assert doctor("init", cwd=root).returncode == 0
     assert doctor("init", cwd=root).returncode == 2
     assert doctor("check", "--select", "CFG", cwd=root).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("AttributeError: module 'bcrypt' has no attribute '__about__'", "PKG304"),
+        ('FATAL:  role "saas_user" does not exist', "DB502"),
+        ("Traceback (most recent call last):\n" + '  File "x.py", line 1, in f\n' * 200
+         + "Attribute name 'metadata' is reserved when using the Declarative API.", "SRC204"),
+    ],
+)  # fmt: skip
+def test_an_error_text_leads_to_the_page_that_knows_it(text: str, code: str) -> None:
+    for argument, piped in ((text, None), ("-", text)):
+        done = subprocess.run(
+            [sys.executable, "-m", "saas_doctor", "explain", argument],
+            input=piped,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert (done.returncode, done.stderr) == (0, "")
+        assert done.stdout.startswith(f"{code}: ")
+
+
+def test_an_error_text_that_no_check_knows_is_told_so() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "saas_doctor", "explain", "the cat sat on it"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert "no check knows this text" in done.stderr

@@ -37,6 +37,7 @@ PARTS = (
     Part("iptables", "iptables", "Docker"),
     Part("busybox-static", "/bin/busybox", "Docker"),
     Part("nodejs", "node", "the syntax of repaired Vite configurations"),
+    Part("chromium", "chromium", "what a browser blocks"),
     Part("zsh", "zsh", "lines for a shell"),
     Part("fish", "fish", "lines for a shell"),
     Part("locales", "/usr/share/i18n/locales/zh_CN", "Postgres' translated messages"),
