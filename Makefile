@@ -1,6 +1,6 @@
 # `make test` on a fresh clone sets up everything that it needs. All of these can be run again.
 
-.PHONY: setup system test faults pairs mutations lint demo bench docs clean
+.PHONY: setup system test faults pairs mutations kills lint demo bench docs clean
 .DEFAULT_GOAL := test
 
 BIN := .venv/bin
@@ -38,6 +38,10 @@ pairs: setup system
 # Ten thousand changed inputs for every parser.
 mutations: setup
 	SD_EXAMPLES=10000 $(BIN)/python -m pytest -q -n 2 --timeout 0 tests/test_mutations.py
+
+# Two hundred fixes of live faults, each killed at a random moment.
+kills: setup system
+	SD_KILLS=200 $(BIN)/python -m pytest -q -n 2 --dist loadgroup tests/test_kills.py
 
 lint: setup
 	$(BIN)/ruff check
