@@ -258,8 +258,8 @@ def found(name: str, inject: Inject, **rest: object) -> Fault:
 
 def mended(name: str, inject: Inject, target: str = "") -> Fault:
     """Mended in the settings file, as the compose file says."""
-    against = ("CFG90", "DOCK")
-    return Fault("RED501", name, inject, target=target, against=against, group="redis")
+    against, also = ("CFG90", "DOCK"), ("NET409",)  # what runs there is no container
+    return Fault("RED501", name, inject, also, target=target, against=against, group="redis")
 
 
 ENTRIES = [
@@ -328,6 +328,7 @@ ENTRIES = [
     found(
         "by the name that containers know, which are given the file",
         published_elsewhere("redis://redis:6379/0", given=True),
+        also=("NET409",),
     ),
     Healthy(
         "RED501",

@@ -89,6 +89,9 @@ SETTINGS = ("CFG901",)
 PLACES = ("CFG", "DOCK", "NET")
 """Faults that change the compose file or the addresses, as these do."""
 
+NATIVE = ("NET409",)
+"""What runs at the published port is no container, which the tests don't start for this."""
+
 ENTRIES = [
     Fault("DB501", "nothing on the port", wrong_port, fixed=False, target="127.0.0.1:9"),
     Fault("DB501", "silent port", on_port(black_hole), fixed=False),
@@ -106,7 +109,13 @@ ENTRIES = [
     ),
     Fault("DB501", "no connection left", states.full(6), fixed=False),
     Fault(
-        "DB501", "port of compose is another", compose_port, works=logs_in, group=DB, against=PLACES
+        "DB501",
+        "port of compose is another",
+        compose_port,
+        also=NATIVE,
+        works=logs_in,
+        group=DB,
+        against=PLACES,
     ),
     Fault(
         "DB501",
@@ -120,6 +129,7 @@ ENTRIES = [
         "DB507",
         "a server that knows nobody",
         states.other_named(),
+        also=NATIVE,
         works=logs_in,
         group=DB,
         against=PLACES,
@@ -128,6 +138,7 @@ ENTRIES = [
         "DB507",
         "a server with the role and no database",
         states.other_named("CREATE ROLE {role} LOGIN PASSWORD 'role-secret'"),
+        also=NATIVE,
         works=logs_in,
         group=DB,
         against=PLACES,
@@ -136,6 +147,7 @@ ENTRIES = [
         "DB507",
         "a server with the role and another password",
         states.other_named("CREATE ROLE {role} LOGIN PASSWORD 'x'", "CREATE DATABASE {database}"),
+        also=NATIVE,
         works=logs_in,
         group=DB,
         against=PLACES,
