@@ -71,7 +71,7 @@ def port_published_twice(compose: Compose) -> Iterator[Finding]:
 
 @check(
     "DOCK608",
-    needs=("DOCK601",),
+    needs=("DOCK601", "DOCK602"),
     symptoms=(
         r"container (?P<container>\S+) has no healthcheck configured",
         r"for (?P<service>\S+)\s+(?:Container|Service) .* (?:has no healthcheck|No such healthcheck)",

@@ -104,10 +104,10 @@ class Journal:
 
 def prepare_state(platform: Platform) -> None:
     """Make the state folder: only for this user, since former bytes may hold secrets."""
-    for path in (platform.state, *(platform.state / name for name in _OWN)):
-        if path.is_symlink():
-            raise DoctorError(f"{path}: is a link; remove it, so that nothing else is written to")
     try:
+        for path in (platform.state, *(platform.state / name for name in _OWN)):
+            if path.is_symlink():
+                raise DoctorError(f"{path}: is a link; remove it, so that nothing else is written to")
         platform.state.mkdir(mode=0o700, exist_ok=True)
         ignore = platform.state / ".gitignore"
         if not ignore.exists() or ignore.read_text() != "*\n":
@@ -169,6 +169,11 @@ def runs(platform: Platform) -> list[Run]:
         return []
     found = [read(name) for name in names if os.access(name / FILE, os.R_OK)]
     return sorted(found, key=lambda run: run.began)
+
+
+def is_closed(platform: Platform) -> bool:
+    """Whether there may be runs that this user can't read: another's `.saas-doctor`."""
+    return platform.state.exists() and not os.access(platform.state, os.R_OK | os.X_OK)
 
 
 def interrupted(platform: Platform) -> Run | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from enum import Enum
 from pathlib import Path
 from typing import Annotated
@@ -82,7 +81,7 @@ def check(
     chosen = selection(platform.config, select, ignore, static=not live, live=not static)
     with status_line(f"examining {platform.root}", len(chosen.codes())) as progress:
         report = runner.run(platform, chosen, jobs=jobs, timeout=timeout, progress=progress)
-    if platform.state.exists() and not os.access(platform.state, os.R_OK | os.X_OK):
+    if journal.is_closed(platform):
         note = f"{platform.state} belongs to another user: whether a fix was cut off is not known"
         report = replace(report, notes=(*report.notes, note))
     cut_off = journal.interrupted(platform)

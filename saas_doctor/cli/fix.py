@@ -104,6 +104,7 @@ def _show_only(
     from saas_doctor import plan, runner
     from saas_doctor.cli.screen import say, show
     from saas_doctor.facts import Facts
+    from saas_doctor.model import Severity, Status
 
     facts = Facts(platform)
     report = runner.run(platform, chosen, facts=facts, timeout=timeout)
@@ -115,8 +116,9 @@ def _show_only(
     else:
         show(plan_lines(made))
         if not made.steps:
-            say("Nothing to fix.")
-    raise typer.Exit(1 if made.steps else 0)
+            untold = report.count(Status.UNKNOWN)
+            say("Nothing to fix." + (f" {untold} checks could not tell." if untold else ""))
+    raise typer.Exit(1 if made.steps else report.exit_code(Severity(platform.config.fail_on)))
 
 
 class _Asker:
@@ -189,7 +191,7 @@ def _tell(done: Repair, *, asked: bool) -> None:
     if done.run and any(d.outcome in (Outcome.VERIFIED, Outcome.UNVERIFIED) for d in done.done):
         say(f"Take it back: saas-doctor undo {done.run}")
     say()
-    write_report(done.report, "console", None)
+    write_report(done.report, "console", None, advice=False)
 
 
 def _tell_of_slight_ones(report: Report) -> None:

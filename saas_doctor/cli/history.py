@@ -10,9 +10,13 @@ def history(directory: Directory = None, config: ConfigFile = None) -> None:
     import time
 
     from saas_doctor import journal
+    from saas_doctor.model import DoctorError
     from saas_doctor.report.printable import one_line
 
-    runs = journal.runs(load_platform(directory, config))
+    platform = load_platform(directory, config)
+    if journal.is_closed(platform):
+        raise DoctorError(f"{platform.state} belongs to another user: its runs can't be read")
+    runs = journal.runs(platform)
     if not runs:
         print("no fix has run on this platform")
     for run in runs:

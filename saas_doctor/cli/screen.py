@@ -54,17 +54,19 @@ def status_line(what: str, total: int) -> Iterator[Callable[[Result], None]]:
         yield progress
 
 
-def write_report(report: Report, form: str, output: Path | None, *, verbose: bool = False) -> None:
+def write_report(
+    report: Report, form: str, output: Path | None, *, verbose: bool = False, advice: bool = True
+) -> None:
     """The report in the format asked for, to the file, else to standard output."""
     from saas_doctor.report import console, json
 
     if output is None and form == "console":
-        show(console.render(report, verbose=verbose))
+        show(console.render(report, verbose=verbose, advice=advice))
         return
     if form == "json":
         text = json.render(report) + "\n"
     else:
-        lines = console.render(report, verbose=verbose)
+        lines = console.render(report, verbose=verbose, advice=advice)
         text = "".join(printable("".join(t for t, _ in line)) + "\n" for line in lines)
     if output is None:
         sys.stdout.write(text)

@@ -301,10 +301,18 @@ def _candidates(platform: Platform) -> Iterator[Path]:
             yield Path(path)
     home = Path(platform.environ.get("HOME", "/nonexistent"))
     pyenv = Path(platform.environ.get("PYENV_ROOT", home / ".pyenv"))
-    yield from sorted(pyenv.glob("versions/3.*/bin/python3"))
-    yield from sorted((home / ".local/share/uv/python").glob("cpython-3.*/bin/python3"))
+    yield from _matching(pyenv, "versions/3.*/bin/python3")
+    yield from _matching(home / ".local/share/uv/python", "cpython-3.*/bin/python3")
     for folder in ("/opt/homebrew/bin", "/usr/local/bin", "/usr/bin"):
-        yield from sorted(Path(folder).glob("python3.[0-9]*[0-9]"))
+        yield from _matching(Path(folder), "python3.[0-9]*[0-9]")
     base = Path(sys.base_prefix) / "bin" / "python3"
     if base.exists():
         yield base
+
+
+def _matching(folder: Path, pattern: str) -> list[Path]:
+    """The files below a folder; none where this user may not look into it."""
+    try:
+        return sorted(folder.glob(pattern))
+    except OSError:
+        return []

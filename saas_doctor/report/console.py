@@ -33,9 +33,9 @@ PARTS = {
 }
 
 
-def render(report: Report, *, verbose: bool = False) -> Iterator[Line]:
+def render(report: Report, *, verbose: bool = False, advice: bool = True) -> Iterator[Line]:
     """The lines of the report. `verbose` also lists the checks that hold and those skipped, and
-    shortens no list."""
+    shortens no list; `advice`: what to do next, which a fix that just ran leaves out."""
     for note in report.notes:
         yield [(f"note: {note}", "yellow")]
     for finding in sorted(report.findings, key=_order):
@@ -53,8 +53,12 @@ def render(report: Report, *, verbose: bool = False) -> Iterator[Line]:
             yield from _plain_verdict(result)
     yield from _parts(report)
     yield [(summary(report), "bold")]
-    if any(f.fix for f in report.findings):
+    fixable = [f for f in report.findings if f.fix and advice]
+    if any(f.severity is not Severity.INFO for f in fixable):
         yield [("Mend what can be mended: saas-doctor fix", "")]
+    elif fixable:
+        codes = ",".join(dict.fromkeys(f.code for f in fixable))
+        yield [(f"What breaks nothing can be mended too: saas-doctor fix --select {codes}", "")]
 
 
 def render_change(change: Change, when: str) -> Iterator[Line]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Generator
 from pathlib import Path
@@ -30,7 +31,7 @@ def smoke(
 ) -> Generator[Step, None, None]:
     """The steps, each as soon as it is done. What was started is ended when this is closed."""
     python = python_in(platform.path(platform.config.environment))
-    if not python.exists():
+    if not os.path.exists(python):
         raise DoctorError(
             f"{platform.relative(python)} is not there; `saas-doctor check --select PY` tells why"
         )
