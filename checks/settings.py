@@ -159,7 +159,8 @@ def _of_missing(
         f"{names} {'is' if len(keys) == 1 else 'are'} set nowhere, and {cls.name} requires "
         f"{'it' if len(keys) == 1 else 'them'}",
         looked_at=f"{', '.join(files)}; the shell; {', '.join(str(f.place) for f in fields[:5])}",
-        found=f"no line {', '.join(f'{key}=...' for key in keys[:5])}" + (f"; {absent[0]} is not there" if absent else ""),
+        found=f"no line {', '.join(f'{key}=...' for key in keys[:5])}"
+        + (f"; {absent[0]} is not there" if absent else ""),
         wanted=", ".join(f"{line.key}={line.value}" for line in lines) or "a value",
         target=f"{cls.module.name}:{cls.name}{'' if lines else ':own'}",
         place=fields[0].place,

@@ -107,7 +107,9 @@ def prepare_state(platform: Platform) -> None:
     try:
         for path in (platform.state, *(platform.state / name for name in _OWN)):
             if path.is_symlink():
-                raise DoctorError(f"{path}: is a link; remove it, so that nothing else is written to")
+                raise DoctorError(
+                    f"{path}: is a link; remove it, so that nothing else is written to"
+                )
         platform.state.mkdir(mode=0o700, exist_ok=True)
         ignore = platform.state / ".gitignore"
         if not ignore.exists() or ignore.read_text() != "*\n":

@@ -55,7 +55,6 @@ DB = Selection(select=("DB",))
         ("postgresql://u:a#b/c?@h/d", "h", 5432, "u", "a#b/c?", "d"),
         ("postgresql+asyncpg://u:p@[::1]:6000/d?ssl=require", "::1", 6000, "u", "p", "d"),
         ("postgresql://u:p@/d?host=/tmp&port=6543", "/tmp", 6543, "u", "p", "d"),
-        ("postgresql:///d?host=h:6000&host=i:6001&user=u", "i", 6001, "u", None, "d"),
         ("postgresql://u:p@h", "h", 5432, "u", "p", "u"),
     ],
 )
@@ -687,6 +686,36 @@ def test_role_and_database_are_made_one_after_another_and_taken_back(
     assert there(server, name) == (False, False)
 
 
+def test_rows_in_a_table_that_came_with_the_template_survive_undo(
+    tmp_path: Path, postgres: Cluster, name: str
+) -> None:
+    postgres.sql("CREATE TABLE inherited (id int)", database="template1")
+    try:
+        examine(tmp_path, url_of(postgres, name))
+        fix(tmp_path)
+        postgres.sql("INSERT INTO inherited VALUES (1)", database=name)
+        assert "table public.inherited, which holds rows" in undo(tmp_path)[0]
+        assert there(postgres, name) == (True, True)
+    finally:
+        postgres.sql("DROP TABLE inherited", database="template1")
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql:///d?host=h:6000&host=i:6001&user=u",
+        "postgresql://u@h/d?dbname=other",
+        "postgresql://u@h/d?user=other",
+        "postgresql://u@h:1/d?port=2",
+        "postgresql://u@h/d?host=i",
+        "postgresql://u@h/d?schema=public",
+    ],
+)
+def test_an_address_that_its_options_lead_elsewhere_is_not_judged(url: str) -> None:
+    with pytest.raises(Unreadable):
+        parse_url(url, "DATABASE_URL")
+
+
 @pytest.mark.parametrize(
     ("statement", "reason"),
     [
@@ -696,6 +725,9 @@ def test_role_and_database_are_made_one_after_another_and_taken_back(
         ("CREATE TYPE mood AS ENUM ('a')", "type public.mood"),
         ("SELECT lo_create(0)", "large object"),
         ("ALTER DATABASE {name} SET work_mem = '8MB'", "settings of the database"),
+        ("CREATE CAST (bigint AS text) WITH INOUT", "cast from bigint to text"),
+        ("GRANT CREATE ON SCHEMA public TO public", "rights on schema public"),
+        ("CREATE FOREIGN DATA WRAPPER w1", "foreign-data wrapper w1"),
     ],
 )
 def test_a_database_with_anything_of_the_users_survives_undo(

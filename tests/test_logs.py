@@ -135,7 +135,7 @@ def test_the_configuration_says_where_logs_are(tmp_path: Path, pattern: str, nam
         ("ERROR: [Errno 98] error while attempting to bind on address ('127.0.0.1', 8000): address already in use", "NET401"),
         ("sqlalchemy.exc.OperationalError: (x) connection to server at \"::1\", port 5432 failed: Connection refused", "DB501"),
         ("redis.exceptions.ConnectionError: Error 111 connecting to redis:6379. Connection refused.", "RED501"),
-        ("httpx.ConnectError: [Errno -2] Name or service not known", "SVC706"),
+        ("httpx.ConnectError: [Errno -2] Name or service not known", "NET408"),
         ("sqlalchemy.exc.InvalidRequestError: Attribute name 'metadata' is reserved when", "SRC204"),
         ("all is well", ""),
         ("", ""),

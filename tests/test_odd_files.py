@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import os
 import re
@@ -13,6 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from saas_doctor import plan, reading, repair, rules, runner
 from saas_doctor import platform as platforms
@@ -244,7 +244,7 @@ def test_a_check_whose_file_is_gone_meanwhile_is_unknown(
     def gone(env: EnvFile) -> Iterator[Finding]:
         raise FileNotFoundError(2, "No such file or directory", str(env.path.with_name("gone.py")))
 
-    check = dataclasses.replace(rules.checks()["CFG901"], function=gone)
+    check = replace(rules.checks()["CFG901"], function=gone)
     monkeypatch.setitem(rules.checks(), "CFG901", check)
     (result,) = [r for r in examine(root, "CFG901").results if r.code == "CFG901"]
     assert result.status is Status.UNKNOWN
@@ -526,7 +526,7 @@ def test_a_fix_that_breaks_off_leaves_the_others_to_be_done(
     def broken(_: Finding) -> Iterator[Action]:
         raise ValueError("nobody foresaw it")
 
-    fix = dataclasses.replace(rules.fixes()["SRC202"], function=broken)
+    fix = replace(rules.fixes()["SRC202"], function=broken)
     monkeypatch.setitem(rules.fixes(), "SRC202", fix)
     platform = load(root)
     facts = Facts(platform)

@@ -28,6 +28,17 @@ EXAMPLE = (
 )
 BROKEN = "DATABASE_URL=u:hunter2@localhost:5432/d  # mine\nREGISTRY_URL=localhost:8001\n"
 CFG = Selection(select=("CFG",))
+READS = """\
+import os
+
+import httpx
+from dotenv import load_dotenv
+from sqlalchemy import create_engine
+
+load_dotenv()
+engine = create_engine(os.environ["DATABASE_URL"])
+known = httpx.get(os.environ["REGISTRY_URL"])
+"""
 
 
 @pytest.fixture
@@ -35,6 +46,7 @@ def root(tmp_path: Path) -> Path:
     (tmp_path / "backend").mkdir()
     (tmp_path / "docker-compose.yml").write_text("services: {}\n")
     (tmp_path / "backend/.env.example").write_text(EXAMPLE)
+    (tmp_path / "backend/app.py").write_text(READS)
     return tmp_path
 
 

@@ -175,7 +175,7 @@ def test_each_configured_path_that_is_missing_is_told_with_the_nearest(tree: Mak
     ("line", "wrong"),
     [
         ("CORE_PORT=70000", True),
-        ("CORE_PORT=-1", True),
+        ("CORE_PORT=-1", False),
         ("CORE_PORT=65535", False),
         ("CORE_PORT=0", False),
         ("CORE_PORT=tcp://10.0.0.1:80", False),
@@ -185,5 +185,7 @@ def test_each_configured_path_that_is_missing_is_told_with_the_nearest(tree: Mak
     ],
 )
 def test_a_port_is_a_number_that_there_is(line: str, wrong: bool, tree: MakeTree) -> None:
-    platform = tree({".env": f"{line}\n", "app.py": "core_port = 1\nREPORT = 2\n"})
+    code = "import os\nimport socket\nfrom dotenv import load_dotenv\nload_dotenv()\nREPORT = 2\n"
+    code += 'server = socket.create_server(("127.0.0.1", int(os.environ["CORE_PORT"])))\n'
+    platform = tree({".env": f"{line}\n", "app.py": code})
     assert bool(findings(platform, "CFG914")) == wrong

@@ -33,6 +33,9 @@ def root(tmp_path: Path) -> Path:
     (tmp_path / "backend/.env.example").write_text(RIGHT)
     (tmp_path / "backend/.env").write_text(RIGHT)
     (tmp_path / "backend/.env").chmod(0o600)
+    code = "import os\nimport httpx\nfrom dotenv import load_dotenv\nload_dotenv()\n"
+    code += 'known = httpx.get(os.environ["REGISTRY_URL"])\n'
+    (tmp_path / "backend/core/known.py").write_text(code)
     return tmp_path
 
 

@@ -109,10 +109,28 @@ def _in_utf8(before: Record) -> str:
 
 def _refuse_if_used(bench: Bench, database: str, name: str) -> None:
     """Refuse where somebody put something into the database; `name` is what it is called."""
-    content = sorted(_content(bench, database) - _content(bench, "template1"))
+    found = _content(bench, database) - _content(bench, "template1")
+    # The types and indexes that come with a table would only repeat it.
+    alone = {text for text in found if not text.startswith(("type ", "index ", "toast "))}
+    content = sorted(alone or found) or _rows(bench, database)
     if content:
         more = f" and {len(content) - 5} more" if len(content) > 5 else ""
         raise Refused(f'database "{name}" is not empty: {", ".join(content[:5])}{more}')
+
+
+_TABLES = """
+SELECT format('%I.%I', n.nspname, c.relname) FROM pg_class c
+JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE c.relkind = 'r' AND c.oid >= 16384 AND n.nspname !~ '^pg_'
+"""
+
+
+def _rows(bench: Bench, database: str) -> list[str]:
+    """The tables that hold rows, those among them that came with the template."""
+    tables = [row[0] for row in run(bench, _TABLES, database=database)]
+    parts = [f"SELECT {literal(t)} WHERE EXISTS (SELECT FROM {t})" for t in sorted(tables)]
+    rows = run(bench, " UNION ALL ".join(parts), database=database) if parts else []
+    return [f"table {row[0]}, which holds rows" for row in rows]
 
 
 def _rename(bench: Bench, old: str, new: str) -> None:
@@ -125,7 +143,9 @@ def _rename(bench: Bench, old: str, new: str) -> None:
 _CATALOGUES = (
     "pg_class", "pg_proc", "pg_type", "pg_namespace", "pg_extension", "pg_operator", "pg_collation",
     "pg_event_trigger", "pg_publication", "pg_foreign_server",
-    "pg_default_acl", "pg_ts_config",
+    "pg_default_acl", "pg_ts_config", "pg_ts_dict", "pg_ts_parser", "pg_ts_template", "pg_cast",
+    "pg_am", "pg_opfamily", "pg_opclass", "pg_conversion", "pg_foreign_data_wrapper", "pg_language",
+    "pg_transform",
 )  # fmt: skip
 
 
@@ -146,8 +166,18 @@ def _content(bench: Bench, database: str) -> set[str]:
         "SELECT 'rights on the database' FROM pg_database WHERE datname = current_database() "
         "AND datacl IS NOT NULL AND NOT datistemplate"
     )
+    # Of the schema that every database begins with.
+    parts.append(
+        "SELECT 'rights on schema public: ' || coalesce(nspacl::text, '') FROM pg_namespace "
+        "WHERE nspname = 'public'"
+    )
+    parts.append(
+        "SELECT 'comment on schema public: ' || coalesce(obj_description(oid, 'pg_namespace'), '') "
+        "FROM pg_namespace WHERE nspname = 'public'"
+    )
+    parts.append(
+        "SELECT 'a limit of connections' FROM pg_database WHERE datname = current_database() "
+        "AND datconnlimit <> -1"
+    )
     rows = run(bench, " UNION ".join(parts), database=database)
-    # The types and indexes that come with a table would only repeat it.
-    return {row[0] for row in rows if not row[0].startswith(("type ", "index ", "toast "))} or {
-        row[0] for row in rows
-    }
+    return {row[0] for row in rows}

@@ -6,7 +6,7 @@ import getpass
 import os
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from urllib.parse import parse_qs, unquote
 
 from msgspec import field
@@ -30,6 +30,14 @@ _OPTIONS = {
     "sslmode", "sslrootcert", "sslcert", "sslkey", "sslpassword", "sslcrl", "options", "gssencmode",
     "channel_binding", "target_session_attrs", "passfile", "keepalives", "tcp_user_timeout",
 }  # fmt: skip
+_ELSE = {
+    "application_name", "fallback_application_name", "connect_timeout", "client_encoding",
+    "keepalives_idle", "keepalives_interval", "keepalives_count", "sslsni", "sslcompression",
+    "ssl_min_protocol_version", "ssl_max_protocol_version", "requirepeer", "krbsrvname", "gsslib",
+    "load_balance_hosts", "prepared_statement_cache_size", "prepared_statement_name_func",
+    "statement_cache_size", "async_fallback", "timeout", "command_timeout", "hide_parameters",
+}  # fmt: skip
+"""Other options of the drivers, which do not matter to where an address leads."""
 _HERE = ("localhost", "::1", "0.0.0.0", "::")
 _TLS_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 
@@ -95,7 +103,9 @@ def parse_url(text: str, key: str, environ: Mapping[str, str] | None = None) -> 
         raise Unreadable(f"{key} is not an address")
     if url["scheme"].partition("+")[0] not in ("postgresql", "postgres"):
         raise Absent(f"{key} is not a Postgres address (its scheme is {url['scheme']})")
-    query = {name: values[-1] for name, values in parse_qs(url["query"] or "").items()}
+    many = parse_qs(url["query"] or "", keep_blank_values=True)
+    query = {name: values[-1] for name, values in many.items()}
+    _refuse_to_guess(url, many, key)
     # SQLAlchemy spells several hosts as host=a:1&host=b:2; the first is the one that is asked.
     host, _, query_port = _first_host(query.get("host", ""))
     host = unquote(url["ipv6"] or url["host"] or "") or host or environ.get("PGHOST", "")
@@ -114,6 +124,19 @@ def parse_url(text: str, key: str, environ: Mapping[str, str] | None = None) -> 
         unquote(url["database"] or "") or query.get("dbname") or environ.get("PGDATABASE") or role,
         options=_options(query),
     )
+
+
+def _refuse_to_guess(url: re.Match[str], query: Mapping[str, Sequence[str]], key: str) -> None:
+    """Raise Unreadable where drivers differ in what they take, or take what is not looked at."""
+    parts = {"user": "user", "password": "password", "dbname": "database", "port": "port"}
+    for name, values in query.items():
+        host = name == "host" and (bool(url["host"] or url["ipv6"]) or len(values) > 1)
+        twice = name in parts and bool(url[parts[name]])
+        listed = name in ("host", "port") and any("," in value for value in values)
+        if host or twice or listed:
+            raise Unreadable(f"{key} says in more than one way where it leads (`{name}=`)")
+        if name not in (*parts, "host", "ssl", *_OPTIONS, *_ELSE):
+            raise Unreadable(f"{key} has an option of its driver's that is not known (`{name}=`)")
 
 
 def with_tls(text: str, mode: str) -> str:

@@ -104,8 +104,9 @@ def why(address: Address, text: str) -> tuple[Failure, Endpoint | None]:
     """
     try:
         where = endpoints(address.host, address.port)
-    except socket.gaierror as error:
-        found = f"the host name {address.host} can't be resolved ({error.strerror})"
+    except (socket.gaierror, UnicodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "it is no valid name"
+        found = f"the host name {address.host} can't be resolved ({why})"
         return Failure(Trouble.UNKNOWN_HOST, found), None
     seen: list[Answer] = []
     # One second each: the driver has waited its two already.

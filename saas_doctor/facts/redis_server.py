@@ -37,6 +37,10 @@ def examine(url: str) -> tuple[str, str]:
         raise Unreadable(str(error)) from None
     try:
         return _asked(client)
+    except TypeError as error:  # an option in the address that the connection does not take
+        raise Unreadable(
+            f"the address has an option that Redis' client refuses ({error})"
+        ) from None
     except redis.exceptions.RedisError as error:
         problem, detail = classify(type(error).__name__, str(error))
         if problem in ("not Redis", "unreachable"):

@@ -25,7 +25,7 @@ def registry_at(copy: Copy, host: str) -> Iterator[None]:
     folder, port = copy.path(SERVICES["registry"]), copy.ports["registry"]
     text = STUB.replace('"127.0.0.1"', repr(host))
     if ":" in host:
-        text = text.replace("import json, sys, time", "import json, socket, sys, time")
+        text = text.replace("import json, pathlib,", "import json, pathlib, socket,")
         text = text.replace(
             "ThreadingHTTPServer.request",
             "ThreadingHTTPServer.address_family = socket.AF_INET6\nThreadingHTTPServer.request",
