@@ -28,7 +28,8 @@ def python_does_not_fit(interpreter: Interpreter, wanted: WantedPython) -> Itera
 
     **Detected** by asking the environment's own interpreter (`backend/.venv/bin/python`), not the
     shell's. What is wanted comes from `python` in saas-doctor.toml, else from the project file
-    (`requires-python`, `python_requires`); where neither says so, it is 3.11 or newer (a warning).
+    (`requires-python`, `python_requires`); where neither says so, it is 3.11 or newer (a warning),
+    or what an older `FROM python:3.8` of the platform's own Dockerfile names.
     **Fixed** by making the environment anew with a fitting interpreter found on this machine;
     `undo` puts the old environment back.
     **Silent** about the Python that runs the doctor, and about `$VIRTUAL_ENV`.

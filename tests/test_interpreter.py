@@ -88,6 +88,24 @@ def test_where_nothing_says_so_an_old_python_is_a_warning(tmp_path: Path, setup:
 
 
 @pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("FROM python:3.8\n", []),
+        ("ARG PYTHON=3.9\nFROM python:${PYTHON}-slim AS base\nFROM base\n", []),
+        ("FROM node:20\nFROM docker.io/library/python:3.9-alpine\n", []),
+        ("FROM python:3.10\n", [Severity.WARNING]),
+        ("FROM python:3.8 AS build\nFROM python:3.12\n", [Severity.WARNING]),
+        ("FROM python:3\n", [Severity.WARNING]),
+        ("FROM example/python:3.8\n", [Severity.WARNING]),
+    ],
+)
+def test_an_old_python_that_the_dockerfile_builds_on_is_silent(
+    tmp_path: Path, text: str, found: list[Severity]
+) -> None:
+    assert verdict(wanted(tmp_path, {"Dockerfile": text})) == found
+
+
+@pytest.mark.parametrize(
     ("name", "text", "sure"),
     [
         ("/saas-doctor.toml", 'environment = "backend/.venv"\n', True),

@@ -90,3 +90,9 @@ def postgres_major(image: str) -> int | None:
     if repository(image) == "pgvector/pgvector":
         found = re.search(r"pg(\d{1,2})(?![\d])", tag(image))
     return int(found[1]) if found else None
+
+
+def python_minor(image: str) -> str:
+    """The version, such as 3.8, of an image that is the official Python one; else an empty text."""
+    found = re.match(r"3\.\d+(?!\d)", tag(image)) if repository(image) == "python" else None
+    return found[0] if found else ""

@@ -14,7 +14,7 @@ from pathlib import Path
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.version import Version
 
-from saas_doctor.facts import Fact, pyproject
+from saas_doctor.facts import Fact, dockerfile, images, pyproject
 from saas_doctor.model import DoctorError, Place, Unreadable
 from saas_doctor.platform import Platform
 from saas_doctor.reading import read_bytes, read_text
@@ -185,7 +185,10 @@ def _pyvenv(folder: Path) -> dict[str, str]:
 
 
 class WantedPython(Fact, frozen=True):
-    """Which Python the platform wants: the configuration, the project file, else 3.11 or newer."""
+    """Which Python the platform wants: the configuration, the project file, else 3.11 or newer.
+
+    An older one that the platform's own Dockerfile builds on is good enough, too.
+    """
 
     specifier: SpecifierSet
     source: str
@@ -213,7 +216,21 @@ class WantedPython(Fact, frozen=True):
                 name = platform.relative(folder / "pyproject.toml")
                 return cls(_specifier(text, name), f"Poetry's python in {name}", Place(name))
         default = SpecifierSet(DEFAULT_PYTHON)
+        for folder in dict.fromkeys((platform.path(platform.config.backend), platform.root)):
+            image = _base_image(folder / "Dockerfile")
+            older = images.python_minor(image)
+            if older and not default.contains(older):
+                name = platform.relative(folder / "Dockerfile")
+                return cls(_specifier(f">={older}", name), f"{image} in {name}", declared=False)
         return cls(default, "the doctor's default for this kind of platform", declared=False)
+
+
+def _base_image(file: Path) -> str:
+    """The image that a Dockerfile builds on; an empty text where that can't be told."""
+    try:
+        return dockerfile.parse(read_bytes(file)).base_image({}) or ""
+    except OSError:
+        return ""
 
 
 def _specifier(text: str, where: str) -> SpecifierSet:

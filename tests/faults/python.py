@@ -161,6 +161,11 @@ ENTRIES = [
             "pyproject.toml", '[project]\nname = "p"\nversion = "1"\nrequires-python = ">=3.10"\n'
         ),
     ),
+    Healthy(
+        "PY101",
+        "newer than the platform's own Dockerfile builds on",
+        write("Dockerfile", "FROM python:3.8-slim\n"),
+    ),
     Fault(
         "PY102",
         "no environment",
