@@ -17,7 +17,7 @@ from saas_doctor.facts.ports import Port, Ports, State, wrong_service
 from saas_doctor.facts.registered import registry_of
 from saas_doctor.model import Absent, Unreadable
 from saas_doctor.platform import Platform
-from saas_doctor.smoke.processes import Running
+from saas_doctor.smoke.processes import Running, undisturbed
 from saas_doctor.smoke.steps import Part, Step, StepFailed, step
 
 _PAUSE = 0.05
@@ -68,8 +68,9 @@ class Services:
     def _start(self, name: str, address: Address, port: int) -> str:
         """Start it and wait for its first answer."""
         argv, folder = self._command(name, port)
-        process = Running(argv, folder, self._environ(name, port), self.scratch / f"{name}.log")
-        self.started[name] = process
+        with undisturbed():
+            process = Running(argv, folder, self._environ(name, port), self.scratch / f"{name}.log")
+            self.started[name] = process
         began = time.monotonic()
         url = (
             f"http://127.0.0.1:{port}" if address.host in ("0.0.0.0", "127.0.0.1") else address.url
