@@ -184,6 +184,7 @@ def test_two_faults_are_found_together_fixed_in_one_go_and_undone_in_one(
     prove_fix(copy, [one, other], healthy, selection)
 
 
+@pytest.mark.timeout(600)
 def test_all_faults_at_once_are_fixed_in_one_go_and_undone_in_one(
     make_copy: MakeCopy, injected: ExitStack
 ) -> None:
