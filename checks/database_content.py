@@ -25,6 +25,8 @@ def database_missing(database: Database) -> Iterator[Finding]:
     **Fixed** by creating it, owned by the platform's role and in UTF-8, through an administrative
     connection found on this machine; `undo` drops it while it is empty and nobody is connected to
     it.
+    One whose name differs in a letter or two from a database of that role is not made: the name is
+    misspelled.
     **Silent** when the login itself is refused: that is said first.
     """
     address = database.address

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import difflib
+import re
 from collections.abc import Iterator
 
 from saas_doctor.actions import Action
@@ -10,16 +12,34 @@ from saas_doctor.actions.database_rights import CreateSchema, GrantCreate
 from saas_doctor.facts.admin import AdminConnection
 from saas_doctor.facts.database import Database
 from saas_doctor.facts.database_address import Address
-from saas_doctor.model import Finding, Risk
+from saas_doctor.facts.quoting import literal
+from saas_doctor.model import Absent, Finding, Risk
 from saas_doctor.rules import fix
 
 # Each names the administrative connection: where there is none, the plan says so.
 
 
 @fix("DB504", risk=Risk.CHANGES)
-def create_database(_: Finding, address: Address, admin: AdminConnection) -> Iterator[Action]:  # noqa: ARG001
+def create_database(_: Finding, address: Address, admin: AdminConnection) -> Iterator[Action]:
     """Create the database, owned by the platform's role."""
+    owned = admin.run(
+        "SELECT datname FROM pg_database JOIN pg_roles r ON r.oid = datdba "
+        f"WHERE rolname = {literal(address.role)}"
+    )
+    meant = _misspelled(address.database, [row[0] for row in owned])
+    if meant:
+        raise Absent(
+            f'the database "{meant}" of "{address.role}" is there: correct the name in '
+            f"{address.variable}, or create the other yourself"
+        )
     yield CreateDatabase(address)
+
+
+def _misspelled(name: str, names: list[str]) -> str:
+    """The one of these names that was meant, where it differs in a letter or two, not in numbers."""
+    digits = re.findall(r"\d+", name)
+    like = [n for n in names if re.findall(r"\d+", n) == digits]
+    return next(iter(difflib.get_close_matches(name, like, n=1, cutoff=0.9)), "")
 
 
 @fix("DB505", risk=Risk.CHANGES)

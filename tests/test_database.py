@@ -686,6 +686,19 @@ def test_role_and_database_are_made_one_after_another_and_taken_back(
     assert there(server, name) == (False, False)
 
 
+def test_a_misspelled_name_is_not_made_true(tmp_path: Path, postgres: Cluster, name: str) -> None:
+    make(postgres, name)
+    postgres.sql(f"ALTER DATABASE {name} RENAME TO {name}_platform")
+    try:
+        examine(tmp_path, postgres.url(name, PASSWORD, f"{name}_platfrom"))
+        assert fix(tmp_path) == []
+        # Another number is another database.
+        examine(tmp_path, postgres.url(name, PASSWORD, name))
+        assert fix(tmp_path) == [Done.VERIFIED]
+    finally:
+        postgres.sql(f"DROP DATABASE {name}_platform")
+
+
 def test_rows_in_a_table_that_came_with_the_template_survive_undo(
     tmp_path: Path, postgres: Cluster, name: str
 ) -> None:
