@@ -32,7 +32,7 @@ from saas_doctor.facts.source import Module, Source
 from saas_doctor.model import Finding, Severity
 from saas_doctor.platform import Platform
 from saas_doctor.syntax import parse
-from tests.trees import MakeTree, findings, fixed, make_tree, source_of, undone
+from tests.trees import MakeTree, findings, fixed, make_tree, source_of, undone, written
 
 EXAMPLES = settings(max_examples=int(os.environ.get("SD_EXAMPLES", "200")), deadline=None)
 CODES = ("SRC203", "SRC205", "SRC206", "SRC207", "SRC208", "SRC209")
@@ -80,6 +80,27 @@ def environment(platform: Platform, *files: str) -> Interpreter:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("")
     return Interpreter(folder, "backend/.venv", True, folder / "bin/python", Version("3.11.4"))
+
+
+@pytest.mark.parametrize(
+    ("folder", "found"),
+    [("shop-api", []), ("shop_api", ["a bare `pytest` can't import models in tests/test_item.py"])],
+)
+def test_pytest_takes_no_folder_for_a_package_that_an_import_cannot_name(
+    tmp_path: Path, folder: str, found: list[str]
+) -> None:
+    platform = written(
+        tmp_path / folder,
+        {
+            "__init__.py": "",
+            "main.py": "from fastapi import FastAPI\n\nfrom models import Item\n\napp = FastAPI()\n",
+            "models.py": "class Item: ...\n",
+            "tests/__init__.py": "",
+            "tests/test_item.py": "from models import Item\n\n\ndef test_item():\n    Item()\n",
+        },
+    )
+    known = environment(platform, "pytest/__init__.py", "fastapi/__init__.py")
+    assert [f.message for f in findings(platform, "SRC205", known)] == found
 
 
 # One module, by its text and by its tree.

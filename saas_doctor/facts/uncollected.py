@@ -86,8 +86,12 @@ class Uncollected(Fact, frozen=True):
                     yield Unseen(module, place, top, module.root, tuple(dict.fromkeys(shown)))
 
     def _inserted(self, folder: str) -> str:
-        """The first folder upwards that is no package: what pytest puts on the path."""
-        while folder in self.imports.files and self.imports.files[folder].is_package:
+        """What pytest puts on the path: the first folder upwards that no import can name as a package."""
+        while (
+            os.path.basename(folder).isidentifier()
+            and folder in self.imports.files
+            and self.imports.files[folder].is_package
+        ):
             folder = os.path.dirname(folder)
         return folder
 
