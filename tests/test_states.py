@@ -69,10 +69,17 @@ def test_a_running_platform_is_healthy_and_a_stopped_one_has_a_cause_for_each_th
     ]
     blocked = {c["code"]: c["blocked_by"] for c in report["checks"] if c["status"] == "blocked"}
     assert blocked == {
-        "DB502": "DB501",
+        "DB502": "DB508",
         "DB503": "DB502",
         "DB504": "DB503",
-        "DB505": "DB504",
+        "DB505": "DB510",
+        "DB506": "DB504",
+        "DB507": "DB508",
+        "DB508": "DB501",
+        "DB509": "DB504",
+        "DB510": "DB504",
+        "DB511": "DB510",
+        "DB512": "DB504",
         "SVC703": "SVC701",
         "SVC704": "SVC701",
         "SVC705": "SVC701",
