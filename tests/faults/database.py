@@ -219,6 +219,7 @@ ENTRIES = [
     Healthy("DB501", "localhost for 127.0.0.1", host("localhost")),
     Healthy("DB501", "the shell's address is right, the file's is not", shell_is_right),
     Healthy("DB501", "nearly full", states.sessions(5)),
+    Healthy("DB507", "a name of both IP versions, and one server", host("localhost")),
     # No DB507: the settings lead to the platform's own server.
     Fault("NET409", "a second server where compose publishes", states.other_published, fixed=False),
     Healthy(
