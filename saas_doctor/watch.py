@@ -23,6 +23,8 @@ from saas_doctor.platform import Platform
 
 PAUSE = 1.0
 """Seconds between two looks."""
+_LONGEST = 3.0
+"""Seconds after which it is examined, though something still changes: a log, a database's file."""
 _SETTLE = 0.3
 """Seconds in which nothing more may change before it is examined: editors write in steps."""
 _MOST = 50_000
@@ -81,7 +83,8 @@ def watch(
         because = now.changed(look)
         if not because and time.monotonic() < again:
             continue
-        while because:
+        late = time.monotonic() + _LONGEST
+        while because and time.monotonic() < late:
             time.sleep(min(_SETTLE, pause))
             settled = Look.at(platform)
             if settled == now:
@@ -139,7 +142,10 @@ def _files(platform: Platform) -> Iterator[tuple[str, tuple[int, int]]]:
                         if not is_left_out(entry.path) and entry.name != "logs":
                             folders.append(entry.path)
                         continue
-                    status = entry.stat()
+                    try:
+                        status = entry.stat()
+                    except OSError:  # gone meanwhile, or a link to nothing, as editors make to lock
+                        continue
                     count += 1
                     name = os.path.relpath(entry.path, platform.root)
                     yield name, (status.st_mtime_ns, status.st_size)

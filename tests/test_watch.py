@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from threading import Timer
+from threading import Event, Thread, Timer
 
 import pytest
 
@@ -150,6 +150,37 @@ def until(process: subprocess.Popen[str], text: str) -> list[str]:
         if text in line:
             return lines
     raise AssertionError(f"{text!r} never came: {lines}")
+
+
+def test_a_link_to_nothing_hides_no_file(root: Path) -> None:
+    for folder in ("", "backend", "backend/core"):
+        (root / folder / ".#lock").symlink_to("user@host.4711:1700000000")
+    platform = load(root)
+    before = Look.at(platform)
+    (root / "backend/.env").write_text(WRONG)
+    (root / "backend/core/known.py").write_text("x = 1\n")
+    assert set(Look.at(platform).changed(before)) == {"backend/.env", "backend/core/known.py"}
+
+
+def test_a_file_that_changes_without_end_keeps_nothing_from_being_told(root: Path) -> None:
+    seen = changes(root)
+    next(seen)
+    ended = Event()
+
+    def write() -> None:
+        number = 0
+        while not ended.wait(0.01):
+            number += 1
+            (root / "uploads.db").write_text(str(number))
+
+    writer = Thread(target=write)
+    writer.start()
+    try:
+        (root / "backend/.env").write_text(WRONG)
+        assert "backend/.env" in next(seen).because
+    finally:
+        ended.set()
+        writer.join()
 
 
 def test_into_a_pipe_only_the_changes_come_and_ctrl_c_ends_it(root: Path) -> None:

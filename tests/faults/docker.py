@@ -48,7 +48,9 @@ CORE_PORTS = 'ports: ["127.0.0.1:8002:8002"]'
 CORE_WAITS = "postgres: { condition: service_healthy }"
 COPY_BACKEND = "COPY backend backend\n"
 RUN_PIP = "RUN pip install --no-cache-dir -r backend/requirements.txt\nCOPY backend backend\n"
-WITH_CACHE = "RUN --mount=type=cache,target=/root/.cache pip install -r backend/requirements.txt\n"
+WITH_CACHE = (
+    "RUN --mount=type=cache,target=/var/cache/pip pip install -r backend/requirements.txt\n"
+)
 
 ENTRIES = [
     Fault(
