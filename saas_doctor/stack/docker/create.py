@@ -67,7 +67,7 @@ def arguments(
         config["Cmd"] = list(spec.command)
     if spec.stop_grace_period:
         config["StopTimeout"] = int(seconds(spec.stop_grace_period))
-    host = _host(scope.project, spec, containers)
+    host = _host(spec, containers)
     host["NetworkMode"] = mode or (scope.project.networks[first].name if first else "none")
     binds, mounts, anonymous = _volumes(scope.project, spec, inherited or {})
     host |= {"Binds": binds, "Mounts": mounts}
@@ -167,7 +167,7 @@ def _healthcheck(check: Healthcheck | None) -> Json | None:
     )
 
 
-def _host(project: Project, spec: Service, containers: Mapping[str, str]) -> Json:
+def _host(spec: Service, containers: Mapping[str, str]) -> Json:
     limits, reserved = _resources(spec)
     bindings: dict[str, list[Json]] = {}
     for port in spec.ports:

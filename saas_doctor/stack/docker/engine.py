@@ -7,13 +7,10 @@ import shutil
 import sys
 import threading
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import Any
 
 from saas_doctor.facts.docker import places, sockets
 from saas_doctor.model import DoctorError
-
-if TYPE_CHECKING:
-    from docker import APIClient
 
 _TIMEOUT = 120
 """Seconds for one answer of the engine; `stop` adds its grace period by itself."""
@@ -30,14 +27,14 @@ class Engine:
         self._lock = threading.Lock()
 
     @property
-    def api(self) -> APIClient:
-        """This thread's client; raises DoctorError where the engine can't be reached."""
-        client: APIClient | None = getattr(self._local, "client", None)
+    def api(self) -> Any:
+        """This thread's `docker.APIClient`; raises DoctorError where the engine can't be reached."""
+        client = getattr(self._local, "client", None)
         if client is None:
             client = self._local.client = self._connected()
         return client
 
-    def _connected(self) -> APIClient:
+    def _connected(self) -> Any:
         import docker
 
         with self._lock:
@@ -46,6 +43,18 @@ class Engine:
         return docker.from_env(
             environment=self._variables, timeout=_TIMEOUT, version=self._version
         ).api
+
+    @property
+    def environ(self) -> Mapping[str, str]:
+        """The environment in which Docker's own command reaches the same engine."""
+        self.api  # noqa: B018 - it finds the engine
+        return {**self._environ, **(self._variables or {})}
+
+    @property
+    def proxies(self) -> Mapping[str, str]:
+        """The proxy variables that the Docker client's configuration gives to every container."""
+        found: Mapping[str, str] = self.api._proxy_configs.get_environment()
+        return found
 
     @property
     def is_here(self) -> bool:
@@ -68,7 +77,7 @@ def _reached(environ: Mapping[str, str]) -> tuple[dict[str, str], str]:
         except (docker.errors.DockerException, OSError, ValueError) as error:
             problem = problem or error
             continue
-        version: str = client.api._version
+        version = client.api.api_version
         client.close()
         return variables, version
     raise DoctorError(_told(environ, problem))

@@ -35,6 +35,8 @@ class Row(Struct, frozen=True):
     """The id of the image it was made from."""
     labels: Mapping[str, str]
     ports: tuple[str, ...]
+    networks: Mapping[str, str]
+    """The names of the networks it is in, with their ids (empty while it has not been started)."""
 
     @property
     def one_off(self) -> bool:
@@ -77,12 +79,16 @@ def row_of(row: Mapping[str, Any]) -> Row:
         row.get("ImageID", ""),
         labels,
         ports_of(row.get("Ports") or ()),
+        {
+            name: given.get("NetworkID", "")
+            for name, given in ((row.get("NetworkSettings") or {}).get("Networks") or {}).items()
+        },
     )
 
 
 def ports_of(ports: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
     """`127.0.0.1:8000->8000/tcp`; what is published by IPv6 as well as by IPv4 is told once."""
-    found = {}
+    found: dict[str, None] = {}
     for port in ports:
         inside = f"{port['PrivatePort']}/{port.get('Type', 'tcp')}"
         if not port.get("PublicPort"):
