@@ -32,6 +32,7 @@ class DockerBackend:
     def __init__(self, scope: Scope, environ: Mapping[str, str], logs_at: Path) -> None:
         self.scope, self.environ, self.logs_at = scope, environ, logs_at
         self.engine = Engine(environ)
+        self.services = tuple(sorted(scope.known))
 
     def changes(self, options: Options) -> list[Change]:
         """What `up` would do, nothing done; raises Failed for what would keep it from it."""

@@ -6,13 +6,13 @@ from collections.abc import Iterable, Iterator
 from functools import partial
 
 from saas_doctor.facts.docker import PROJECT
+from saas_doctor.report.sizes import in_words
 from saas_doctor.stack import Change, Failed, Failure, Say, Verb
 from saas_doctor.stack.docker.engine import Engine
 from saas_doctor.stack.docker.found import Existing, Row
 from saas_doctor.stack.docker.making import Maker
 from saas_doctor.stack.docker.marks import Scope, dependencies_in
 from saas_doctor.stack.docker.plan import needed
-from saas_doctor.stack.docker.units import in_words
 from saas_doctor.stack.docker.work import each
 
 
@@ -39,7 +39,7 @@ def removals(engine: Engine, scope: Scope, existing: Existing, *, volumes: bool)
 def _why(scope: Scope, row: Row) -> str:
     if row.one_off:
         return "a one-off run"
-    return "" if row.service in scope.project.services else "an orphan"
+    return "" if row.service in scope.known else "an orphan"
 
 
 def _own_networks(scope: Scope, existing: Existing) -> Iterator[str]:

@@ -133,7 +133,7 @@ def _state(service: str, found: Mapping[str, Any]) -> tuple[str, str, list[str]]
     logs = f"saas-doctor logs {service}"
     if state.get("OOMKilled"):
         limit = found["HostConfig"].get("Memory") or 0
-        from saas_doctor.stack.docker.units import in_words
+        from saas_doctor.report.sizes import in_words
 
         most = f" (its limit is {in_words(limit)})" if limit else ""
         return (

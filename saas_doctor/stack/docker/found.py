@@ -115,8 +115,11 @@ class Existing(Struct, frozen=True):
 
     def orphans(self, scope: Scope) -> list[Row]:
         """Containers of services that the project's file no longer has."""
-        known = scope.project.services
-        return [c for c in self.containers if c.service not in known and not c.one_off and c.hashed]
+        return [
+            c
+            for c in self.containers
+            if c.service not in scope.known and not c.one_off and c.hashed
+        ]
 
     def strangers(self, scope: Scope) -> list[Row]:
         """Containers of another folder's project of the same name; a folder that is gone is none."""

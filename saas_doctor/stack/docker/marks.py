@@ -33,11 +33,15 @@ SPOKEN = "2.40.3"
 
 
 class Scope(Struct, frozen=True):
-    """A project, and where it lies: its folder and files, which labels name."""
+    """A project, and where it lies: its folder and files, which labels name.
+
+    `known` are all services of its files, also those of profiles that nobody asks for now.
+    """
 
     project: Project
     folder: Path
-    files: tuple[Path, ...] = ()
+    files: tuple[Path, ...]
+    known: frozenset[str]
 
     @property
     def name(self) -> str:

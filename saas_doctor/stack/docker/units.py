@@ -28,13 +28,3 @@ def seconds(text: str) -> float:
 def count(text: str) -> int:
     """A number of bytes; -1 for no limit."""
     return int(float(text)) if text else 0
-
-
-def in_words(number: int) -> str:
-    """Bytes for people: `52.4 MB`."""
-    value = float(number)
-    for unit in ("B", "kB", "MB", "GB"):
-        if value < 1000 or unit == "GB":
-            break
-        value /= 1000
-    return f"{value:.0f} {unit}" if unit == "B" or value >= 100 else f"{value:.1f} {unit}"
