@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from saas_doctor.cli.asking import Asker, plan_lines
 from saas_doctor.cli.options import (
     ConfigFile,
     Directory,
@@ -21,10 +20,8 @@ from saas_doctor.report.printable import one_line, printable
 
 if TYPE_CHECKING:
     from saas_doctor.model import Report, Risk, Severity
-    from saas_doctor.plan import Plan, Step
     from saas_doctor.platform import Platform
     from saas_doctor.repair import Repair
-    from saas_doctor.report.console import Line
     from saas_doctor.runner import Selection
 
 
@@ -66,7 +63,7 @@ def fix(
     slightest = Severity.INFO if select else Severity.WARNING
     if dry_run or diff:
         _show_only(platform, chosen, allow, slightest, timeout, diff=diff)
-    asker = _Asker(yes=yes)
+    asker = Asker(yes=yes)
     try:
         done = repair.repair(
             platform,
@@ -119,57 +116,6 @@ def _show_only(
             untold = report.count(Status.UNKNOWN)
             say("Nothing to fix." + (f" {untold} checks could not tell." if untold else ""))
     raise typer.Exit(1 if made.steps else report.exit_code(Severity(platform.config.fail_on)))
-
-
-class _Asker:
-    """Shows each round's plan and gets the agreement."""
-
-    def __init__(self, *, yes: bool) -> None:
-        self.yes = yes
-        self.asked = False
-
-    def agree(self, plan: Plan) -> Plan:
-        from saas_doctor.cli.screen import say, show
-
-        self.asked = True
-        show(plan_lines(plan))
-        if self.yes:
-            return plan
-        if not sys.stdin.isatty():
-            say("Not applied: no terminal to ask on; agree with --yes.")
-            return plan.without(plan.steps, "not agreed to")
-        answer = _ask("Apply? [y]es all, [o]ne by one, [N]o", "yon")
-        if answer == "y":
-            return plan
-        if answer == "o":
-            refused = [s for s in plan.steps if _ask(f"{s.action.title}? [y/N]", "yn") != "y"]
-            return plan.without(refused, "not agreed to")
-        return plan.without(plan.steps, "not agreed to")
-
-
-def _ask(question: str, answers: str) -> str:
-    print(question, end=" ", file=sys.stderr, flush=True)
-    answer = sys.stdin.readline().strip().lower()[:1]
-    return answer if answer and answer in answers else "n"
-
-
-def plan_lines(plan: Plan) -> Iterator[Line]:
-    """Every action with its risk, the findings it is for, and its diff, SQL or command."""
-    for number, step in enumerate(plan.steps, 1):
-        yield from _step_lines(number, step)
-    for finding, reason in plan.waiting:
-        yield [(f"not planned: {finding.code} {one_line(finding.message)}: {reason}", "yellow")]
-
-
-def _step_lines(number: int, step: Step) -> Iterator[Line]:
-    yield [
-        (
-            f"{number}. {one_line(step.action.title)}  [{step.action.risk.value}; {step.codes}]",
-            "bold",
-        )
-    ]
-    for line in step.action.preview().splitlines():
-        yield [(f"     {line}", {"+": "green", "-": "red", "@": "cyan"}.get(line[:1], ""))]
 
 
 def _tell(done: Repair, *, asked: bool) -> None:

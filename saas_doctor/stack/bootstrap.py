@@ -1,0 +1,56 @@
+"""What must hold before the stack is started: the checks that could stop it, and their repair."""
+
+from __future__ import annotations
+
+from saas_doctor import platform as platforms
+from saas_doctor import repair, runner
+from saas_doctor.model import Finding, Risk, Severity
+from saas_doctor.platform import Platform
+from saas_doctor.repair import Agree, Repair, Watch
+from saas_doctor.runner import Selection
+
+_STOPPING = {
+    # A container has packages, addresses and variables of its own.
+    "docker": ("DOCK", "SRC"),
+    "local": ("PY", "SRC", "PKG", "CFG", "DB", "NET401", "NET404", "NET405", "NET408"),
+}
+"""The beginnings of the codes whose errors stop the stack, for each backend."""
+
+_STARTED = {"DB501": "the stack starts the server", "RED501": "the stack starts the server"}
+"""What is only there once the stack is: not wrong before."""
+
+
+def selection(platform: Platform, backend: str) -> Selection:
+    """The checks that could stop the stack there; `backend` is docker or local."""
+    return Selection(_STOPPING[backend], {**platform.config.ignore, **_STARTED})
+
+
+def stopping(findings: list[Finding], backend: str) -> list[Finding]:
+    """Those that do stop it: errors, and not of a check that was only asked for another's sake."""
+    return [
+        finding
+        for finding in findings
+        if finding.severity is Severity.ERROR and finding.code.startswith(_STOPPING[backend])
+    ]
+
+
+def examine(platform: Platform, backend: str) -> list[Finding]:
+    """What would stop the stack; nothing is changed."""
+    return stopping(runner.run(platform, selection(platform, backend)).findings, backend)
+
+
+def mend(platform: Platform, backend: str, agree: Agree, watch: Watch) -> Repair:
+    """Repair what would stop the stack, journalled like any `fix`; what is left is in its report."""
+    return repair.repair(
+        platform,
+        selection(platform, backend),
+        agree,
+        allow=Risk.CHANGES,
+        slightest=Severity.ERROR,
+        watch=watch,
+    )
+
+
+def again(platform: Platform) -> Platform:
+    """The platform as it is after a repair, which may have changed what it is found from."""
+    return platforms.load(platform.root, platform.config_file, exact=True, environ=platform.environ)
