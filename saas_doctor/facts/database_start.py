@@ -61,3 +61,12 @@ def published(platform: Platform) -> list[tuple[str, int | None]]:
         for service in Compose.read(platform).known_services.values()
         if _IMAGES.search((service.image or service.name).partition(":")[0])
     ]
+
+
+def image_version(platform: Platform) -> str:
+    """The major version of Postgres that the compose file's image names; nothing where none does."""
+    for service in Compose.read(platform).known_services.values():
+        image, _, tag = service.image.rpartition(":")
+        if image and _IMAGES.search(image) and (found := re.match(r"\d+", tag)):
+            return found.group()
+    return ""

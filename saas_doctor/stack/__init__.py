@@ -78,7 +78,7 @@ class Failure(Struct, frozen=True):
     code: str = ""
 
 
-class Failed(Exception):  # noqa: N818 - the stack failed, not the program
+class Failed(Exception):
     """The stack is not up."""
 
     def __init__(self, failures: Sequence[Failure]) -> None:
