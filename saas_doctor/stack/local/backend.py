@@ -6,8 +6,9 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timezone
 from functools import cached_property
@@ -37,6 +38,8 @@ from saas_doctor.stack.local.redis import Cache
 from saas_doctor.stack.local.services import services
 
 _PAUSE = 0.1
+_BEGINS = 60.0
+"""Seconds in which a supervisor starts its job: it is a Python that has to begin."""
 _YOUNG = 20.0
 """Seconds in which one that was started may still be getting ready."""
 _SHOWN = 15
@@ -63,6 +66,7 @@ class LocalBackend:
         if os.name == "nt":
             raise DoctorError("`up --local` needs Linux or macOS; on Windows, run it in WSL")
         self.platform = platform
+        self._halted = threading.Event()
         self._look()
         self.state = State(self.home.folder)
 
@@ -76,10 +80,11 @@ class LocalBackend:
     @cached_property
     def parts(self) -> dict[str, Part]:
         """The parts by name, each after those that it needs. Raises Failed, DoctorError."""
-        servers: list[Part] = [*self._database(), *self._cache()]
-        # Under the names that compose gives them too.
-        names = {part.name: part.name for part in servers}
-        found = {part.name: part for part in (*servers, *services(self.home, names))}
+        try:
+            servers: list[Part] = [*self._database(), *self._cache()]
+            found = {p.name: p for p in (*servers, *services(self.home, [s.name for s in servers]))}
+        except (Absent, Unreadable) as reason:
+            raise DoctorError(str(reason)) from None
         order = TopologicalSorter({name: part.needs for name, part in found.items()})
         try:
             return {name: found[name] for name in order.static_order()}
@@ -92,14 +97,23 @@ class LocalBackend:
             yield Database(self.home, self.home.facts.get(Address))
         except Absent:
             return
-        except Unreadable as reason:
-            raise DoctorError(str(reason)) from None
 
     def _cache(self) -> Iterator[Part]:
         config = self.platform.config.redis
         settings = self.home.facts.get(Settings)
         if config and (url := settings.values.get(config.variable)):
             yield Cache(self.home, url, settings.where(config.variable))
+
+    def _in_order(self, records: Iterable[Record]) -> list[Record]:
+        """The records in the order of their parts, those of none last."""
+        try:
+            names = list(self.parts)
+        except (DoctorError, Failed):
+            names = []  # what runs can be ended also where the platform can't be read any more
+        last = len(names)
+        return sorted(
+            records, key=lambda r: (names.index(r.name) if r.name in names else last, r.since)
+        )
 
     def _chosen(self, options: Options) -> list[Part]:
         """The parts that are asked for, with what they need."""
@@ -141,9 +155,11 @@ class LocalBackend:
             except Refused as refused:
                 if part.optional:
                     if say:
-                        say(part.name, f"goes without: {refused.what}")
+                        say(part.name, f"the platform goes without it: {refused.what}")
                 else:
                     failures.append(refused.failure(part.name))
+            except (Absent, Unreadable) as reason:
+                raise DoctorError(f"{part.name}: {reason}") from None
         if failures:
             raise Failed(failures)
         return steps
@@ -228,7 +244,11 @@ class LocalBackend:
                     started.append(step.part.name)
             with ThreadPoolExecutor(max_workers=len(now)) as pool:
                 found = pool.map(lambda step: self._wait(step, deadline, options.wait, say), now)
-                failures = [failure for failure in found if failure]
+                try:
+                    failures = [failure for failure in found if failure]
+                except BaseException:
+                    self._halted.set()  # the others need not wait any longer
+                    raise
             if failures:
                 raise Failed(failures)
 
@@ -269,7 +289,11 @@ class LocalBackend:
                 start_new_session=True,
                 **(account.options if account else {}),
             )
-            said, _ = process.communicate(msgspec.json.encode(job), timeout=30)
+            try:
+                said, _ = process.communicate(msgspec.json.encode(job), timeout=_BEGINS)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                said = b"its supervisor does not begin"
         if said or process.returncode:
             words = (
                 said.decode(errors="replace").strip() or "see .saas-doctor/local/supervisors.log"
@@ -280,30 +304,38 @@ class LocalBackend:
     def _wait(self, step: Step, deadline: float, limit: float, say: Say) -> Failure | None:
         """Wait until it is well; why it does not get so."""
         part, began = step.part, time.monotonic()
-        is_new = step.job is not None and step.change.verb is not Verb.KEEP
-        problem = "" if step.job is None else part.accepts() if is_new else part.answer()
-        while problem:
+        if step.job is None:
+            return None
+        is_new = step.change.verb is not Verb.KEEP
+        first = self.state.read(part.name)
+        try:
+            while problem := part.accepts() if is_new else part.answer():
+                record = self.state.read(part.name)
+                if is_new and not _lives(record):
+                    return self._ended(part, first, record)
+                if time.monotonic() > deadline:
+                    return self._not_well(part, first, problem, limit)
+                if self._halted.wait(_PAUSE):
+                    return None
             record = self.state.read(part.name)
-            if record and (record.restarts or not record.runs) and is_new:
-                return self._ended(part, record)
-            if time.monotonic() > deadline:
-                return self._not_well(part, record, problem, limit)
-            time.sleep(_PAUSE)
-            problem = part.accepts() if is_new else part.answer()
-        if step.job:
-            try:
-                part.complete()
-            except Refused as refused:
-                return refused.failure(part.name)
+            if is_new and not _lives(record):  # another program answers in its place
+                return self._ended(part, first, record)
+            part.complete()
+        except Refused as refused:
+            return refused.failure(part.name)
         if is_new:
             say(part.name, f"healthy after {time.monotonic() - began:.1f} s")
         return None
 
-    def _ended(self, part: Part, record: Record) -> Failure:
+    def _ended(self, part: Part, first: Record | None, record: Record | None) -> Failure:
         """It ended right after its start: its supervisor need not try again."""
-        self._end(record, lambda *_: None)
-        how = _code_in_words(record.exit_code)
-        return self._failure(part, record, f"{part.name} ended{how} right after its start")
+        code = None
+        if record:
+            self._end(record, lambda *_: None)
+            # Where it was started again meanwhile, the code of that run is not meant.
+            after = record if record.restarts else self.state.read(part.name)
+            code = after.exit_code if after else None
+        return self._failure(part, first, f"{part.name} ended right after its start{_with(code)}")
 
     def _not_well(self, part: Part, record: Record | None, problem: str, limit: float) -> Failure:
         what = f"{part.name} is not well within {limit:g} s: {problem}"
@@ -334,7 +366,10 @@ class LocalBackend:
         try:
             folder.mkdir(mode=0o700, exist_ok=True)
             if account:
-                account.give(self.platform.state, self.platform.state / ".gitignore", folder)
+                own = [folder / name for name in ("lock", "supervisors.log")]
+                for path in own:
+                    path.touch(mode=0o600)
+                account.give(self.platform.state, self.platform.state / ".gitignore", folder, *own)
         except OSError as error:
             raise DoctorError(f"{folder}: can't be written to ({error.strerror})") from None
 
@@ -346,7 +381,7 @@ class LocalBackend:
             return []
         done: list[Change] = []
         with self.state.locked():
-            for record in self.state.all():
+            for record in reversed(self._in_order(self.state.all())):
                 self._end(record, say)
                 self.state.remove(record.name)
                 done.append(Change(Verb.REMOVE, record.kind, record.name))
@@ -358,10 +393,13 @@ class LocalBackend:
 
     def _throw_away(self, say: Say) -> Iterator[Change]:
         for part in self.parts.values():
-            if part.data and part.data.exists():
-                say(part.name, f"removing {part.data}")
-                shutil.rmtree(part.data)
-                yield Change(Verb.REMOVE, "volume", str(part.data))
+            for path in part.keeps:
+                if path.is_dir():
+                    say(part.name, f"removing {path}")
+                    shutil.rmtree(path)
+                    yield Change(Verb.REMOVE, "volume", str(path))
+                else:
+                    path.unlink(missing_ok=True)
 
     def _end(self, record: Record, say: Say) -> None:
         """End a supervisor and its job, gently first; raises DoctorError where it stays."""
@@ -382,7 +420,7 @@ class LocalBackend:
     # Looking at it.
 
     def members(self) -> list[Member]:
-        records = sorted(self.state.all(), key=lambda record: record.since)
+        records = self._in_order(self.state.all())
         if not records:
             return []
         with ThreadPoolExecutor(max_workers=len(records)) as pool:
@@ -392,10 +430,9 @@ class LocalBackend:
         state = "running" if record.runs else "restarting" if record.is_supervised else "exited"
         health = ""
         if record.runs:
-            part = self.parts.get(record.name)
             young = time.time() - record.since < _YOUNG
             bad = "starting" if young else "unhealthy"
-            health = bad if part and part.answer() else "healthy"
+            health = bad if self._problem(record.name) else "healthy"
         return Member(
             record.name,
             f"pid {record.process.pid}" if record.process and record.runs else "",
@@ -408,10 +445,17 @@ class LocalBackend:
             None if record.runs else record.exit_code,
         )
 
+    def _problem(self, name: str) -> str:
+        try:
+            part = self.parts.get(name)
+            return part.answer() if part else ""
+        except (DoctorError, Refused) as reason:
+            return str(reason)
+
     def logs(
         self, services: Sequence[str], *, tail: int | None, since: datetime | None, follow: bool
     ) -> Iterator[LogLine]:
-        records = {r.name: r for r in reversed(self.state.all())}
+        records = {r.name: r for r in self._in_order(self.state.all())}
         unknown = [name for name in services if name not in records]
         if unknown:
             raise DoctorError(f"{unknown[0]} was not started by `up --local`")
@@ -432,8 +476,8 @@ class LocalBackend:
         self._make_folder()
         with self.state.locked():
             names = tuple(services or records)
-            for name, record in records.items():
-                if name in names:
+            for record in reversed(self._in_order(records.values())):
+                if record.name in names:
                     self._end(record, say)
             self._look()
             options = Options(services=names, deps=False)
@@ -471,8 +515,9 @@ def _with(code: int | None) -> str:
     return "" if code is None else f" (exit code {code})"
 
 
-def _code_in_words(code: int | None) -> str:
-    return "" if code is None else f" with exit code {code}"
+def _lives(record: Record | None) -> bool:
+    """Whether it runs, and has not ended since it was started by this."""
+    return record is not None and record.runs and not record.restarts
 
 
 def _memory(identity: Identity) -> int | None:

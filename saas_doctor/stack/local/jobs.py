@@ -128,7 +128,9 @@ class State:
         return sorted(found, key=lambda record: record.since, reverse=True)
 
     def remove(self, name: str) -> None:
-        self.place(name).unlink(missing_ok=True)
+        place = self.place(name)
+        for path in (place, place.with_suffix(".times")):
+            path.unlink(missing_ok=True)
 
     @contextmanager
     def locked(self) -> Iterator[None]:

@@ -7,6 +7,7 @@ from functools import cached_property
 from pathlib import Path
 
 from saas_doctor.facts import Facts
+from saas_doctor.facts.logs import log_name
 from saas_doctor.platform import Platform
 from saas_doctor.stack import Change, Failure
 from saas_doctor.stack.local.accounts import Account, account_of
@@ -27,6 +28,10 @@ class Home:
     @cached_property
     def account(self) -> Account | None:
         return account_of(self.platform)
+
+    def log(self, name: str) -> str:
+        """Where the output of a server goes."""
+        return str(self.platform.path(log_name(self.platform, name)))
 
     @property
     def environ(self) -> dict[str, str]:
@@ -73,9 +78,9 @@ class Part(ABC):
         """What is to be done each time as soon as it answers."""
 
     @property
-    def data(self) -> Path | None:
-        """The folder of what it keeps."""
-        return None
+    def keeps(self) -> tuple[Path, ...]:
+        """The folders and files of what it keeps."""
+        return ()
 
     @property
     def optional(self) -> bool:

@@ -9,7 +9,6 @@ import secrets
 import shutil
 import signal
 import subprocess
-import tempfile
 from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
@@ -93,6 +92,10 @@ class Database(Part):
         root = self.home.platform.root
         digest = hashlib.sha256(os.fsencode(root)).hexdigest()[:8]
         return Path(self.account.home) / "saas-doctor" / f"{root.name}-{digest}"
+
+    @property
+    def keeps(self) -> tuple[Path, ...]:
+        return (self.data, self._secret)
 
     @property
     def _secret(self) -> Path:
@@ -179,7 +182,7 @@ class Database(Part):
             tuple(argv),
             "/",
             self._environ,
-            str(self.home.folder / "postgres.log"),
+            self.home.log(self.name),
             ports=(str(address),),
             account=None if self.account == self.home.account else self.account,
             stop=signal.SIGINT,  # SIGTERM waits for all its clients
@@ -227,12 +230,14 @@ class Database(Part):
     @contextlib.contextmanager
     def _password_file(self, password: str) -> Iterator[Path]:
         """A file for the server's account alone, while it lasts."""
-        with tempfile.NamedTemporaryFile("w", dir=self.data.parent) as file:
-            file.write(password)
-            file.flush()
+        file = self.data.with_name(f"{self.data.name}.password")
+        _write_secret(file, password)
+        try:
             if self.account:
-                self.account.give(Path(file.name))
-            yield Path(file.name)
+                self.account.give(file)
+            yield file
+        finally:
+            file.unlink()
 
     def complete(self) -> None:
         """Give it the role, the password and the database that the platform's address names."""
@@ -246,7 +251,7 @@ class Database(Part):
         except psycopg.Error as error:
             text = redact(str(error).strip())
             what = f"the database could not be prepared: {text}"
-            raise Refused(what, f"see {self.home.folder / 'postgres.log'}", (text,)) from None
+            raise Refused(what, f"see {self.home.log(self.name)}", (text,)) from None
         if problem := self.answer():
             what = f"Postgres is up at {address} and refuses the platform: {problem}"
             raise Refused(what, f"look at {address.variable} in {address.where}", (problem,))

@@ -86,7 +86,7 @@ class Cache(Part):
             (program, str(self._settings)),
             "/",
             environ,
-            str(self.home.folder / "redis.log"),
+            self.home.log(self.name),
             ports=(self.address,),
             settings=digest(self._text()),
         )
@@ -94,6 +94,10 @@ class Cache(Part):
     @property
     def data(self) -> Path:
         return self.home.folder / "redis"
+
+    @property
+    def keeps(self) -> tuple[Path, ...]:
+        return (self.data,)
 
     @property
     def _settings(self) -> Path:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from saas_doctor.compose import model as composition
 from saas_doctor.facts.addresses import Address, Addresses
 from saas_doctor.facts.answers import ask, client
+from saas_doctor.facts.cache import is_redis
 from saas_doctor.facts.commands import start_words
 from saas_doctor.facts.compose import Compose
+from saas_doctor.facts.database_start import is_postgres
 from saas_doctor.facts.dotenv import EnvExample, EnvFile, Settings
 from saas_doctor.facts.interpreter import python_in
 from saas_doctor.facts.logs import log_name, output_name
@@ -155,10 +158,10 @@ def _named(home: Home) -> Iterator[tuple[str, str | None]]:
     yield from ((s.key, s.value) for s in there.settings if not s.bare) if there else ()
 
 
-def services(home: Home, servers: Mapping[str, str]) -> list[Service]:
+def services(home: Home, servers: Sequence[str]) -> list[Service]:
     """All services, each with what it waits for: as compose says, else the registry and the servers.
 
-    `servers`: the parts that are the database and the cache, by their names in compose.
+    `servers`: the parts that are the database and the cache, where there are such.
     """
     platform = home.platform
     addresses = home.facts.get(Addresses).services
@@ -171,12 +174,18 @@ def services(home: Home, servers: Mapping[str, str]) -> list[Service]:
     found = []
     for name, address in addresses.items():
         service = Service(home, name, address, registry)
-        service.needs = tuple(n for n in (registry, *servers.values()) if n and n != name)
-        if name == registry:
-            service.needs = ()
         if name in composed:
-            named = [servers.get(n, n) for n in composed[name].depends_on]
-            known = {*addresses, *servers.values()} - {name}
-            service.needs = tuple(n for n in named if n in known)
+            needs = [_part(composed.get(n), n) for n in composed[name].depends_on]
+        else:
+            needs = [registry, *servers] if name != registry else []
+        known = {*addresses, *servers} - {name}
+        service.needs = tuple(n for n in needs if n in known)
         found.append(service)
     return found
+
+
+def _part(service: composition.Service | None, name: str) -> str:
+    """The part that compose's service of this name is."""
+    if service and is_postgres(service):
+        return "postgres"
+    return "redis" if service and is_redis(service) else name
