@@ -10,7 +10,22 @@ from typing import Annotated
 import typer
 
 from saas_doctor import __version__
-from saas_doctor.cli import check, env, explain, fix, history, init, smoke, undo
+from saas_doctor.cli import (
+    build,
+    check,
+    down,
+    env,
+    explain,
+    fix,
+    history,
+    init,
+    logs,
+    ps,
+    restart,
+    smoke,
+    undo,
+    up,
+)
 
 app = typer.Typer(
     name="saas-doctor",
@@ -37,7 +52,22 @@ def _options(
     pass
 
 
-for module in (check, fix, undo, history, smoke, init, env, explain):
+for module in (
+    check,
+    fix,
+    undo,
+    history,
+    up,
+    down,
+    ps,
+    logs,
+    restart,
+    build,
+    smoke,
+    init,
+    env,
+    explain,
+):
     name = module.__name__.rpartition(".")[2]
     app.command(name)(getattr(module, name))
 

@@ -52,13 +52,13 @@ def connect(environ: Mapping[str, str]) -> docker.DockerClient:
     if (
         "DOCKER_HOST" not in environ
         and os.name != "nt"
-        and not any(map(Path.exists, _sockets(environ)))
+        and not any(map(Path.exists, sockets(environ)))
     ):
         raise NoEngine("there is no Docker engine on this machine")
     import docker
 
     problem = "no socket"
-    for variables in _places(environ):
+    for variables in places(environ):
         try:
             client = docker.from_env(environment=variables, timeout=_LIMIT, version="auto")
         except (docker.errors.DockerException, OSError, ValueError) as error:
@@ -68,17 +68,18 @@ def connect(environ: Mapping[str, str]) -> docker.DockerClient:
     raise Unreadable(f"the Docker engine does not answer ({problem})")
 
 
-def _places(environ: Mapping[str, str]) -> Iterator[dict[str, str]]:
+def places(environ: Mapping[str, str]) -> Iterator[dict[str, str]]:
+    """The variables to reach an engine by: what this environment names, else the usual sockets."""
     named = {key: environ[key] for key in environ if key.startswith("DOCKER_")}
     yield named
     if "DOCKER_HOST" in named or os.name == "nt":
         return
-    for socket in _sockets(environ)[1:]:
+    for socket in sockets(environ)[1:]:
         if socket.exists():
             yield {"DOCKER_HOST": f"unix://{socket}"}
 
 
-def _sockets(environ: Mapping[str, str]) -> list[Path]:
+def sockets(environ: Mapping[str, str]) -> list[Path]:
     """Where an engine listens: the system's, a user's own, Docker Desktop's."""
     home = environ.get("HOME", "/nonexistent")
     runtime = environ.get("XDG_RUNTIME_DIR", "/nonexistent")
@@ -128,7 +129,7 @@ def certainly_none(environ: Mapping[str, str], label: str) -> bool:
 
     One small request, without loading the client, which takes longer than all the rest.
     """
-    path = _sockets(environ)[0]
+    path = sockets(environ)[0]
     if "DOCKER_HOST" in environ or os.name == "nt" or not path.exists():
         return False
     import json

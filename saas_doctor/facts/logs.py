@@ -129,7 +129,7 @@ class Logs(Fact, frozen=True):
             lines = self.containers.log(container, _LINES)
         except Unreadable:
             return None
-        return Tail(f"docker logs {container.name}", _plain(lines), container.changed)
+        return Tail(f"docker logs {container.name}", plain(lines), container.changed)
 
 
 def own_modules(platform: Platform) -> Iterator[str]:
@@ -173,9 +173,9 @@ def tail_from(path: Path, name: str, start: int) -> Tail | None:
     if len(data) < status.st_size - start:
         data = data.partition(b"\n")[2]  # a line that begins before
     text = data.decode("utf-8", "replace")
-    return Tail(name, _plain(text.splitlines()), status.st_mtime)
+    return Tail(name, plain(text.splitlines()), status.st_mtime)
 
 
-def _plain(lines: Sequence[str]) -> tuple[str, ...]:
+def plain(lines: Sequence[str]) -> tuple[str, ...]:
     """The last lines without a terminal's colours and without the time that each begins with."""
     return tuple(_TIME.sub("", _COLOUR.sub("", line)).rstrip()[:2000] for line in lines[-_LINES:])

@@ -107,11 +107,18 @@ class Backend(Protocol):
 
     name: str
 
+    @property
+    def services(self) -> Sequence[str]:
+        """The names of all services that it may run."""
+
     def changes(self, options: Options) -> list[Change]:
         """What `up` would do, nothing done."""
 
     def up(self, options: Options, say: Say) -> list[Member]:
         """Bring it up and wait until everything is healthy; raises Failed."""
+
+    def removals(self, *, volumes: bool) -> list[Change]:
+        """What `down` would remove, nothing done; of kind `volume` or `data` is what is lost for ever."""
 
     def down(self, *, volumes: bool, say: Say) -> list[Change]:
         """Stop and remove all that belongs to the stack; what was removed."""

@@ -25,6 +25,13 @@ def config(folder: Path, environ: Mapping[str, str]) -> dict[str, Any]:
     return found
 
 
+def hashes(folder: Path, environ: Mapping[str, str]) -> dict[str, str]:
+    """The hash of each service, as `up` writes it on its containers."""
+    done = _run(folder, environ, "--hash", "*")
+    assert done.returncode == 0, done.stderr
+    return dict(line.split() for line in done.stdout.splitlines())
+
+
 def _run(
     folder: Path, environ: Mapping[str, str], *options: str
 ) -> subprocess.CompletedProcess[str]:

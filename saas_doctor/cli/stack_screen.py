@@ -1,0 +1,75 @@
+"""What the commands about the stack write: progress, plans, failures, and what is up."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from saas_doctor.report.printable import one_line
+
+if TYPE_CHECKING:
+    from saas_doctor.report.console import Line
+    from saas_doctor.stack import Change, Failure, Member
+
+_GOOD = ("healthy", "running", "finished")
+_STYLES = {"create": "green", "recreate": "yellow", "remove": "red", "stop": "red", "keep": "dim"}
+
+
+class Teller:
+    """Says what happens, a line each, to standard error; threads may speak at the same time."""
+
+    def __init__(self, names: Iterable[str]) -> None:
+        self._width = max((len(name) for name in names), default=0)
+        self._lock = threading.Lock()
+
+    def __call__(self, name: str, text: str) -> None:
+        from saas_doctor.cli.screen import show
+
+        style = "green" if text.startswith(_GOOD) else ""
+        with self._lock:
+            show([[(f"{name:<{self._width}}  ", "bold"), (one_line(text), style)]], sys.stderr)
+            sys.stderr.flush()
+
+
+def change_lines(changes: Sequence[Change]) -> Iterator[Line]:
+    """A plan: what happens to which thing, and why."""
+    kinds = max((len(c.kind) for c in changes), default=0)
+    names = max((len(c.name) for c in changes), default=0)
+    for change in changes:
+        style = _STYLES.get(change.verb.value, "")
+        text = f"{change.verb.value:<8}  {change.kind:<{kinds}}  {change.name:<{names}}"
+        yield [(text, style), (f"  {one_line(change.reason)}" if change.reason else "", "")]
+
+
+def failure_lines(failures: Iterable[Failure]) -> Iterator[Line]:
+    """Why it is not up: each with what was seen and what to do."""
+    for failure in failures:
+        code = f" ({failure.code})" if failure.code else ""
+        yield [(f"failed: {one_line(failure.what)}{code}", "bold red")]
+        for line in failure.evidence:
+            for part in line.splitlines():
+                yield [(f"    {one_line(part)}", "")]
+        yield [(f"  next: {one_line(failure.next_step)}", "cyan")]
+
+
+def members_up(members: Sequence[Member], backend: str, took: float) -> Iterator[Line]:
+    """What is up, with the addresses on this machine."""
+    running = [m for m in members if m.state == "running"]
+    over = [m for m in members if m.state != "running"]
+    done = f", {len(over)} finished" if over else ""
+    yield [(f"Up ({backend}) after {took:.1f} s: {len(running)} running{done}", "bold green")]
+    width = max((len(m.service) for m in running), default=0)
+    for member in running:
+        places = ", ".join(place for port in member.ports if (place := address(port)))
+        yield [(f"  {member.service:<{width}}  {places or '-'}", "")]
+
+
+def address(port: str) -> str:
+    """Where a port is reached from this machine; empty for one that is inside alone."""
+    outside, arrow, inside = port.partition("->")
+    if not arrow:
+        return "" if "/" in outside else outside
+    place = outside.replace("0.0.0.0", "127.0.0.1", 1)
+    return place if inside.endswith("/tcp") else f"{place}/{inside.partition('/')[2]}"

@@ -1,0 +1,91 @@
+"""Which backend runs the stack: the one asked for, else what runs already, else what is there."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from saas_doctor.model import DoctorError
+
+if TYPE_CHECKING:
+    from saas_doctor.compose.canonical import Canonical
+    from saas_doctor.compose.nodes import Problem
+    from saas_doctor.platform import Platform
+    from saas_doctor.stack import Backend
+    from saas_doctor.stack.docker import DockerBackend
+
+
+def backend(
+    platform: Platform,
+    asked: str = "",
+    *,
+    profiles: Sequence[str] = (),
+    services: Sequence[str] = (),
+    whole: bool = False,
+) -> Backend:
+    """The backend `asked` for (docker, local), else that of what runs, else Docker where it answers.
+
+    `services` are those that are meant, whose profiles are then asked for as well. `whole`: all
+    that is there is meant, whatever its profile, also where the Compose file has mistakes. Raises
+    DoctorError with the way out.
+    """
+    if asked == "local":
+        raise DoctorError("--local is not there yet")
+    return docker_backend(platform, profiles=profiles, services=services, whole=whole)
+
+
+def docker_backend(
+    platform: Platform,
+    *,
+    profiles: Sequence[str] = (),
+    services: Sequence[str] = (),
+    whole: bool = False,
+) -> DockerBackend:
+    """The platform's Compose project on the Docker engine. Raises DoctorError with the way out."""
+    from saas_doctor.stack.docker import DockerBackend
+    from saas_doctor.stack.docker.marks import Scope
+
+    every = _opened(platform, ("*",), ())
+    found = every if whole else _opened(platform, profiles, services)
+    if found.errors and not whole:
+        raise DoctorError(_told(found.errors))
+    known = frozenset(every.project.services)
+    scope = Scope(found.project, found.folder, found.files, known)
+    variables = {**found.variables, **platform.environ}
+    return DockerBackend(scope, variables, platform.state / "builds")
+
+
+def _opened(platform: Platform, profiles: Sequence[str], services: Sequence[str]) -> Canonical:
+    from saas_doctor.compose.canonical import opened
+    from saas_doctor.compose.files import chosen
+    from saas_doctor.compose.nodes import Broken
+
+    name = platform.config.compose_file
+    if name is None:
+        raise DoctorError(
+            f"{platform.root}: there is no Compose file; Docker has nothing to bring up"
+        )
+    path = platform.path(name)
+    try:
+        return opened(
+            chosen(path, platform.environ),
+            platform.environ,
+            shown=platform.relative,
+            profiles=profiles,
+            services=services,
+        )
+    except Broken as error:
+        raise DoctorError(_told((error.problem,))) from None
+    except OSError as error:
+        where = platform.relative(Path(error.filename)) if error.filename else name
+        raise DoctorError(f"{where}: can't be read ({error.strerror or error})") from None
+
+
+def _told(problems: Sequence[Problem]) -> str:
+    """The first mistake with its place, and how many there are."""
+    first = problems[0]
+    more = (
+        f" (and {len(problems) - 1} more; saas-doctor check shows all)" if len(problems) > 1 else ""
+    )
+    return f"{first.place}: {first.message}{more}"

@@ -1,0 +1,151 @@
+"""Takes a stack down: containers level by level, then its networks, and volumes if that is agreed to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from functools import partial
+
+from saas_doctor.facts.docker import PROJECT
+from saas_doctor.report.sizes import in_words
+from saas_doctor.stack import Change, Failed, Failure, Say, Verb
+from saas_doctor.stack.docker.engine import Engine
+from saas_doctor.stack.docker.found import Existing, Row
+from saas_doctor.stack.docker.making import Maker
+from saas_doctor.stack.docker.marks import Scope, dependencies_in
+from saas_doctor.stack.docker.plan import needed
+from saas_doctor.stack.docker.work import each
+
+
+def removals(engine: Engine, scope: Scope, existing: Existing, *, volumes: bool) -> list[Change]:
+    """What `down` removes, nothing done."""
+    found = [
+        Change(Verb.REMOVE, "container", row.name, _why(scope, row)) for row in existing.containers
+    ]
+    found += [Change(Verb.REMOVE, "network", name) for name in _own_networks(scope, existing)]
+    if volumes:
+        sizes = _sizes(engine)
+        found += [
+            Change(
+                Verb.REMOVE,
+                "volume",
+                name,
+                f"{in_words(sizes[name])} of data" if name in sizes else "its data is lost",
+            )
+            for name in _own_volumes(scope, existing)
+        ]
+    return found
+
+
+def _why(scope: Scope, row: Row) -> str:
+    if row.one_off:
+        return "a one-off run"
+    return "" if row.service in scope.known else "an orphan"
+
+
+def _own_networks(scope: Scope, existing: Existing) -> Iterator[str]:
+    external = {n.name for n in scope.project.networks.values() if n.external}
+    for name, network in existing.networks.items():
+        if name not in external and (network.get("Labels") or {}).get(PROJECT) == scope.name:
+            yield name
+
+
+def _own_volumes(scope: Scope, existing: Existing) -> Iterator[str]:
+    external = {v.name for v in scope.project.volumes.values() if v.external}
+    for name, volume in existing.volumes.items():
+        if name not in external and (volume.get("Labels") or {}).get(PROJECT) == scope.name:
+            yield name
+
+
+def _sizes(engine: Engine) -> dict[str, int]:
+    """How much data the engine's volumes hold, where it tells."""
+    import docker
+
+    try:
+        answer = engine.api.df()
+    except docker.errors.APIError:
+        return {}
+    return {
+        volume["Name"]: int(volume["UsageData"]["Size"])
+        for volume in answer.get("Volumes") or ()
+        if (volume.get("UsageData") or {}).get("Size", -1) >= 0
+    }
+
+
+def down(
+    engine: Engine, scope: Scope, existing: Existing, say: Say, *, volumes: bool
+) -> list[Change]:
+    """Stop and remove; what was removed. Raises Failed for what somebody else still uses."""
+    maker = Maker(engine, scope, {}, say, keeps=False)
+    done: list[Change] = []
+    for level in levels(scope, existing.containers):
+        each((row.identity, partial(maker.remove, row, volumes=volumes)) for row in level)
+        done += [Change(Verb.REMOVE, "container", r.name, _why(scope, r)) for r in level]
+    failed: list[Failure] = []
+    for name in _own_networks(scope, existing):
+        say(name, "removing the network")
+        failed += _network_removed(engine, existing, name)
+        done.append(Change(Verb.REMOVE, "network", name))
+    for name in _own_volumes(scope, existing) if volumes else ():
+        say(name, "removing the volume")
+        failed += _volume_removed(engine, name)
+        done.append(Change(Verb.REMOVE, "volume", name))
+    if failed:
+        raise Failed(failed)
+    return done
+
+
+def levels(scope: Scope, containers: Iterable[Row]) -> Iterator[list[Row]]:
+    """The containers in the order to stop them in: each level is needed by none that comes later."""
+    left = list(containers)
+    needs = {row.identity: _needs(scope, row) for row in left}
+    while left:
+        needed_ones = {name for row in left for name in needs[row.identity] if name != row.service}
+        level = [row for row in left if row.service not in needed_ones] or left
+        yield level
+        left = [row for row in left if row not in level]
+
+
+def _needs(scope: Scope, row: Row) -> set[str]:
+    known = needed(scope.project, row.service) if row.service in scope.project.services else []
+    return {*known, *dependencies_in(row.labels)}
+
+
+def _network_removed(engine: Engine, existing: Existing, name: str) -> list[Failure]:
+    import docker
+
+    try:
+        engine.api.remove_network(existing.networks[name]["Id"])
+    except docker.errors.NotFound:
+        return []
+    except docker.errors.APIError as error:
+        inside = engine.api.inspect_network(name).get("Containers") or {}
+        users = ", ".join(sorted(one["Name"] for one in inside.values()))
+        if not users:
+            return [
+                Failure(
+                    "", f"the network {name} can't be removed: {error.explanation}", "try again"
+                )
+            ]
+        return [
+            Failure(
+                "",
+                f"the network {name} is still used by {users}, which is of no service here",
+                f"docker rm -f {users.replace(', ', ' ')}, or docker network disconnect {name} ...",
+            )
+        ]
+    return []
+
+
+def _volume_removed(engine: Engine, name: str) -> list[Failure]:
+    import docker
+
+    try:
+        engine.api.remove_volume(name)
+    except docker.errors.NotFound:
+        return []
+    except docker.errors.APIError as error:
+        users = engine.api.containers(all=True, filters={"volume": name})
+        names = ", ".join(sorted(row["Names"][0].lstrip("/") for row in users))
+        by = f"is still used by {names}" if names else f"can't be removed: {error.explanation}"
+        return [Failure("", f"the volume {name} {by}", f"docker rm -f {names.replace(', ', ' ')}")]
+    return []

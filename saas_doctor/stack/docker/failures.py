@@ -1,0 +1,207 @@
+"""Why a container does not come up: from what the engine answers, its state, its health check and its log."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from saas_doctor.facts.docker import container_of
+from saas_doctor.redact import redact
+from saas_doctor.stack import Failure
+from saas_doctor.stack.docker.engine import Engine
+from saas_doctor.stack.docker.marks import Scope
+
+if TYPE_CHECKING:
+    from docker.errors import APIError
+
+_LINES = 20
+_ID = re.compile(r"container \"?([0-9a-f]{12,64})\"?")
+_PORT = re.compile(r"(?:Bind for |listen \w+ )(\S+?):(\d+)(?: failed|:)")
+
+
+def refused(engine: Engine, scope: Scope, service: str, error: APIError) -> Failure:
+    """What the engine said when a container was to be made or started, in words."""
+    text = redact((error.explanation or str(error)).strip())
+    what, step, code = _refusal(engine, scope, service, text, error.status_code or 0)
+    return Failure(service, f"{service} can't be started: {what}", step, (text,), code)
+
+
+def _refusal(
+    engine: Engine, scope: Scope, service: str, text: str, status: int
+) -> tuple[str, str, str]:
+    spec = scope.project.services[service]
+    low = text.lower()
+    if status == 409 and "already in use by container" in text:
+        return _name_taken(engine, scope, text)
+    if "port is already allocated" in text or "address already in use" in text:
+        from saas_doctor.stack.docker.published import owner_of
+
+        found = _PORT.search(text)
+        owner = owner_of(engine, int(found[2])) if found else "something else"
+        where = f"port {found[2]}" if found else "one of its ports"
+        return f"{where} is held by {owner}", "end that, or publish another port", "NET409"
+    if "executable file not found" in text or (
+        "no such file or directory" in low and "exec" in low
+    ):
+        words = " ".join(spec.entrypoint or spec.command or ()) or "the image's own"
+        return (
+            f"its command is not in the image ({words})",
+            "correct `command` or `entrypoint` in the Compose file, or install it in the Dockerfile",
+            "",
+        )
+    if "permission denied" in low and "exec" in low:
+        return (
+            "its command is not executable",
+            "chmod +x the script (in the repository too: git update-index --chmod=+x), then build anew",
+            "",
+        )
+    if "not a directory" in low or "are you trying to mount a directory onto a file" in low:
+        return (
+            "a folder is mounted on a file, or a file on a folder",
+            "mostly the file was not there, and the engine made a folder of its name: "
+            "remove that, make the file, and run it again",
+            "",
+        )
+    if "bind source path does not exist" in low:
+        return "what it mounts from this machine is not there", "make it, or correct the path", ""
+    if "no such image" in low or "does not match the specified platform" in low:
+        return "its image is not there for this platform", "pull or build it for the platform", ""
+    if "could not select device driver" in low:
+        return (
+            "the engine has no runtime for the GPU that it asks for",
+            "install the NVIDIA container toolkit, or take the device reservation out",
+            "",
+        )
+    if "no space left on device" in low:
+        return "the engine's disk is full", "free space: docker system df tells what takes it", ""
+    if "network" in low and "not found" in low:
+        return "its network is gone", "saas-doctor up --force-recreate", ""
+    if "pool overlaps" in low or "non-overlapping" in low:
+        return (
+            "there is no free range of addresses for its network",
+            "docker network prune removes networks that nobody uses",
+            "",
+        )
+    return text.partition("\n")[0], "correct what the engine names in the Compose file", ""
+
+
+def _name_taken(engine: Engine, scope: Scope, text: str) -> tuple[str, str, str]:
+    found = _ID.search(text)
+    name = text.partition('"')[2].partition('"')[0].lstrip("/") or "its name"
+    rows = engine.api.containers(all=True, filters={"id": found[1]}) if found else []
+    owner = str(container_of(rows[0])) if rows else "another container"
+    return (
+        f"the name {name} is taken by {owner}",
+        f"docker rm -f {name} removes that one; or give this one another `container_name`"
+        if not rows or container_of(rows[0]).project != scope.name
+        else f"docker rm -f {name}, which is a left-over of this project",
+        "",
+    )
+
+
+def ended(engine: Engine, service: str, identity: str, waiting: str) -> Failure:
+    """A container that has ended, or is unhealthy: which code, what its check and its log say."""
+    import docker
+
+    try:
+        found: Mapping[str, Any] = engine.api.inspect_container(identity)
+    except docker.errors.NotFound:
+        return Failure(
+            service, f"{service}: its container was removed by somebody else", "run it again"
+        )
+    lines = log_tail(engine, identity)
+    what, step, evidence = _state(service, found)
+    code = _code(lines)
+    if any("exec format error" in line for line in lines):
+        image = engine.api.inspect_image(found["Image"])
+        machine = engine.api.version()["Arch"]
+        what = (
+            f"{what}: the image is made for {image.get('Architecture')}, this engine runs {machine}"
+        )
+        step = "build or pull the image for this machine, or set `platform`"
+    elif any("No space left on device" in line for line in lines):
+        what = f"{what}: no space is left where it writes"
+    if code:
+        step = f"saas-doctor explain {code} tells what its log's error is about"
+    return Failure(service, f"{what}{waiting}", step, (*evidence, *lines), code)
+
+
+def _state(service: str, found: Mapping[str, Any]) -> tuple[str, str, list[str]]:
+    state = found["State"]
+    code = int(state.get("ExitCode") or 0)
+    logs = f"saas-doctor logs {service}"
+    if state.get("OOMKilled"):
+        limit = found["HostConfig"].get("Memory") or 0
+        from saas_doctor.report.sizes import in_words
+
+        most = f" (its limit is {in_words(limit)})" if limit else ""
+        return (
+            f"{service} was ended for want of memory{most}",
+            "raise `mem_limit` (or deploy.resources.limits.memory), or let it use less",
+            [],
+        )
+    health = state.get("Health") or {}
+    if state.get("Running") and health.get("Status") in ("unhealthy", "starting"):
+        return _health(service, found, health)
+    count = int(found.get("RestartCount") or 0)
+    again = f", {count} times restarted" if count else ""
+    if code == 137:
+        return f"{service} was killed from outside (code 137){again}", logs, []
+    if code in (126, 127):
+        return (
+            f"{service} ended with code {code}{again}: its command was not "
+            + ("found" if code == 127 else "executable"),
+            "correct `command` or `entrypoint`, or the image",
+            [],
+        )
+    return f"{service} ended with code {code}{again}", f"mend what its log says ({logs})", []
+
+
+def _health(
+    service: str, found: Mapping[str, Any], health: Mapping[str, Any]
+) -> tuple[str, str, list[str]]:
+    check = found["Config"].get("Healthcheck") or {}
+    command = redact(" ".join(check.get("Test") or ()))
+    evidence = [f"health check: {command}"]
+    runs = health.get("Log") or ()
+    if runs:
+        last = runs[-1]
+        output = redact(str(last.get("Output", "")).strip())
+        evidence.append(
+            f"its last answer (code {last.get('ExitCode')}): {output[:500] or 'nothing'}"
+        )
+    state = health.get("Status")
+    if state == "starting":
+        return (
+            f"{service} is not healthy yet",
+            f"raise --wait-timeout, or see saas-doctor logs {service}",
+            evidence,
+        )
+    failing = int(health.get("FailingStreak") or 0)
+    step = (
+        f"make its health check pass (docker exec {found['Name'].lstrip('/')} runs it by hand); "
+        "if it only needs longer, raise `start_period`"
+    )
+    return f"{service} is unhealthy: its health check failed {failing} times", step, evidence
+
+
+def log_tail(engine: Engine, identity: str, lines: int = _LINES) -> list[str]:
+    """The last lines that a container wrote, secrets masked."""
+    import docker
+
+    try:
+        data = engine.api.logs(identity, tail=lines, stdout=True, stderr=True)
+    except docker.errors.APIError:
+        return []
+    text: str = bytes(data)[-65_536:].decode("utf-8", "replace")
+    return [redact(line.rstrip()) for line in text.splitlines() if line.strip()]
+
+
+def _code(lines: list[str]) -> str:
+    """The rule that the log's last error points to."""
+    from saas_doctor.facts.logs import Tail
+    from saas_doctor.symptoms import pointed_to
+
+    error = Tail("", tuple(lines)).error
+    return pointed_to(error) if error else ""

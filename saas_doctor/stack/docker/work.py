@@ -1,0 +1,81 @@
+"""Calls side by side in a few daemon threads, which hold up neither Ctrl-C nor the end."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable, Hashable, Iterable
+from typing import Generic, TypeVar
+
+K = TypeVar("K", bound=Hashable)
+T = TypeVar("T")
+
+AT_ONCE = 4
+"""More threads bring nothing: the engine itself is the limit."""
+
+
+class Work(Generic[K, T]):
+    """Calls that were given in, and the results of those that are over."""
+
+    def __init__(self, threads: int = AT_ONCE) -> None:
+        self._calls: queue.SimpleQueue[tuple[K, Callable[[], T]] | None] = queue.SimpleQueue()
+        self._done: queue.SimpleQueue[tuple[K, T | BaseException]] = queue.SimpleQueue()
+        self._threads = threads
+        self._started = 0
+        self.open: set[K] = set()
+        """The keys of the calls that are not over."""
+
+    def give(self, key: K, call: Callable[[], T]) -> None:
+        self.open.add(key)
+        self._calls.put((key, call))
+        if self._started < min(self._threads, len(self.open)):
+            self._started += 1
+            threading.Thread(target=self._run, daemon=True).start()
+
+    def done(self, wait: float) -> list[tuple[K, T | BaseException]]:
+        """What is over; waits at most these seconds for the first."""
+        found: list[tuple[K, T | BaseException]] = []
+        try:
+            found.append(self._done.get(timeout=wait) if wait else self._done.get_nowait())
+            while True:
+                found.append(self._done.get_nowait())
+        except queue.Empty:
+            pass
+        self.open -= {key for key, _ in found}
+        return found
+
+    def end(self) -> None:
+        """No further call is taken; those that run go on by themselves."""
+        for _ in range(self._started):
+            self._calls.put(None)
+
+    def _run(self) -> None:
+        while call := self._calls.get():
+            try:
+                self._done.put((call[0], call[1]()))
+            except BaseException as error:
+                self._done.put((call[0], error))
+
+
+def all_done(calls: Iterable[tuple[K, Callable[[], T]]]) -> dict[K, T | BaseException]:
+    """The results (or exceptions) of all calls, run side by side."""
+    work: Work[K, T] = Work()
+    for key, call in calls:
+        work.give(key, call)
+    results: dict[K, T | BaseException] = {}
+    try:
+        while work.open:
+            results.update(work.done(0.5))
+    finally:
+        work.end()
+    return results
+
+
+def each(calls: Iterable[tuple[K, Callable[[], T]]]) -> dict[K, T]:
+    """The results of all calls, run side by side; raises the first exception when all are over."""
+    found: dict[K, T] = {}
+    for key, result in all_done(calls).items():
+        if isinstance(result, BaseException):
+            raise result
+        found[key] = result
+    return found
