@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pwd
 import shutil
 import signal
 import socket
@@ -19,6 +20,7 @@ import psutil
 import pytest
 
 from saas_doctor import platform as platforms
+from saas_doctor.config import Config
 from saas_doctor.processes import Identity
 from saas_doctor.smoke.run import smoke
 from saas_doctor.smoke.steps import State
@@ -31,6 +33,7 @@ from tests.testbed import platforms as copies
 from tests.testbed.ports import free_port, listener
 from tests.testbed.users import as_user, give
 
+DOCTOR = [sys.executable, "-m", "saas_doctor"]
 PASSWORD = "role/secret"
 SERVERS = ("postgres", "redis")
 
@@ -177,7 +180,8 @@ def test_the_platform_comes_up_is_kept_up_and_goes_without_a_trace(stack: Stack)
     starts = [line for line in lines if "Started server process" in line.text]
     assert len(starts) == 2
     assert all(line.service == "core" and line.at for line in starts)
-    assert list(stack.backend.logs(["core"], tail=None, since=starts[1].at, follow=False))[0].at
+    later = list(stack.backend.logs(["core"], tail=None, since=starts[1].at, follow=False))
+    assert 0 < len(later) < len(lines)
 
     removed = [change.name for change in stack.down(volumes=False)]
     assert set(removed) == set(stack.ports)
@@ -319,30 +323,22 @@ def test_a_reused_pid_is_never_taken_for_a_service(stack: Stack) -> None:
 
 
 def test_up_killed_in_the_middle_is_recovered_by_the_next_one(stack: Stack) -> None:
-    program = (
-        "import sys\n"
-        "from pathlib import Path\n"
-        "from saas_doctor import platform\n"
-        "from saas_doctor.stack import Options\n"
-        "from saas_doctor.stack.local.backend import LocalBackend\n"
-        "found = platform.load(Path(sys.argv[1]), exact=True)\n"
-        "LocalBackend(found).up(Options(), lambda *said: print(*said, flush=True))\n"
-    )
     with subprocess.Popen(
-        [sys.executable, "-c", program, str(stack.root)],
-        env={**stack.environ, "PYTHONPATH": str(copies.ROOT)},
+        [*DOCTOR, "up", "--local"],
+        cwd=stack.root,
+        env=stack.environ,
         stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
     ) as up:
-        assert up.stdout
-        for line in up.stdout:
-            if line.startswith("core starting"):
-                break
+        assert up.stderr
+        next(line for line in up.stderr if line.split() == ["core", "starting"])
         up.kill()
     assert "registry" in stack.listens()
-    members = stack.up()
-    assert {m.health for m in members.values()} == {"healthy"}
+    registry = stack.process("registry")
+    members = stack.up("core")
+    assert {m.health for m in members.values() if m.service == "core"} == {"healthy"}
+    assert stack.process("registry") == registry
     stack.down()
     assert stack.processes() == []
     assert stack.listens() == []
@@ -388,11 +384,8 @@ def test_root_starts_it_for_the_caller_of_sudo_or_the_owner_of_the_folder(
     monkeypatch.setattr(os, "geteuid", lambda: 0)
 
     def account(**environ: str) -> str | None:
-        found = platforms.Platform(tmp_path, platforms.Config(), environ=environ)
-        account = accounts.account_of(found)
-        return account and account.name
-
-    import pwd
+        account = accounts.account_of(platforms.Platform(tmp_path, Config(), environ=environ))
+        return account.name if account else None
 
     nobody = pwd.getpwnam("nobody")
     assert account(SUDO_UID=str(nobody.pw_uid)) == "nobody"
@@ -408,27 +401,24 @@ def test_an_ordinary_user_brings_it_up_and_takes_it_down(
 ) -> None:
     stack = Stack(open_folder / "platform", shared_environment)
     give(open_folder)
-    program = (
-        "import json, sys\n"
-        "from pathlib import Path\n"
-        "from saas_doctor import platform\n"
-        "from saas_doctor.stack import Options\n"
-        "from saas_doctor.stack.local.backend import LocalBackend\n"
-        "backend = LocalBackend(platform.load(Path(sys.argv[1]), exact=True))\n"
-        "members = backend.up(Options(wait=60), lambda *said: None)\n"
-        "print(json.dumps({m.service: m.health for m in members}))\n"
-        "backend.down(volumes=True, say=lambda *said: None)\n"
-    )
     environ = {**stack.environ, "PYTHONPATH": str(copies.ROOT), "HOME": str(open_folder)}
-    done = as_user(
-        [sys.executable, "-c", program, stack.root],
-        cwd=open_folder,
-        environ=environ,
-        limit=100,
-        reads_all=True,
-    )
-    assert done.stderr == ""
-    assert json.loads(done.stdout) == dict.fromkeys(stack.ports, "healthy")
+
+    def command(*words: str) -> subprocess.CompletedProcess[str]:
+        return as_user(
+            [*DOCTOR, *words], cwd=stack.root, environ=environ, limit=100, reads_all=True
+        )
+
+    done = command("up", "--local", "core", "redis")
+    assert done.returncode == 0, done.stderr
+    # All of it is that user's: no process, no file is anybody else's.
+    names = ("postgres", "redis", "registry", "core")
+    owners = {psutil.Process(stack.process(n).pid).uids().real for n in names}
+    assert owners == {open_folder.stat().st_uid}
+    # What `up` was asked for by `--local`, the other commands find by themselves.
+    shown = json.loads(command("ps", "--format", "json").stdout)
+    assert {m["service"]: m["health"] for m in shown["members"]} == dict.fromkeys(names, "healthy")
+    done = command("down", "--volumes", "--allow-destructive")
+    assert done.returncode == 0, done.stderr
     assert stack.processes() == []
     assert stack.listens() == []
-    assert not list((stack.root / ".saas-doctor/local").glob("*.json"))
+    assert [p.name for p in (stack.root / ".saas-doctor/local").iterdir() if p.is_dir()] == []

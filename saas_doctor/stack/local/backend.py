@@ -25,12 +25,12 @@ from saas_doctor.facts.logs import Tail, tail_from
 from saas_doctor.journal import prepare_state
 from saas_doctor.model import Absent, DoctorError, Unreadable
 from saas_doctor.platform import Platform
-from saas_doctor.processes import Identity, undisturbed
+from saas_doctor.processes import Identity
 from saas_doctor.reasons import confirmed
 from saas_doctor.redact import redact
 from saas_doctor.stack import Change, Failed, Failure, LogLine, Member, Options, Say, Verb
 from saas_doctor.stack.local import log_files
-from saas_doctor.stack.local.jobs import Job, Record, State, left_over
+from saas_doctor.stack.local.jobs import Job, Record, left_over, records_of
 from saas_doctor.stack.local.log_files import Log
 from saas_doctor.stack.local.parts import Home, Part, Refused
 from saas_doctor.stack.local.postgres import Database
@@ -68,7 +68,7 @@ class LocalBackend:
         self.platform = platform
         self._halted = threading.Event()
         self._look()
-        self.state = State(self.home.folder)
+        self.state = records_of(platform)
 
     def _look(self) -> None:
         """Look at the platform anew: time passes between a plan and its end."""
@@ -104,16 +104,18 @@ class LocalBackend:
         if config and (url := settings.values.get(config.variable)):
             yield Cache(self.home, url, settings.where(config.variable))
 
+    @property
+    def services(self) -> tuple[str, ...]:
+        """The names of all parts; of those on record where the platform can't be read any more."""
+        try:
+            return tuple(self.parts)
+        except (DoctorError, Failed):
+            return tuple(record.name for record in self.state.all())
+
     def _in_order(self, records: Iterable[Record]) -> list[Record]:
         """The records in the order of their parts, those of none last."""
-        try:
-            names = list(self.parts)
-        except (DoctorError, Failed):
-            names = []  # what runs can be ended also where the platform can't be read any more
-        last = len(names)
-        return sorted(
-            records, key=lambda r: (names.index(r.name) if r.name in names else last, r.since)
-        )
+        place = {name: at for at, name in enumerate(self.services)}
+        return sorted(records, key=lambda r: (place.get(r.name, len(place)), r.since))
 
     def _chosen(self, options: Options) -> list[Part]:
         """The parts that are asked for, with what they need."""
@@ -217,20 +219,24 @@ class LocalBackend:
             for _, orphan in self._orphans(options):
                 self._end(orphan, say)
                 self.state.remove(orphan.name)
-            started: list[str] = []
             try:
-                self._bring_up(steps, options, say, started)
-            except Failed:
-                for name in reversed(started) if options.rollback else ():
-                    if record := self.state.read(name):
-                        self._end(record, say)
-                        self.state.remove(name)
+                self._bring_up(steps, options, say)
+            except BaseException:
+                if options.rollback:
+                    self._take_back(steps, say)
                 raise
         return self.members()
 
-    def _bring_up(
-        self, steps: Sequence[Step], options: Options, say: Say, started: list[str]
-    ) -> None:
+    def _take_back(self, steps: Sequence[Step], say: Say) -> None:
+        """End what this has started."""
+        for step in reversed(steps):
+            record = self.state.read(step.part.name)
+            if record and step.change.verb is not Verb.KEEP:
+                self._end(record, say)
+                self.state.remove(record.name)
+
+    def _bring_up(self, steps: Sequence[Step], options: Options, say: Say) -> None:
+        """Start the steps, those first that others wait for; side by side what waits for nothing."""
         for step in reversed(steps):
             if step.change.verb is Verb.RECREATE and step.record:
                 self._end(step.record, say)
@@ -240,10 +246,8 @@ class LocalBackend:
             now = [step for step in left.values() if not set(step.part.needs) & set(left)]
             for step in now:
                 del left[step.part.name]
-                if step.job and self._start(step, step.job, say):
-                    started.append(step.part.name)
             with ThreadPoolExecutor(max_workers=len(now)) as pool:
-                found = pool.map(lambda step: self._wait(step, deadline, options.wait, say), now)
+                found = pool.map(lambda s: self._bring_up_one(s, deadline, options.wait, say), now)
                 try:
                     failures = [failure for failure in found if failure]
                 except BaseException:
@@ -252,23 +256,25 @@ class LocalBackend:
             if failures:
                 raise Failed(failures)
 
-    def _start(self, step: Step, job: Job, say: Say) -> bool:
-        """Start the job's supervisor, where it has none; whether it was started."""
-        if step.change.verb is Verb.KEEP and not job.adopt:
-            return False
-        name = step.part.name
-        if job.adopt is None:
-            say(name, "starting")
-            for process in left_over(self.home.folder, name):
-                process.end()
+    def _bring_up_one(self, step: Step, deadline: float, limit: float, say: Say) -> Failure | None:
+        """Start one where it does not run, and wait until it is well; why it does not get so."""
+        if step.job is None:
+            return None
         try:
-            if job.adopt is None:
-                step.part.prepare()
-            with undisturbed():
-                self._supervise(job)
+            if step.change.verb is not Verb.KEEP:
+                self._start(step.part, step.job, say)
+            elif step.job.adopt:
+                self._supervise(step.job)
+            return self._wait(step, deadline, limit, say)
         except Refused as refused:
-            raise Failed([refused.failure(name)]) from None
-        return job.adopt is None
+            return refused.failure(step.part.name)
+
+    def _start(self, part: Part, job: Job, say: Say) -> None:
+        say(part.name, "starting")
+        for process in left_over(self.home.folder, part.name):
+            process.end()
+        part.prepare()
+        self._supervise(job)
 
     def _supervise(self, job: Job) -> None:
         """Start the supervisor, which has started the job when this returns; raises Refused."""
@@ -302,27 +308,21 @@ class LocalBackend:
             raise Refused(what, f"look at {job.argv[0]}", (words,))
 
     def _wait(self, step: Step, deadline: float, limit: float, say: Say) -> Failure | None:
-        """Wait until it is well; why it does not get so."""
         part, began = step.part, time.monotonic()
-        if step.job is None:
-            return None
         is_new = step.change.verb is not Verb.KEEP
         first = self.state.read(part.name)
-        try:
-            while problem := part.accepts() if is_new else part.answer():
-                record = self.state.read(part.name)
-                if is_new and not _lives(record):
-                    return self._ended(part, first, record)
-                if time.monotonic() > deadline:
-                    return self._not_well(part, first, problem, limit)
-                if self._halted.wait(_PAUSE):
-                    return None
+        while problem := part.accepts() if is_new else part.answer():
             record = self.state.read(part.name)
-            if is_new and not _lives(record):  # another program answers in its place
+            if is_new and not _lives(record):
                 return self._ended(part, first, record)
-            part.complete()
-        except Refused as refused:
-            return refused.failure(part.name)
+            if time.monotonic() > deadline:
+                return self._not_well(part, first, problem, limit)
+            if self._halted.wait(_PAUSE):
+                return None
+        record = self.state.read(part.name)
+        if is_new and not _lives(record):  # another program answers in its place
+            return self._ended(part, first, record)
+        part.complete()
         if is_new:
             say(part.name, f"healthy after {time.monotonic() - began:.1f} s")
         return None
@@ -375,31 +375,35 @@ class LocalBackend:
 
     # Taking it down.
 
+    def removals(self, *, volumes: bool) -> list[Change]:
+        """What `down` would end and remove: what was started by this, the last first; and its data."""
+        records = reversed(self._in_order(self.state.all()))
+        gone = [Change(Verb.REMOVE, record.kind, record.name) for record in records]
+        kept = [path for path, _ in self._kept() if path.is_dir()] if volumes else []
+        return [*gone, *(Change(Verb.REMOVE, "volume", str(path)) for path in kept)]
+
     def down(self, *, volumes: bool, say: Say) -> list[Change]:
-        """End all that was started, the last first; with `volumes` its data go too."""
+        """Do so; what was removed."""
         if not self.home.folder.is_dir():
             return []
-        done: list[Change] = []
         with self.state.locked():
+            done = self.removals(volumes=volumes)
             for record in reversed(self._in_order(self.state.all())):
                 self._end(record, say)
                 self.state.remove(record.name)
-                done.append(Change(Verb.REMOVE, record.kind, record.name))
             for process in left_over(self.home.folder):
                 process.end()
-            if volumes:
-                done += self._throw_away(say)
+            for path, part in self._kept() if volumes else ():
+                if path.is_dir():
+                    say(part, f"removing {path}")
+                    shutil.rmtree(path)
+                path.unlink(missing_ok=True)
         return done
 
-    def _throw_away(self, say: Say) -> Iterator[Change]:
+    def _kept(self) -> Iterator[tuple[Path, str]]:
+        """The folders and files of what the parts keep, each with its part."""
         for part in self.parts.values():
-            for path in part.keeps:
-                if path.is_dir():
-                    say(part.name, f"removing {path}")
-                    shutil.rmtree(path)
-                    yield Change(Verb.REMOVE, "volume", str(path))
-                else:
-                    path.unlink(missing_ok=True)
+            yield from ((path, part.name) for path in part.keeps)
 
     def _end(self, record: Record, say: Say) -> None:
         """End a supervisor and its job, gently first; raises DoctorError where it stays."""
@@ -481,7 +485,7 @@ class LocalBackend:
                     self._end(record, say)
             self._look()
             options = Options(services=names, deps=False)
-            self._bring_up(self._steps(options, say), options, say, [])
+            self._bring_up(self._steps(options, say), options, say)
         return self.members()
 
 

@@ -14,6 +14,7 @@ import msgspec
 from msgspec import Struct
 
 from saas_doctor.model import DoctorError
+from saas_doctor.platform import Platform
 from saas_doctor.processes import PATIENCE, Identity
 from saas_doctor.stack.local.accounts import Account
 
@@ -150,6 +151,10 @@ class State:
             yield
         finally:
             lock.release()
+
+
+def records_of(platform: Platform) -> State:
+    return State(platform.state / "local")
 
 
 def read(path: Path) -> Record | None:

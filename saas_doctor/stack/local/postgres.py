@@ -258,6 +258,11 @@ class Database(Part):
 
     def accepts(self) -> str:
         """What keeps the server from its first task; nothing where it takes its administrator."""
+        with contextlib.suppress(OSError):
+            # Its own word; a login before that would stand in its log as an error.
+            words = (self.data / "postmaster.pid").read_text().splitlines()
+            if len(words) < 8 or words[7].strip() != "ready":
+                return "the server is starting up"
         answer = self._ask(_ADMIN, self._password, "postgres")
         ready = answer is not None and answer.outcome is Outcome.READY
         return "" if ready else _said(answer) if answer else "no address"
