@@ -34,8 +34,8 @@ _SECTIONS = ("services", "networks", "volumes", "secrets", "configs", "models")
 class Loaded(Struct, frozen=True):
     """A project's files, merged. `variables`: what `${V}` is looked up in.
 
-    `required` are the places where Compose asks for a variable that is not set. `remote`: whether
-    a part of the project lies elsewhere and is not known.
+    `required` are the places where Compose asks for a variable that is not set, `elsewhere` those
+    that name a part of the project which is not known.
     """
 
     root: Node
@@ -43,9 +43,16 @@ class Loaded(Struct, frozen=True):
     problems: tuple[Problem, ...]
     required: tuple[Problem, ...]
     variables: Mapping[str, str]
-    remote: bool
+    elsewhere: tuple[Problem, ...]
     name: Callable[[Path], str] = str
     """A path as reports show it."""
+    profiles: str = ""
+    """The profiles that are asked for, parted by commas."""
+
+    @property
+    def remote(self) -> bool:
+        """Whether a part of the project is not known."""
+        return bool(self.elsewhere)
 
 
 def load(
@@ -69,8 +76,9 @@ def load(
         tuple(loader.problems),
         tuple(loader.required),
         MappingProxyType(variables),
-        loader.remote,
+        tuple(loader.elsewhere),
         name,
+        variables.get("COMPOSE_PROFILES", ""),
     )
 
 
@@ -82,12 +90,17 @@ def chosen(first: Path, environ: Mapping[str, str]) -> list[Path]:
     folder = first.parent
     if first.name not in NAMES:
         return [first]
-    told = {**_Loader(environ, str).env_file(folder / ".env"), **environ}
+    told = {**dotenv(folder, environ), **environ}
     if listed := told.get("COMPOSE_FILE"):
         separator = told.get("COMPOSE_PATH_SEPARATOR") or os.pathsep
         return [Path(os.path.normpath(folder / name)) for name in listed.split(separator)]
     over = [folder / name for name in OVERRIDES if (folder / name).is_file()]
     return [first, *over[:1]]
+
+
+def dotenv(folder: Path, environ: Mapping[str, str]) -> dict[str, str]:
+    """The variables of a folder's `.env`; none where it can't be read."""
+    return _Loader(environ, str).env_file(folder / ".env")
 
 
 class _Loader(Struct):
@@ -96,7 +109,7 @@ class _Loader(Struct):
     files: dict[Path, File] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
     required: list[Problem] = field(default_factory=list)
-    remote: bool = False
+    elsewhere: list[Problem] = field(default_factory=list)
     parsed: dict[tuple[Path, int], list[Node]] = field(default_factory=dict)
     models: int = 0
     put_in: int = 0
@@ -180,7 +193,7 @@ class _Loader(Struct):
             names = [n for n in as_list(asked).items if n.text] if asked else []
             unclear = not names or any(n.unset or REMOTE.search(n.text) for n in names)
             if unclear or self.models > _MOST:
-                self.remote = True
+                self._unknown(item, "it includes")
                 continue
             paths = [Path(os.path.normpath(folder / n.text)) for n in names]
             missing = [n for n, p in zip(names, paths, strict=True) if not p.is_file()]
@@ -198,6 +211,9 @@ class _Loader(Struct):
             part = self.model(paths, inner, {**values, **variables}, including)
             document = _below(document, part)
         return document
+
+    def _unknown(self, node: Node, what: str) -> None:
+        self.elsewhere.append(at(node, f"what {what} is no file of this machine that can be told"))
 
     def _extended_all(self, document: Node, variables: Mapping[str, str]) -> Node:
         services = document.get("services")
@@ -227,7 +243,7 @@ class _Loader(Struct):
         file = extends.string("file")
         own = _with(service, "extends", None)
         if asked is None or REMOTE.search(file) or asked.unset:
-            self.remote = True
+            self._unknown(extends, f"{name} extends")
             return own
         here = (service.file.path, name)
         if here in over:
@@ -254,7 +270,7 @@ class _Loader(Struct):
         if not path.is_file():
             node = extends.get("file") or extends
             if node.unset:
-                self.remote = True
+                self._unknown(node, "it extends")
             else:
                 self.problems.append(at(node, f"{name} is not there", name))
             return None

@@ -96,9 +96,12 @@ class Service(Struct, frozen=True, dict=True):
     @property
     def active(self) -> bool:
         """Whether `docker compose up` starts it."""
-        if self.replicas == 0:
-            return False
-        asked = {p.strip() for p in self.loaded.variables.get("COMPOSE_PROFILES", "").split(",")}
+        return self.enabled and self.replicas != 0
+
+    @property
+    def enabled(self) -> bool:
+        """Whether its profiles, if it has any, are asked for."""
+        asked = {p.strip() for p in self.loaded.profiles.split(",")}
         return not self.profiles or "*" in asked or bool(self.profiles & asked)
 
     @property

@@ -32,14 +32,18 @@ def specification() -> Schema:
     return found
 
 
-def validate(root: Node, part: str = "") -> list[Problem]:
-    """What the schema does not allow in a file, or in one of its `$defs` (`service`)."""
+def validate(root: Node, part: str = "", *, sure: bool = False) -> list[Problem]:
+    """What the schema does not allow in a file, or in one of its `$defs` (`service`).
+
+    `sure`: the variables have the values that they will have when it is brought up.
+    """
     schema = specification()["$defs"][part] if part else specification()
-    return list(_Validator().check(root, schema, ()))
+    return list(_Validator(sure).check(root, schema, ()))
 
 
 class _Validator:
-    def __init__(self) -> None:
+    def __init__(self, sure: bool) -> None:
+        self.sure = sure
         self.done: set[tuple[int, int]] = set()
 
     def check(self, node: Node, schema: Schema, path: tuple[str, ...]) -> Iterator[Problem]:
@@ -55,7 +59,7 @@ class _Validator:
                 yield _wrong_type(node, [t for b in branches for t in _types(_flat(b))], path)
                 return
             # Two kinds of text, say; the first is told where no one fits.
-            found = [list(_Validator().check(node, branch, path)) for branch in fitting]
+            found = [list(_Validator(self.sure).check(node, branch, path)) for branch in fitting]
             yield from min(found, key=len)
             return
         types = _types(schema)
@@ -68,7 +72,8 @@ class _Validator:
             for number, item in enumerate(node.items):
                 yield from self.check(item, below, (*path, str(number)))
         else:
-            yield from _scalar(node, schema, path)
+            if self.sure or "$" not in node.raw:  # what it is elsewhere is not known
+                yield from _scalar(node, schema, path)
 
     def _map(self, node: Node, schema: Schema, path: tuple[str, ...]) -> Iterator[Problem]:
         properties: dict[str, Schema] = schema.get("properties", {})
@@ -114,8 +119,6 @@ def _wrong_type(node: Node, types: Sequence[str], path: tuple[str, ...]) -> Prob
 
 
 def _scalar(node: Node, schema: Schema, path: tuple[str, ...]) -> Iterator[Problem]:
-    if "$" in node.raw:
-        return  # what it is in another environment is not known
     allowed = schema.get("enum")
     if allowed and node.value not in allowed:
         near = (difflib.get_close_matches(node.text, allowed, n=1) or [""])[0]

@@ -8,13 +8,25 @@ doubled. Byte counts and durations are text as there ("52428800", "1m30s"), path
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Annotated
 
-from msgspec import Struct, field
+from msgspec import Meta, Struct, field
 
 Names = tuple[str, ...]
 Pairs = Mapping[str, str]
 Variables = Mapping[str, str | None]
 """None: to be taken from the shell, where it is not set."""
+Command = Annotated[tuple[str, ...] | None, Meta(title="command")]
+Test = Annotated[tuple[str, ...], Meta(title="test")]
+Hosts = Annotated[tuple[str, ...], Meta(title="NAME=ADDRESS")]
+Bytes = Annotated[str, Meta(title="bytes")]
+Duration = Annotated[str, Meta(title="duration")]
+Pause = Annotated[str, Meta(title="duration, empty for none")]
+Mode = Annotated[str | None, Meta(title="octal mode")]
+Number = int | float
+Count = Annotated[int, Meta(title="count")]
+External = Annotated[bool, Meta(title="not made by the project")]
+Shown = Annotated[str, Meta(title="text, number or truth")]
 
 
 class _Part(Struct, frozen=True, omit_defaults=True, kw_only=True):
@@ -28,7 +40,7 @@ class Weight(_Part, frozen=True, kw_only=True):
 
 class Rate(_Part, frozen=True, kw_only=True):
     path: str = field(name="Path")
-    rate: str = field(name="Rate")
+    rate: Bytes = field(name="Rate")
 
 
 class BlockIO(_Part, frozen=True, kw_only=True):
@@ -55,7 +67,7 @@ class Grant(_Part, frozen=True, kw_only=True):
     target: str = ""
     uid: str = ""
     gid: str = ""
-    mode: str | None = None
+    mode: Mode = None
 
 
 class Build(_Part, frozen=True, kw_only=True):
@@ -66,8 +78,8 @@ class Build(_Part, frozen=True, kw_only=True):
     dockerfile_inline: str = ""
     entitlements: Names = ()
     args: Variables = field(default_factory=dict)
-    provenance: str = ""
-    sbom: str = ""
+    provenance: Shown = ""
+    sbom: Shown = ""
     ssh: Names = ()
     labels: Pairs = field(default_factory=dict)
     cache_from: Names = ()
@@ -76,12 +88,12 @@ class Build(_Part, frozen=True, kw_only=True):
     no_cache_filter: Names = ()
     additional_contexts: Pairs = field(default_factory=dict)
     pull: bool = False
-    extra_hosts: Names = ()
+    extra_hosts: Hosts = ()
     isolation: str = ""
     network: str = ""
     target: str = ""
     secrets: tuple[Grant, ...] = ()
-    shm_size: str = ""
+    shm_size: Bytes = ""
     tags: Names = ()
     ulimits: Ulimits = field(default_factory=dict)
     platforms: Names = ()
@@ -91,7 +103,7 @@ class Build(_Part, frozen=True, kw_only=True):
 class Hook(_Part, frozen=True, kw_only=True):
     """A command that is run at a moment of a container's life."""
 
-    command: Names | None
+    command: Command
     image: str = ""
     user: str = ""
     privileged: bool = False
@@ -133,7 +145,7 @@ class DeviceRequest(_Part, frozen=True, kw_only=True):
 
     capabilities: Names = ()
     driver: str = ""
-    count: int = 0
+    count: Count = 0
     device_ids: Names = ()
     options: Pairs = field(default_factory=dict)
 
@@ -148,8 +160,8 @@ class GenericResource(_Part, frozen=True, kw_only=True):
 
 
 class Resource(_Part, frozen=True, kw_only=True):
-    cpus: int | float = 0
-    memory: str = ""
+    cpus: Number = 0
+    memory: Bytes = ""
     pids: int = 0
     devices: tuple[DeviceRequest, ...] = ()
     generic_resources: tuple[GenericResource, ...] = ()
@@ -162,18 +174,18 @@ class Resources(_Part, frozen=True, kw_only=True):
 
 class Update(_Part, frozen=True, kw_only=True):
     parallelism: int | None = None
-    delay: str = ""
+    delay: Pause = ""
     failure_action: str = ""
-    monitor: str = ""
-    max_failure_ratio: int | float = 0
+    monitor: Pause = ""
+    max_failure_ratio: Number = 0
     order: str = ""
 
 
 class RestartPolicy(_Part, frozen=True, kw_only=True):
     condition: str = ""
-    delay: str = ""
+    delay: Duration = ""
     max_attempts: int | None = None
-    window: str = ""
+    window: Duration = ""
 
 
 class Preference(_Part, frozen=True, kw_only=True):
@@ -218,12 +230,12 @@ class EnvFile(_Part, frozen=True, kw_only=True):
 class Healthcheck(_Part, frozen=True, kw_only=True):
     """`test` is empty, or begins with CMD, CMD-SHELL or NONE."""
 
-    test: Names = ()
-    timeout: str = ""
-    interval: str = ""
+    test: Test = ()
+    timeout: Duration = ""
+    interval: Duration = ""
     retries: int | None = None
-    start_period: str = ""
-    start_interval: str = ""
+    start_period: Duration = ""
+    start_interval: Duration = ""
     disable: bool = False
 
 
@@ -277,7 +289,7 @@ class VolumeOptions(_Part, frozen=True, kw_only=True):
 
 
 class Tmpfs(_Part, frozen=True, kw_only=True):
-    size: str = ""
+    size: Bytes = ""
     mode: int = 0
 
 
@@ -319,15 +331,15 @@ class Service(_Part, frozen=True, kw_only=True):
     cgroup_parent: str = ""
     cgroup: str = ""
     cpu_count: int = 0
-    cpu_percent: int | float = 0
+    cpu_percent: Number = 0
     cpu_period: int = 0
     cpu_quota: int = 0
     cpu_rt_period: int = 0
     cpu_rt_runtime: int = 0
-    cpus: int | float = 0
+    cpus: Number = 0
     cpuset: str = ""
     cpu_shares: int = 0
-    command: Names | None
+    command: Command
     configs: tuple[Grant, ...] = ()
     container_name: str = ""
     credential_spec: CredentialSpec | None = None
@@ -339,13 +351,13 @@ class Service(_Part, frozen=True, kw_only=True):
     dns_opt: Names = ()
     dns_search: Names = ()
     domainname: str = ""
-    entrypoint: Names | None
+    entrypoint: Command
     provider: Provider | None = None
     environment: Variables = field(default_factory=dict)
     env_file: tuple[EnvFile, ...] = ()
     expose: Names = ()
     external_links: Names = ()
-    extra_hosts: Names = ()
+    extra_hosts: Hosts = ()
     group_add: Names = ()
     gpus: tuple[DeviceRequest, ...] = ()
     hostname: str = ""
@@ -358,10 +370,10 @@ class Service(_Part, frozen=True, kw_only=True):
     label_file: Names = ()
     links: Names = ()
     logging: Logging | None = None
-    mem_limit: str = ""
-    mem_reservation: str = ""
-    memswap_limit: str = ""
-    mem_swappiness: str = ""
+    mem_limit: Bytes = ""
+    mem_reservation: Bytes = ""
+    memswap_limit: Bytes = ""
+    mem_swappiness: Bytes = ""
     mac_address: str = ""
     models: Mapping[str, ServiceModel | None] = field(default_factory=dict)
     network_mode: str = ""
@@ -380,9 +392,9 @@ class Service(_Part, frozen=True, kw_only=True):
     scale: int | None = None
     secrets: tuple[Grant, ...] = ()
     security_opt: Names = ()
-    shm_size: str = ""
+    shm_size: Bytes = ""
     stdin_open: bool = False
-    stop_grace_period: str = ""
+    stop_grace_period: Duration = ""
     stop_signal: str = ""
     storage_opt: Pairs = field(default_factory=dict)
     sysctls: Pairs = field(default_factory=dict)
@@ -429,7 +441,7 @@ class Network(_Part, frozen=True, kw_only=True):
     driver: str = ""
     driver_opts: Pairs = field(default_factory=dict)
     ipam: Ipam = field(default_factory=Ipam)
-    external: bool = False
+    external: External = False
     internal: bool = False
     attachable: bool = False
     labels: Pairs = field(default_factory=dict)
@@ -441,7 +453,7 @@ class Volume(_Part, frozen=True, kw_only=True):
     name: str = ""
     driver: str = ""
     driver_opts: Pairs = field(default_factory=dict)
-    external: bool = False
+    external: External = False
     labels: Pairs = field(default_factory=dict)
 
 
@@ -452,7 +464,7 @@ class Source(_Part, frozen=True, kw_only=True):
     file: str = ""
     environment: str = ""
     content: str = ""
-    external: bool = False
+    external: External = False
     labels: Pairs = field(default_factory=dict)
     driver: str = ""
     driver_opts: Pairs = field(default_factory=dict)

@@ -141,14 +141,16 @@ _ESCAPE = re.compile(r'\\([abcfnrtv$"\\]|0\d{0,3})')
 _ESCAPED = {"a": "\a", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v"}
 
 
-def read_env(text: str, lookup: Lookup, *, raw: bool = False) -> list[Variable]:
+def read_env(
+    text: str, lookup: Lookup, *, raw: bool = False, before: Mapping[str, str] | None = None
+) -> list[Variable]:
     """The variables of an env file as Compose reads it; raises NotValid.
 
-    `lookup` is the shell, whose values go before the file's own in `${V}`. `raw`: the format in
-    which everything behind the sign is the value.
+    `lookup` is the shell, whose values go before the file's own in `${V}`, and these before those
+    of the files read `before` it. `raw`: the format in which everything behind the sign is the value.
     """
     found: list[Variable] = []
-    known: dict[str, str] = {}
+    known = dict(before or {})
 
     def seen(name: str) -> str | None:
         value = lookup(name)

@@ -1,0 +1,289 @@
+"""The canonical model of a loaded project: every form the long one, every default written out."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from saas_doctor.compose import spec
+from saas_doctor.compose.agreement import contradictions
+from saas_doctor.compose.consistency import inconsistencies
+from saas_doctor.compose.environments import NoEnvFile, environment, labels
+from saas_doctor.compose.files import dotenv, load
+from saas_doctor.compose.model import STARTED, Project
+from saas_doctor.compose.naming import VARIABLE, project_name
+from saas_doctor.compose.nodes import Node, Problem, at
+from saas_doctor.compose.schema import validate
+from saas_doctor.compose.shapes import Bad, Shaper
+from saas_doctor.compose.support import ignored, obsolete, refused, refused_source
+from saas_doctor.model import DoctorError, Place
+
+T = TypeVar("T", spec.Network, spec.Volume, spec.Source)
+_SHARED = ("network_mode", "ipc", "pid", "uts", "cgroup")
+
+
+class Canonical(Struct, frozen=True):
+    """A project as it is to run; with `errors` it is not to be run, and may lack what they are about.
+
+    `folder` and `files` are absolute: the working folder and the Compose files, in their order.
+    `variables` is what secrets and configs take from the `environment`, the shell's over `.env`.
+    `places` are where the services stand. Errors and warnings name a file, a line and a key.
+    """
+
+    project: spec.Project
+    folder: Path
+    files: tuple[Path, ...]
+    variables: Mapping[str, str]
+    places: Mapping[str, Place]
+    errors: tuple[Problem, ...] = ()
+    warnings: tuple[Problem, ...] = ()
+
+
+def opened(
+    paths: Sequence[Path],
+    environ: Mapping[str, str],
+    *,
+    shown: Callable[[Path], str] = str,
+    folder: Path | None = None,
+    name: str = "",
+    profiles: Sequence[str] = (),
+    services: Sequence[str] = (),
+) -> Canonical:
+    """Load a project from its files and make it canonical.
+
+    `folder` is where it lies, if not where the first file does; `shown` gives a path as messages
+    show it. `name` and `profiles` go before what the files and the environment say; `services`
+    chooses these and what they depend on. Raises OSError and Broken as `load` does, and
+    DoctorError for a name that can't be one, or a service that is not there.
+    """
+    paths = [path.absolute() for path in paths]
+    folder = (folder or paths[0].parent).absolute()
+    environ = {"PWD": os.getcwd(), **environ}
+    name = project_name(name, paths, folder, {**dotenv(folder, environ), **environ})
+    loaded = load(paths, {**environ, VARIABLE: name}, shown, folder)
+    if profiles:
+        loaded = replace(loaded, profiles=",".join(profiles))
+    return canonical(Project(loaded), name, tuple(paths), services)
+
+
+def canonical(
+    project: Project, name: str, files: tuple[Path, ...], services: Sequence[str] = ()
+) -> Canonical:
+    """The project with this name; of its services those chosen, or all whose profiles are asked for."""
+    return _Canonizer(project, name, files, services).made()
+
+
+class _Canonizer:
+    def __init__(
+        self, project: Project, name: str, files: tuple[Path, ...], services: Sequence[str]
+    ) -> None:
+        self.loaded = project.loaded
+        self.project = _with_profiles_of(project, services)
+        self.name = name
+        self.files = files
+        self.chosen = services
+        self.errors: list[Problem] = []
+        self.warnings: list[Problem] = []
+        self.shaper = Shaper(self.loaded.variables, project.folder, self._dropped)
+
+    def made(self) -> Canonical:
+        self.errors += [*self.loaded.problems, *self.loaded.required, *self.loaded.elsewhere]
+        if not self.errors:
+            self.errors += validate(self.project.root, sure=True)
+            self.errors += [
+                problem
+                for service, problem in inconsistencies(self.project)
+                if service is None or service.enabled
+            ]
+        if not self.project.root.entries:
+            self.errors.append(Problem("the Compose file is empty", self.loaded.files[0], 0))
+        services = self._services() if not self.errors else {}
+        project = spec.Project(
+            name=self.name,
+            services=services,
+            networks=self._declared("networks", spec.Network, _networks(services)),
+            volumes=self._declared("volumes", spec.Volume, _volumes(services)),
+            secrets=self._declared("secrets", spec.Source, _secrets(services)),
+            configs=self._declared("configs", spec.Source, _configs(services)),
+        )
+        self._warn(services)
+        places = {k: s.place for k, s in self.project.services.items() if k in services}
+        return Canonical(
+            project,
+            self.project.folder,
+            self.files,
+            self.loaded.variables,
+            places,
+            tuple(self.errors),
+            tuple(self.warnings),
+        )
+
+    def _services(self) -> dict[str, spec.Service]:
+        """The services that are to run."""
+        enabled = {k: s for k, s in self.project.services.items() if s.enabled}
+        made: dict[str, spec.Service] = {}
+        for key, service in self.project.services.items():
+            try:
+                shaped = _normal(self.shaper.part(spec.Service, service.node), service.node)
+            except Bad as error:
+                self.errors.append(at(error.node, f"services.{key}: {error}", key))
+                continue
+            if key in enabled:
+                self.errors += contradictions(key, shaped, service.node)
+                made[key] = shaped
+        wanted = self._with_needed(made)
+        return {
+            key: self._complete(key, service, wanted)
+            for key, service in made.items()
+            if key in wanted
+        }
+
+    def _with_needed(self, made: Mapping[str, spec.Service]) -> set[str]:
+        """The services chosen, with all that they depend on."""
+        if not self.chosen:
+            return set(made)
+        for name in self.chosen:
+            if name not in self.project.services:
+                known = ", ".join(sorted(self.project.services)) or "none"
+                raise DoctorError(f"there is no service {name} (there are: {known})")
+        wanted: set[str] = set()
+        left = [name for name in self.chosen if name in made]
+        while left:
+            name = left.pop()
+            if name not in wanted:
+                wanted.add(name)
+                left += [other for other in made[name].depends_on if other in made]
+        return wanted
+
+    def _complete(self, key: str, service: spec.Service, wanted: set[str]) -> spec.Service:
+        """The service with what its files say, and without what it is not brought up with."""
+        node = self.project.services[key].node
+        self.errors += refused(key, node)
+        self.warnings += ignored(key, node)
+        try:
+            service = replace(
+                service, environment=environment(service, self.loaded.variables), env_file=()
+            )
+            service = replace(service, labels=labels(service), label_file=())
+        except NoEnvFile as error:
+            place = node.get("env_file") or node.get("label_file") or node
+            shown = self.loaded.name(Path(error.path))
+            self.errors.append(at(place, f"services.{key}: {shown} can't be used: {error}", shown))
+        if self.chosen:
+            kept = {k: d for k, d in service.depends_on.items() if k in wanted}
+            service = replace(service, depends_on=kept)
+        return service
+
+    def _declared(self, section: str, kind: type[T], used: Iterable[str]) -> dict[str, T]:
+        """The things of a section that services use, with the engine's names for them."""
+        declared = self.project.declared(section)
+        found: dict[str, T] = {}
+        for key in sorted(set(used)):
+            node = declared.get(key)
+            if node is None and (section, key) != ("networks", "default"):
+                continue
+            try:
+                made = kind() if node is None or node.is_null else self.shaper.part(kind, node)
+            except Bad as error:
+                self.errors.append(at(error.node, f"{section}.{key}: {error}", key))
+                continue
+            if node and kind is spec.Source:
+                self.errors += refused_source(section, key, node)
+            if node and node.get("name") and not made.name:
+                self.errors.append(
+                    at(node.entries["name"].key, f"{section}.{key} has an empty name")
+                )
+            name = made.name or (key if made.external else f"{self.name}_{key}")
+            found[key] = replace(made, name=name)
+        return found
+
+    def _warn(self, services: Mapping[str, spec.Service]) -> None:
+        root = self.project.root
+        for key, reason in obsolete(root).items():
+            entry = root.entries[key]
+            self.warnings.append(at(entry.key, f"{key} is left out: {reason}", key))
+        unset: set[str] = set()
+        nodes = [self.project.services[key].node for key in services]
+        for section in ("networks", "volumes", "secrets", "configs"):
+            nodes += self.project.declared(section).values()
+        for node in nodes:
+            for scalar in node.scalars:
+                for variable in scalar.unset:
+                    if variable not in unset:
+                        unset.add(variable)
+                        message = f"{variable} is not set, and taken as empty"
+                        self.warnings.append(at(scalar, message, variable))
+
+    def _dropped(self, node: Node, text: str) -> None:
+        self.warnings.append(
+            at(
+                node,
+                f"{text!r} is not run: there is no shell that would know it; write sh -c '...'",
+                text,
+            )
+        )
+
+
+def _with_profiles_of(project: Project, services: Sequence[str]) -> Project:
+    """The project with the profiles of these services asked for as well."""
+    asked = [p for s in services if s in project.services for p in project.services[s].profiles]
+    if not asked:
+        return project
+    loaded = project.loaded
+    return Project(replace(loaded, profiles=",".join([loaded.profiles, *asked])))
+
+
+def _normal(service: spec.Service, node: Node) -> spec.Service:
+    """The service with what follows from its other keys."""
+    depends_on = dict(service.depends_on)
+    for name, restart in _implied(service):
+        depends_on.setdefault(
+            name, spec.Dependency(condition=STARTED, restart=restart, required=True)
+        )
+    networks = service.networks
+    if not networks and not service.network_mode and not node.get("provider"):
+        networks = {"default": None}
+    deploy = service.deploy
+    if deploy and service.scale is not None:
+        deploy = replace(deploy, replicas=service.scale)
+    return replace(service, depends_on=depends_on, networks=networks, deploy=deploy)
+
+
+def _implied(service: spec.Service) -> Iterator[tuple[str, bool]]:
+    """The services that it can't be without, and whether it restarts with them."""
+    for link in service.links:
+        parts = link.split(":")
+        yield parts[0] if len(parts) == 2 else link, True
+    for key in _SHARED:
+        text: str = getattr(service, key)
+        if text.startswith("service:"):
+            yield text.removeprefix("service:"), True
+    for name in service.volumes_from:
+        if not name.startswith("container:"):
+            yield name.split(":")[0], False
+
+
+def _networks(services: Mapping[str, spec.Service]) -> Iterator[str]:
+    for service in services.values():
+        yield from service.networks
+
+
+def _volumes(services: Mapping[str, spec.Service]) -> Iterator[str]:
+    for service in services.values():
+        yield from (m.source for m in service.volumes if m.type == "volume" and m.source)
+
+
+def _secrets(services: Mapping[str, spec.Service]) -> Iterator[str]:
+    for service in services.values():
+        grants = (*service.secrets, *(service.build.secrets if service.build else ()))
+        yield from (grant.source for grant in grants)
+
+
+def _configs(services: Mapping[str, spec.Service]) -> Iterator[str]:
+    for service in services.values():
+        yield from (grant.source for grant in service.configs)

@@ -1,0 +1,516 @@
+"""A service, network or volume as it is written, in short or long form, made into the canonical one."""
+
+from __future__ import annotations
+
+import os
+import posixpath
+import re
+from collections.abc import Callable, Iterable, Mapping
+from functools import cache
+from pathlib import Path
+from types import UnionType
+from typing import Any, TypeVar, Union, get_args, get_origin
+
+from msgspec import Struct
+from msgspec.structs import fields, replace
+
+from saas_doctor.compose import spec
+from saas_doctor.compose.merge import as_build, as_list, as_names, as_pairs
+from saas_doctor.compose.nodes import Node
+from saas_doctor.compose.units import duration, nanoseconds, single, size, text_of
+from saas_doctor.compose.values import BadPort, port
+from saas_doctor.compose.words import NoCommand, split
+
+T = TypeVar("T", bound=Struct)
+Values = dict[str, Any]
+
+_TRUE, _FALSE = {"true", "y", "yes", "on"}, {"false", "n", "no", "off"}
+_REMOTE = ("https://", "http://", "git://", "ssh://", "github.com/", "git@")
+_WINDOWS = re.compile(r"[A-Za-z]:[\\/]")
+_PROPAGATION = {"rprivate", "private", "rshared", "shared", "rslave", "slave"}
+_SETS = {
+    "aliases", "cap_add", "cap_drop", "dns", "dns_opt", "dns_search", "expose",
+    "link_local_ips", "links", "profiles", "tags", "tmpfs",
+}  # fmt: skip
+"""Lists in which nothing is twice."""
+
+
+class Bad(Exception):
+    """A value that Compose refuses."""
+
+    def __init__(self, node: Node, message: str) -> None:
+        super().__init__(message)
+        self.node = node
+
+
+class Shaper(Struct, frozen=True):
+    """Makes parts. `variables`: the shell's and those of `.env`; `folder`: the project's.
+
+    `dropped` is told of each command that has a part which no one will run.
+    """
+
+    variables: Mapping[str, str]
+    folder: Path
+    dropped: Callable[[Node, str], None]
+
+    def part(self, kind: type[T], node: Node) -> T:
+        """The part of this kind that a node says; raises Bad."""
+        found: Values = {}
+        for name, wanted, required in _fields(kind):
+            value = node.get(name)
+            if value is not None:
+                found[name] = self.value(wanted, value)
+                if name in _SETS:
+                    found[name] = _unique(found[name], lambda text: text.partition("=")[0])
+            elif required:
+                found[name] = None
+        adjust = _ADJUST.get(kind)
+        if adjust:
+            adjust(self, node, found)
+        return kind(**found)
+
+    def value(self, kind: Any, node: Node) -> Any:
+        """A value of one of the types that the spec uses."""
+        make = _MAKE.get(kind)
+        if make:
+            return make(self, node)
+        origin, below = get_origin(kind), get_args(kind)
+        if origin in (Union, UnionType):
+            return None if node.is_null else self.value(below[0], node)
+        if origin is tuple:
+            return tuple(self.value(below[0], item) for item in as_list(node).items)
+        if origin is not None:
+            return {k: self.value(below[1], e.value) for k, e in node.entries.items()}
+        return self.part(kind, node)
+
+    def path(self, node: Node, text: str = "") -> str:
+        """The absolute path that a node, or this text of it, names."""
+        text = text or text_of(node)
+        if text.startswith("~"):
+            return os.path.normpath(self._home() + "/" + text[1:])
+        if text.startswith("/") or os.path.isabs(text) or _WINDOWS.match(text):
+            return text
+        return os.path.normpath(node.file.folder / text)
+
+    def _home(self) -> str:
+        return self.variables.get("HOME") or os.path.expanduser("~")
+
+    def context(self, node: Node) -> str:
+        text = text_of(node)
+        if "://" in text or text.startswith(("service:", *_REMOTE)):
+            return text
+        return self.path(node)
+
+
+@cache
+def _fields(kind: type[Struct]) -> tuple[tuple[str, Any, bool], ...]:
+    return tuple((f.name, f.type, f.required) for f in fields(kind))
+
+
+def _unique(items: Iterable[Any], key: Callable[[Any], Any]) -> tuple[Any, ...]:
+    """Of those with the same key the last, at the place of the first."""
+    return tuple({key(item): item for item in items}.values())
+
+
+def _text(_: Shaper, node: Node) -> str:
+    if node.kind != "scalar":
+        raise Bad(node, f"it must be text, and is a {node.kind}")
+    return text_of(node)
+
+
+def _whole(_: Shaper, node: Node) -> int:
+    try:
+        return int(text_of(node))
+    except ValueError:
+        raise Bad(node, f"{node.text!r} is no whole number") from None
+
+
+def _truth(_: Shaper, node: Node) -> bool:
+    text = node.text.lower()
+    if text not in _TRUE | _FALSE:
+        raise Bad(node, f"{node.text!r} is neither true nor false")
+    return text in _TRUE
+
+
+def _number(_: Shaper, node: Node) -> int | float:
+    try:
+        return single(float(node.text))
+    except (ValueError, OverflowError):
+        raise Bad(node, f"{node.text!r} is no number") from None
+
+
+def _count(shaper: Shaper, node: Node) -> int:
+    return -1 if node.text.lower() == "all" else _whole(shaper, node)
+
+
+def _bytes(_: Shaper, node: Node) -> str:
+    try:
+        return str(size(text_of(node)) or "")
+    except ValueError as error:
+        raise Bad(node, str(error)) from None
+
+
+def _duration(_: Shaper, node: Node) -> str:
+    try:
+        return duration(nanoseconds(text_of(node)))
+    except ValueError as error:
+        raise Bad(node, str(error)) from None
+
+
+def _pause(shaper: Shaper, node: Node) -> str:
+    found = _duration(shaper, node)
+    return "" if found == "0s" else found
+
+
+def _mode(_: Shaper, node: Node) -> str:
+    try:
+        value = node.value if isinstance(node.value, int) else int(node.text, 8)
+    except ValueError:
+        raise Bad(node, f"{node.text!r} is no octal mode") from None
+    return f"0{value:o}"
+
+
+def _names(shaper: Shaper, node: Node) -> tuple[str, ...]:
+    if node.kind == "map":
+        return tuple(node.entries)
+    return tuple(_text(shaper, item) for item in as_list(node).items)
+
+
+def _pairs(shaper: Shaper, node: Node) -> dict[str, str]:
+    return {k: _text(shaper, e.value) for k, e in as_pairs(node).entries.items()}
+
+
+def _variables(shaper: Shaper, node: Node) -> dict[str, str | None]:
+    return {
+        k: None if e.value.is_null else _text(shaper, e.value)
+        for k, e in as_pairs(node).entries.items()
+    }
+
+
+def _command(shaper: Shaper, node: Node) -> tuple[str, ...]:
+    if node.kind == "list":
+        return _names(shaper, node)
+    text = text_of(node)
+    try:
+        words, end = split(text)
+    except NoCommand as error:
+        raise Bad(node, f"{text!r} is no command: {error}") from None
+    if end is not None:
+        shaper.dropped(node, text[end:])
+    return words
+
+
+def _test(shaper: Shaper, node: Node) -> tuple[str, ...]:
+    return _names(shaper, node) if node.kind == "list" else ("CMD-SHELL", text_of(node))
+
+
+def _hosts(shaper: Shaper, node: Node) -> tuple[str, ...]:
+    found: dict[str, list[str]] = {}
+    if node.kind == "map":
+        for name, entry in node.entries.items():
+            found[name] = list(_names(shaper, entry.value))
+    for item in as_list(node).items if node.kind != "map" else ():
+        name, sign, address = text_of(item).partition("=")
+        if not sign:
+            name, sign, address = text_of(item).partition(":")
+        if not sign:
+            raise Bad(item, f"{item.text!r} names no address")
+        found.setdefault(name, []).extend(address.split(","))
+    for name in found:
+        if not name or ":" in name or "=" in name:
+            raise Bad(node, f"{name!r} is no host name")
+    return tuple(sorted(f"{name}={_bare(ip)}" for name, ips in found.items() for ip in ips))
+
+
+def _bare(address: str) -> str:
+    """An address without the brackets of IPv6."""
+    inside = re.fullmatch(r"\[(.+)\]", address)
+    return inside[1] if inside else address
+
+
+def _ulimits(shaper: Shaper, node: Node) -> dict[str, int | spec.Ulimit]:
+    return {
+        name: shaper.part(spec.Ulimit, entry.value)
+        if entry.value.kind == "map"
+        else _whole(shaper, entry.value) or spec.Ulimit()
+        for name, entry in node.entries.items()
+    }
+
+
+def _build(shaper: Shaper, node: Node) -> spec.Build:
+    return shaper.part(spec.Build, as_build(node))
+
+
+def _in_build(shaper: Shaper, node: Node, found: Values) -> None:
+    context = node.get("context")
+    found["context"] = shaper.context(context) if context else str(node.file.folder)
+    if not node.get("dockerfile") and not node.get("dockerfile_inline"):
+        found["dockerfile"] = "Dockerfile"
+    args = found.get("args", {}).items()
+    given = {k: shaper.variables.get(k) if v is None else v for k, v in args}
+    found["args"] = {k: v for k, v in given.items() if v is not None}
+    contexts = node.get("additional_contexts")
+    if contexts:
+        below = as_pairs(contexts).entries.items()
+        found["additional_contexts"] = {k: shaper.context(e.value) for k, e in below}
+
+
+def _grants(shaper: Shaper, node: Node) -> tuple[spec.Grant, ...]:
+    return tuple(
+        shaper.part(spec.Grant, item)
+        if item.kind == "map"
+        else spec.Grant(source=_text(shaper, item))
+        for item in node.items
+    )
+
+
+def _depends_on(shaper: Shaper, node: Node) -> dict[str, spec.Dependency]:
+    return {k: shaper.part(spec.Dependency, e.value) for k, e in as_names(node).entries.items()}
+
+
+def _in_dependency(_: Shaper, __: Node, found: Values) -> None:
+    found["condition"] = found.get("condition") or "service_started"
+    if found["required"] is None:
+        found["required"] = True
+
+
+def _by_name(kind: type[Struct]) -> Callable[[Shaper, Node], dict[str, Any]]:
+    def make(shaper: Shaper, node: Node) -> dict[str, Any]:
+        return {
+            name: None if entry.value.is_null else shaper.part(kind, entry.value)
+            for name, entry in as_names(node).entries.items()
+        }
+
+    return make
+
+
+def _devices(shaper: Shaper, node: Node) -> tuple[spec.Device, ...]:
+    found = []
+    for item in node.items:
+        if item.kind == "map":
+            found.append(shaper.part(spec.Device, item))
+            continue
+        parts = text_of(item).split(":")
+        if len(parts) > 3:
+            raise Bad(item, f"{item.text!r} is not SOURCE:TARGET:PERMISSIONS")
+        target = parts[1] if len(parts) > 1 and parts[1] else parts[0]
+        permissions = parts[2] if len(parts) > 2 else "rwm"
+        found.append(spec.Device(source=parts[0], target=target, permissions=permissions))
+    return _unique(found, lambda device: device.target)
+
+
+def _device_requests(shaper: Shaper, node: Node) -> tuple[spec.DeviceRequest, ...]:
+    if node.kind == "scalar":
+        return (spec.DeviceRequest(count=-1),)
+    return tuple(shaper.part(spec.DeviceRequest, item) for item in node.items)
+
+
+def _in_device_request(_: Shaper, node: Node, found: Values) -> None:
+    both = node.entries.keys() & {"count", "device_ids"}
+    if len(both) == 2:
+        raise Bad(node, "`count` and `device_ids` can't both be given")
+    if not both:
+        found["count"] = -1
+
+
+def _env_files(shaper: Shaper, node: Node) -> tuple[spec.EnvFile, ...]:
+    found = [
+        shaper.part(spec.EnvFile, item)
+        if item.kind == "map"
+        else spec.EnvFile(path=shaper.path(item))
+        for item in as_list(node).items
+    ]
+    return _unique(found, lambda file: file.path)
+
+
+def _in_env_file(shaper: Shaper, node: Node, found: Values) -> None:
+    path = node.get("path")
+    found["path"] = shaper.path(path) if path else ""
+
+
+def _ports(shaper: Shaper, node: Node) -> tuple[spec.Port, ...]:
+    found: list[spec.Port] = []
+    for item in node.items:
+        if item.kind == "map":
+            found.append(shaper.part(spec.Port, item))
+        else:
+            found += _short_port(item)
+    return _unique(found, lambda p: (p.host_ip or "0.0.0.0", p.published, p.target, p.protocol))
+
+
+def _short_port(node: Node) -> list[spec.Port]:
+    try:
+        known = port(replace(node, text=text_of(node), unset=()))
+    except BadPort as error:
+        raise Bad(node, f"the port {node.text} is not valid: {error}") from None
+    if known is None:
+        return []
+    found = []
+    for target in range(known.target.first, known.target.last + 1):
+        published = known.published_for(target)
+        text = str(published) if published is not None else str(known.published or "")
+        found.append(
+            spec.Port(
+                mode="ingress",
+                host_ip=known.host,
+                target=target,
+                published=text,
+                protocol=known.protocol,
+            )
+        )
+    return sorted(found, key=lambda one: str(one.target))
+
+
+def _in_port(_: Shaper, __: Node, found: Values) -> None:
+    found["mode"] = found.get("mode") or "ingress"
+    found["protocol"] = found.get("protocol") or "tcp"
+
+
+def _mounts(shaper: Shaper, node: Node) -> tuple[spec.Mount, ...]:
+    found = [
+        shaper.part(spec.Mount, item) if item.kind == "map" else _short_mount(shaper, item)
+        for item in node.items
+    ]
+    return _unique(found, lambda mount: mount.target)
+
+
+def _in_mount(shaper: Shaper, node: Node, found: Values) -> None:
+    found["target"] = _clean(found.get("target", ""))
+    if found.get("type") == "bind":
+        source = node.get("source")
+        if source is None:
+            raise Bad(node, "a bind mount needs a `source`")
+        found["source"] = shaper.path(source)
+
+
+def _short_mount(shaper: Shaper, node: Node) -> spec.Mount:
+    text = text_of(node)
+    if len(text) in (1, 2):
+        return spec.Mount(type="volume", target=_clean(text))
+    # A letter and a colon are a Windows drive, wherever they stand.
+    parts = re.split(r"(?<!^[A-Za-z])(?<!:[A-Za-z]):", text)
+    if "" in parts or len(parts) > 3:
+        raise Bad(node, f"{text!r} is not SOURCE:TARGET:OPTIONS")
+    source, target = ("", parts[0]) if len(parts) == 1 else (parts[0], parts[1])
+    options = parts[2].split(",") if len(parts) > 2 else []
+    is_bind = source[:1] in tuple("./~") or bool(re.match(r"\\\\|[^\W\d_]:", source))
+    propagation = [option for option in options if option in _PROPAGATION]
+    labels = [option for option in options if option in ("z", "Z")]
+    read_only = [option for option in options if option in ("ro", "rw")][-1:] == ["ro"]
+    bind = spec.Bind(
+        selinux=labels[-1] if labels else "", propagation=propagation[-1] if propagation else ""
+    )
+    volume = spec.VolumeOptions(nocopy=True) if "nocopy" in options else None
+    return spec.Mount(
+        type="bind" if is_bind else "volume",
+        source=shaper.path(node, source) if is_bind else source,
+        target=_clean(target),
+        read_only=read_only,
+        bind=bind if is_bind or propagation or labels else None,
+        volume=volume if is_bind else volume or spec.VolumeOptions(),
+    )
+
+
+def _clean(target: str) -> str:
+    return re.sub("^//+", "/", posixpath.normpath(target)) if target else ""
+
+
+def _in_trigger(shaper: Shaper, node: Node, found: Values) -> None:
+    path = node.get("path")
+    found["path"] = os.path.realpath(shaper.path(path)) if path else ""
+    found["exec"] = found["exec"] or spec.Hook(command=None)
+
+
+def _in_service(shaper: Shaper, node: Node, found: Values) -> None:
+    own = found.get("environment", {})
+    found["environment"] = {k: shaper.variables.get(k) if v is None else v for k, v in own.items()}
+    if found.get("pull_policy") == "if_not_present":
+        found["pull_policy"] = "missing"
+    secrets = _unique(found.get("secrets", ()), lambda grant: _target(grant, "/run/secrets/"))
+    found["secrets"] = tuple(replace(g, target=_target(g, "/run/secrets/")) for g in secrets)
+    found["configs"] = _unique(found.get("configs", ()), lambda grant: _target(grant, "/"))
+    files = node.get("label_file")
+    if files:
+        found["label_file"] = tuple(shaper.path(item) for item in as_list(files).items)
+
+
+def _target(grant: spec.Grant, folder: str) -> str:
+    return grant.target or folder + grant.source
+
+
+def _external(node: Node, found: Values) -> None:
+    """`external: {name: X}` is an older form of `external: true` and `name: X`."""
+    external = node.get("external")
+    if external and external.kind == "map":
+        found["name"] = found.get("name") or external.string("name")
+
+
+def _is_external(shaper: Shaper, node: Node) -> bool:
+    return node.kind == "map" or _truth(shaper, node)
+
+
+def _in_declared(_: Shaper, node: Node, found: Values) -> None:
+    _external(node, found)
+
+
+def _in_volume(shaper: Shaper, node: Node, found: Values) -> None:
+    _external(node, found)
+    options = node.get("driver_opts")
+    device = options.get("device") if options else None
+    if device and found.get("driver") == "local" and found["driver_opts"].get("o") == "bind":
+        found["driver_opts"]["device"] = shaper.path(device)
+
+
+def _in_source(shaper: Shaper, node: Node, found: Values) -> None:
+    _external(node, found)
+    path = node.get("file")
+    if path:
+        found["file"] = shaper.path(path)
+
+
+_MAKE: dict[Any, Callable[[Shaper, Node], Any]] = {
+    str: _text,
+    int: _whole,
+    bool: _truth,
+    spec.Number: _number,
+    spec.Count: _count,
+    spec.Bytes: _bytes,
+    spec.Duration: _duration,
+    spec.Pause: _pause,
+    spec.Mode: _mode,
+    spec.Shown: _text,
+    spec.External: _is_external,
+    spec.Names: _names,
+    spec.Pairs: _pairs,
+    spec.Variables: _variables,
+    spec.Command: _command,
+    spec.Test: _test,
+    spec.Hosts: _hosts,
+    spec.Ulimits: _ulimits,
+    spec.Build: _build,
+    tuple[spec.Grant, ...]: _grants,
+    Mapping[str, spec.Dependency]: _depends_on,
+    Mapping[str, spec.ServiceNetwork | None]: _by_name(spec.ServiceNetwork),
+    Mapping[str, spec.ServiceModel | None]: _by_name(spec.ServiceModel),
+    tuple[spec.Device, ...]: _devices,
+    tuple[spec.DeviceRequest, ...]: _device_requests,
+    tuple[spec.EnvFile, ...]: _env_files,
+    tuple[spec.Port, ...]: _ports,
+    tuple[spec.Mount, ...]: _mounts,
+}
+"""How a value of each type is read; all others by their parts."""
+
+_ADJUST: dict[type[Struct], Callable[[Shaper, Node, Values], None]] = {
+    spec.Build: _in_build,
+    spec.Dependency: _in_dependency,
+    spec.DeviceRequest: _in_device_request,
+    spec.EnvFile: _in_env_file,
+    spec.Mount: _in_mount,
+    spec.Network: _in_declared,
+    spec.Port: _in_port,
+    spec.Service: _in_service,
+    spec.Source: _in_source,
+    spec.Trigger: _in_trigger,
+    spec.Volume: _in_volume,
+}
+"""What a part's values are besides what is written."""
