@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 
 from msgspec import Struct
 
-from saas_doctor.facts.logs import Logs, Tail
+from saas_doctor.facts.logs import Logs, Tail, own_modules
+from saas_doctor.platform import Platform
 from saas_doctor.redact import redact
 from saas_doctor.symptoms import pointed_to
 
@@ -47,6 +49,25 @@ def reason(logs: Logs, service: str, besides: tuple[str, ...] = ()) -> Reason | 
         return None
     text = redact(tail.error)
     return Reason(text, pointed_to(tail.error, logs.own, besides), str(tail))
+
+
+def confirmed(platform: Platform, error: str, output: Iterable[str] = ()) -> tuple[str, str]:
+    """The code that an error, else the output around it, points to; and the next step.
+
+    Where that check finds the same on this platform now, it is the finding's. Both are empty where
+    the text points to nothing.
+    """
+    from saas_doctor import runner  # the checks, which it knows, use this module
+
+    own = tuple(own_modules(platform))
+    code = pointed_to(error, own) or pointed_to(" ".join(output), own)
+    if not code:
+        return "", ""
+    report = runner.run(platform, runner.Selection((code,)))
+    found = next((f for f in report.findings if f.code == code), None)
+    if found:
+        return code, f"{found.message}: {found.next_step}"
+    return code, f"saas-doctor explain {code}"
 
 
 def _is_old(tail: Tail) -> bool:
