@@ -30,16 +30,17 @@ class Asker:
         if not sys.stdin.isatty():
             say("Not applied: no terminal to ask on; agree with --yes.")
             return plan.without(plan.steps, "not agreed to")
-        answer = _ask("Apply? [y]es all, [o]ne by one, [N]o", "yon")
+        answer = ask("Apply? [y]es all, [o]ne by one, [N]o", "yon")
         if answer == "y":
             return plan
         if answer == "o":
-            refused = [s for s in plan.steps if _ask(f"{s.action.title}? [y/N]", "yn") != "y"]
+            refused = [s for s in plan.steps if ask(f"{s.action.title}? [y/N]", "yn") != "y"]
             return plan.without(refused, "not agreed to")
         return plan.without(plan.steps, "not agreed to")
 
 
-def _ask(question: str, answers: str) -> str:
+def ask(question: str, answers: str) -> str:
+    """The letter that was answered on the terminal; `n` where it is none of these."""
     print(question, end=" ", file=sys.stderr, flush=True)
     answer = sys.stdin.readline().strip().lower()[:1]
     return answer if answer and answer in answers else "n"

@@ -32,14 +32,20 @@ def chosen_backend(
     whole: bool = False,
 ) -> Backend:
     """The backend that the options name; raises DoctorError with the way out."""
-    from saas_doctor.model import DoctorError
     from saas_doctor.stack import choice
+
+    asked = asked_backend(local=local, docker=docker)
+    return choice.backend(
+        platform, asked, profiles=profiles or (), services=services or (), whole=whole
+    )
+
+
+def asked_backend(*, local: bool, docker: bool) -> str:
+    """The backend that the options name; empty: none."""
+    from saas_doctor.model import DoctorError
 
     if local and docker:
         raise DoctorError(
             "--local and --docker exclude each other; leave both out to have it chosen"
         )
-    asked = "local" if local else "docker" if docker else ""
-    return choice.backend(
-        platform, asked, profiles=profiles or (), services=services or (), whole=whole
-    )
+    return "local" if local else "docker" if docker else ""

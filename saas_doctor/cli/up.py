@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 import time
-from typing import Annotated
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -14,8 +16,12 @@ from saas_doctor.cli.stack_options import (
     Local,
     Profile,
     Services,
-    chosen_backend,
+    asked_backend,
 )
+
+if TYPE_CHECKING:
+    from saas_doctor.platform import Platform
+    from saas_doctor.stack import Backend, Options
 
 
 def up(
@@ -44,23 +50,32 @@ def up(
     rollback: Annotated[
         bool, typer.Option("--rollback", help="Take back what was made, if not all comes up.")
     ] = False,
+    yes: Annotated[
+        bool, typer.Option("--yes", "-y", help="Agree to the fixes that it needs first.")
+    ] = False,
+    no_check: Annotated[
+        bool, typer.Option("--no-check", help="Without the checks that come first.")
+    ] = False,
+    no_fix: Annotated[
+        bool, typer.Option("--no-fix", help="Repair nothing; end where a check would stop it.")
+    ] = False,
     dry_run: DryRun = False,
 ) -> None:
     """Bring the stack up: make what is missing or has changed, start it in order, wait for its health.
 
-    What fails is told with its exit code, its health check's answer, the end of its log, and the
+    First comes what could stop it: it is examined, and mended like any `saas-doctor fix`, with a plan
+    to agree to and a way back; what has no fix ends it before anything is started.
+    What fails later is told with its exit code, its health check's answer, the end of its log, and the
     rule that explains it. Exit codes: 0 all is up; 1 something is not; 2 wrong use, or no engine;
     130 interrupted.
     """
     from saas_doctor.cli.screen import say, show
     from saas_doctor.cli.stack_screen import Teller, change_lines, failure_lines, members_up
-    from saas_doctor.stack import Failed, Options
+    from saas_doctor.stack import Failed, Options, choice
 
     began = time.monotonic()
     platform = load_platform(directory, config)
-    backend = chosen_backend(
-        platform, local=local, docker=docker, profiles=profile, services=services
-    )
+    name = _backend_name(platform, local=local, docker=docker, yes=yes)
     options = Options(
         tuple(services or ()),
         build=build,
@@ -70,7 +85,14 @@ def up(
         wait=wait_timeout,
         rollback=rollback,
     )
+
+    def opened() -> Backend:
+        return choice.backend(platform, name, profiles=profile or (), services=services or ())
+
     try:
+        if not no_check and (dry_run or not _all_is_up(opened, options)):
+            platform = _prepared(platform, name, yes=yes, fix=not no_fix, dry_run=dry_run)
+        backend = opened()
         if dry_run:
             show(change_lines(backend.changes(options)))
             return
@@ -87,3 +109,69 @@ def up(
         say(f"interrupted; {left}", error=True)
         raise typer.Exit(130) from None
     show(members_up(members, backend.name, time.monotonic() - began))
+
+
+def _backend_name(platform: Platform, *, local: bool, docker: bool, yes: bool) -> str:
+    """The backend that is asked for, or that there is; the local one is offered where no engine is."""
+    from saas_doctor.cli.asking import ask
+    from saas_doctor.cli.screen import say
+    from saas_doctor.model import DoctorError
+    from saas_doctor.stack import choice
+
+    asked = asked_backend(local=local, docker=docker)
+    try:
+        return choice.kind(platform, asked)
+    except DoctorError as error:
+        say(str(error), error=True)
+    if not yes and (
+        not sys.stdin.isatty() or ask("As processes of this machine? [y/N]", "yn") != "y"
+    ):
+        raise typer.Exit(2)
+    say("without Docker: as processes of this machine (--local)", error=True)
+    return "local"
+
+
+def _all_is_up(opened: Callable[[], Backend], options: Options) -> bool:
+    """Whether `up` has nothing to do, so that nothing can stop it."""
+    from saas_doctor.model import DoctorError
+    from saas_doctor.stack import Failed, Verb
+
+    try:
+        changes = opened().changes(options)
+    except (Failed, DoctorError):
+        return False
+    return all(change.verb is Verb.KEEP for change in changes)
+
+
+def _prepared(platform: Platform, backend: str, *, yes: bool, fix: bool, dry_run: bool) -> Platform:
+    """The platform after what would stop it was mended; raises Failed with what is left."""
+    from saas_doctor import plan
+    from saas_doctor.cli.asking import Asker, plan_lines
+    from saas_doctor.cli.screen import say, show
+    from saas_doctor.facts import Facts
+    from saas_doctor.model import Severity
+    from saas_doctor.repair import Outcome
+    from saas_doctor.report.printable import one_line
+    from saas_doctor.stack import Failed, bootstrap
+
+    if dry_run or not fix:
+        facts = Facts(platform)
+        found = bootstrap.examine(platform, backend, facts)
+        if dry_run and fix:
+            planned = plan.rehearse(plan.make(found, facts, slightest=Severity.ERROR), facts)
+            show(plan_lines(planned))
+            found = [finding for finding, _ in planned.waiting]
+        if found:
+            raise Failed(bootstrap.failures(found))
+        return platform
+    done = bootstrap.mend(
+        platform, backend, Asker(yes=yes).agree, lambda what: say(f"... {what}", error=True)
+    )
+    for item in done.done:
+        why = f": {item.reason}" if item.reason else ""
+        say(f"{item.outcome.value:<12} {one_line(item.step.action.title)}{why}", error=True)
+    if done.run and any(item.outcome is Outcome.VERIFIED for item in done.done):
+        say(f"Take it back: saas-doctor undo {done.run}", error=True)
+    if left := bootstrap.stopping(done.report.findings, backend):
+        raise Failed(bootstrap.failures(left))
+    return bootstrap.again(platform) if done.done else platform

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from saas_doctor import platform as platforms
 from saas_doctor import repair, runner
+from saas_doctor.facts import Facts
 from saas_doctor.model import Finding, Risk, Severity
 from saas_doctor.platform import Platform
 from saas_doctor.repair import Agree, Repair, Watch
 from saas_doctor.runner import Selection
+from saas_doctor.stack import Failure
 
 _STOPPING = {
     # A container has packages, addresses and variables of its own.
@@ -34,9 +36,24 @@ def stopping(findings: list[Finding], backend: str) -> list[Finding]:
     ]
 
 
-def examine(platform: Platform, backend: str) -> list[Finding]:
+def examine(platform: Platform, backend: str, facts: Facts) -> list[Finding]:
     """What would stop the stack; nothing is changed."""
-    return stopping(runner.run(platform, selection(platform, backend)).findings, backend)
+    report = runner.run(platform, selection(platform, backend), facts=facts)
+    return stopping(report.findings, backend)
+
+
+def failures(findings: list[Finding]) -> list[Failure]:
+    """What stops the stack, as the stack tells its failures."""
+    return [
+        Failure(
+            "",
+            f"{finding.message}{f' ({finding.place})' if finding.place else ''}",
+            finding.next_step or f"saas-doctor explain {finding.code}",
+            (f"found: {finding.found}",),
+            finding.code,
+        )
+        for finding in findings
+    ]
 
 
 def mend(platform: Platform, backend: str, agree: Agree, watch: Watch) -> Repair:

@@ -37,6 +37,19 @@ def backend(
     return docker_backend(platform, profiles=profiles, services=services, whole=whole)
 
 
+def kind(platform: Platform, asked: str = "") -> str:
+    """The backend that `backend` would take, by name: docker or local.
+
+    Raises DoctorError, which tells why, where none was asked for, none runs, and no engine answers.
+    """
+    if asked or _runs_locally(platform):
+        return asked or "local"
+    from saas_doctor.stack.docker.engine import Engine
+
+    Engine(platform.environ).api  # noqa: B018 - it finds the engine
+    return "docker"
+
+
 def _runs_locally(platform: Platform) -> bool:
     from saas_doctor.stack.local.jobs import records_of
 
