@@ -1,0 +1,150 @@
+"""`up` from the command line: what could stop the stack is mended first, or ends it before a start."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from saas_doctor import journal
+from saas_doctor import platform as platforms
+from tests.testbed import bed
+from tests.testbed import platforms as copies
+from tests.testbed.ports import free_port
+
+DOCTOR = [sys.executable, "-m", "saas_doctor"]
+
+
+class Clone:
+    """A clone of the reference platform at ports of its own: no environment, no `.env`, no database."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        # No engine is there, whatever this machine has.
+        self.environ = {
+            **bed.shell_environment(),
+            "DOCKER_HOST": f"unix://{root}/no.sock",
+            "HOME": str(root.parent),
+        }
+        copies.copy_files(root)
+        ports = {name: free_port() for name in (*copies.SERVICES, "postgres", "redis")}
+        self.gateway = ports["gateway"]
+        values = copies.set_ports(root, {name: ports[name] for name in copies.SERVICES})
+        values["DATABASE_URL"] = (
+            f"postgresql://saas_user:saas_password@localhost:{ports['postgres']}/saas_platform"
+        )
+        values["REDIS_URL"] = f"redis://localhost:{ports['redis']}/0"
+        copies.write_settings(root, values)
+        (root / "backend/.env").rename(root / "backend/.env.example")
+
+    def doctor(self, *argv: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [*DOCTOR, *argv],
+            cwd=self.root,
+            env=self.environ,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
+        )
+
+    def members(self) -> dict[str, str]:
+        found = json.loads(self.doctor("ps", "--local", "--format", "json").stdout)
+        return {member["service"]: member["health"] for member in found}
+
+    def edit(self, path: str, old: str, new: str) -> None:
+        file = self.root / path
+        text = file.read_text()
+        assert text.count(old) == 1
+        file.write_text(text.replace(old, new))
+
+
+@pytest.fixture
+def clone(tmp_path: Path) -> Iterator[Clone]:
+    clone = Clone(tmp_path / "platform")
+    yield clone
+    clone.doctor("down", "--local", "--volumes", "--allow-destructive")
+    shutil.rmtree(clone.root, ignore_errors=True)
+
+
+@pytest.fixture
+def ready(clone: Clone, shared_environment: Path) -> Clone:
+    """One that only has to be started."""
+    (clone.root / "backend/.venv").symlink_to(shared_environment)
+    shutil.copy(clone.root / "backend/.env.example", clone.root / "backend/.env")
+    return clone
+
+
+def test_from_a_bare_clone_one_command_brings_the_platform_up(clone: Clone) -> None:
+    done = clone.doctor("up", "--yes")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "Docker" in done.stderr.splitlines()[0]
+    assert "without Docker: as processes of this machine" in done.stderr
+    assert "PY102" in done.stdout
+    assert "CFG901" in done.stdout
+    assert "Take it back: saas-doctor undo" in done.stderr
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    url = f"http://127.0.0.1:{clone.gateway}/api/demo-service/items"
+    with opener.open(url, timeout=10) as answer:
+        assert answer.status == 200
+
+    # Nothing is to be done now, so nothing is examined, whatever is wrong by then.
+    (clone.root / "backend/.env.example").write_text("KEY_WITHOUT_END='\n")
+    before = journal.runs(platforms.load(clone.root, exact=True))
+    again = clone.doctor("up", "--yes")
+    assert again.returncode == 0, again.stderr
+    assert journal.runs(platforms.load(clone.root, exact=True)) == before
+    assert clone.doctor("down", "--volumes", "--allow-destructive").returncode == 0
+    assert clone.members() == {}
+
+
+def test_what_has_no_fix_ends_it_before_anything_is_started(ready: Clone) -> None:
+    (ready.root / "backend/core/main.py").open("a").write("def broken(:\n")
+    done = ready.doctor("up", "--local", "--yes")
+    assert done.returncode == 1
+    assert re.search(r"^failed: .*backend/core/main\.py:\d+.* \(SRC200\)$", done.stdout, re.M)
+    assert "next:" in done.stdout
+    assert ready.members() == {}
+
+
+def test_nothing_is_mended_and_nothing_started_without_agreement(ready: Clone) -> None:
+    (ready.root / "backend/.env").unlink()
+    for argv in (("--local",), ("--local", "--no-fix")):
+        done = ready.doctor("up", *argv)
+        assert done.returncode == 1
+        assert "(CFG901)" in done.stdout
+        assert not (ready.root / "backend/.env").exists()
+        assert ready.members() == {}
+
+
+def test_without_checks_it_starts_what_it_can(ready: Clone) -> None:
+    ready.edit("backend/.env", "SECRET_KEY=", "SECRET_KEY_OF_OLD=")
+    done = ready.doctor("up", "--local", "--no-check", "registry")
+    assert done.returncode == 1
+    assert "failed: registry ended right after its start" in done.stdout
+    assert "SECRET_KEY" in done.stdout
+
+
+def test_a_dry_run_shows_the_fixes_and_the_start_and_does_neither(ready: Clone) -> None:
+    (ready.root / "backend/.env").unlink()
+    done = ready.doctor("up", "--local", "--dry-run")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "[safe; CFG901]" in done.stdout
+    assert re.search(r"^start +service +gateway", done.stdout, re.M)
+    assert not (ready.root / "backend/.env").exists()
+    assert ready.members() == {}
+
+
+def test_without_an_engine_the_local_way_is_offered(ready: Clone) -> None:
+    done = ready.doctor("up")
+    assert done.returncode == 2
+    assert "saas-doctor up --local" in done.stderr
+    assert ready.members() == {}
