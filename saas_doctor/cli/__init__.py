@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from saas_doctor import __version__
-from saas_doctor.cli import check, env, explain, fix, history, init, smoke, undo
+from saas_doctor.cli import check, config, env, explain, fix, history, init, smoke, undo
 
 app = typer.Typer(
     name="saas-doctor",
@@ -37,7 +37,7 @@ def _options(
     pass
 
 
-for module in (check, fix, undo, history, smoke, init, env, explain):
+for module in (check, fix, undo, history, smoke, init, config, env, explain):
     name = module.__name__.rpartition(".")[2]
     app.command(name)(getattr(module, name))
 
