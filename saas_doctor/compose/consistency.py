@@ -189,7 +189,10 @@ def _cycles(project: Project) -> Iterator[tuple[Service, Problem]]:
 
 def _of_source(name: str, node: Node, section: str, keys: tuple[str, ...]) -> Iterator[Problem]:
     given = [key for key in keys if node.get(key)]
-    if node.kind != "map" or node.get("external") or node.get("driver"):
+    external = node.get("external")
+    if node.kind != "map" or (external and external.text.lower() != "false"):
+        return
+    if section == "configs" and (external or node.get("driver")):
         return
     if len(given) != 1:
         words = " or ".join(f"`{key}`" for key in keys)

@@ -26,6 +26,14 @@ _WORDS = {
 }
 
 
+_SETS = {
+    "aliases", "annotations", "args", "cap_add", "cap_drop", "devices", "dns", "dns_opt",
+    "dns_search", "environment", "env_file", "expose", "labels", "link_local_ips", "links", "ports",
+    "profiles", "sysctls", "tags", "tmpfs", "volumes",
+}  # fmt: skip
+"""Lists in which Compose itself leaves out what is there twice."""
+
+
 @cache
 def specification() -> Schema:
     found: Schema = json.loads(Path(__file__).with_name("schema.json").read_text(encoding="utf-8"))
@@ -68,6 +76,8 @@ class _Validator:
         elif node.kind == "map":
             yield from self._map(node, schema, path)
         elif node.kind == "list":
+            if schema.get("uniqueItems") and path[-1] not in _SETS:
+                yield from _twice(node, path)
             below = schema.get("items", _ANYTHING)
             for number, item in enumerate(node.items):
                 yield from self.check(item, below, (*path, str(number)))
@@ -82,12 +92,23 @@ class _Validator:
             if name not in node.entries:
                 yield at(node, f"{_shown(path)} has no `{name}`", name)
         for name, entry in node.entries.items():
+            if path == () and name == "include" and entry.value.is_null:
+                continue  # an include of nothing is taken away before Compose looks
             patterned = (p for k, p in patterns.items() if re.search(k, name))
             below = properties[name] if name in properties else next(patterned, None)
             if below is not None:
                 yield from self.check(entry.value, below, (*path, name))
             elif schema.get("additionalProperties") is False:
                 yield _unknown(entry.key, name, list(properties), node, path)
+
+
+def _twice(node: Node, path: tuple[str, ...]) -> Iterator[Problem]:
+    there: set[tuple[type, object]] = set()
+    for item in node.items:
+        said = (type(item.value), item.value)
+        if item.kind == "scalar" and "$" not in item.raw and said in there:
+            yield at(item, f"{_shown(path)} has {item.text} twice", item.text)
+        there.add(said)
 
 
 def _unknown(
