@@ -64,7 +64,7 @@ def opened(
     paths = [path.absolute() for path in paths]
     folder = (folder or paths[0].parent).absolute()
     environ = {"PWD": os.getcwd(), **environ}
-    name = project_name(name, paths, folder, {**dotenv(folder, environ), **environ})
+    name = project_name(name, paths, folder, {**dotenv(folder, environ), **environ}, shown)
     loaded = load(paths, {**environ, VARIABLE: name}, shown, folder)
     if profiles:
         loaded = replace(loaded, profiles=",".join(profiles))

@@ -75,6 +75,8 @@ def _form(inside: str) -> Callable[[Node], Node]:
         return _as_hosts
     if inside == "depends_on":
         return _as_dependencies
+    if inside == "gpus":
+        return _as_requests
     return as_build if inside == "build" else lambda node: node
 
 
@@ -153,6 +155,13 @@ def _dependency(item: Node) -> Node:
         said = replace(item, text=key, raw=key)
         entries[key] = Entry(said, replace(item, text=text, raw=text, plain=True, unset=()))
     return _map(item, entries)
+
+
+def _as_requests(node: Node) -> Node:
+    """`all` as the list of one request for all."""
+    if node.kind != "scalar" or node.is_null:
+        return node
+    return as_list(_map(node, {"count": Entry(replace(node, text="count", raw="count"), node)}))
 
 
 def _as_hosts(node: Node) -> Node:
