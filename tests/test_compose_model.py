@@ -88,7 +88,7 @@ VALUES = {
     "env_file": ["a.env", "[a.env, {path: none.env, required: false}]"],
     "labels": ["{a: 1, b: }", "[a=2, c]"],
     "ports": ["['80:80']", "[80, '81:81/udp']", "[{target: 80, published: '80'}]", ""],
-    "volumes": ["['./a:/a', 'v:/v']", "['/a', './b:/v:ro']", "[{type: tmpfs, target: /v}]"],
+    "volumes": ["['./a:/a', 'vol:/v']", "['/a', './b:/v:ro']", "[{type: tmpfs, target: /v}]"],
     "depends_on": ["[b]", "{b: {condition: service_healthy}}", "{c: {condition: service_started}}"],
     "networks": ["[n]", "{n: {aliases: [q]}}", "{n: , m: {aliases: [r, q]}}"],
     "healthcheck": ["{test: a, interval: 5s}", "{test: [CMD, x], retries: 3}", "{disable: true}"],
@@ -98,7 +98,6 @@ VALUES = {
     "logging": ["{driver: a, options: {x: 1}}", "{options: {y: 2}}", "{driver: b}"],
     "ulimits": ["{nofile: 5}", "{nofile: {soft: 1, hard: 2}, nproc: 0}"],
     "secrets": ["[s]", "[{source: s, target: t, mode: 0440}]"],
-    "gpus": ["all", "[{count: 1}]"],
     "dns": ["1.1.1.1", "[1.1.1.1, 2.2.2.2]"],
     "sysctls": ["{a: 1}", "[a=2, b=3]"],
     "profiles": ["[]", "[p]"],
@@ -106,7 +105,7 @@ VALUES = {
 SERVICE = st.dictionaries(st.sampled_from(sorted(VALUES)), st.integers(0, 4), max_size=6).map(
     lambda picked: "".join(f"    {k}: {VALUES[k][n % len(VALUES[k])]}\n" for k, n in picked.items())
 )
-REST = "  b: {image: b}\n  c: {image: c}\nnetworks: {n: {}, m: {}}\nvolumes: {v: {}}\nsecrets: {s: {file: x}}\n"
+REST = "  b: {image: b}\n  c: {image: c}\nnetworks: {n: {}, m: {}}\nvolumes: {vol: {}}\nsecrets: {s: {file: x}}\n"
 
 
 @settings(max_examples=int(os.environ.get("SD_EXAMPLES", "200")) // 10, deadline=None)
@@ -177,7 +176,7 @@ NOT_VALID = [
 ]  # fmt: skip
 NOT_VALID_ABOVE = [
     "networks: {n: {driver: 5}}", "networks: {n: {external: {name: x}, name: y}}",
-    "networks: {n: {enable_ipv6: maybe}}", "volumes: {v: {external: true, driver: x}}",
+    "networks: {n: {enable_ipv6: maybe}}", "volumes: {vol: {external: true, driver: x}}",
     "volumes: [v]", "secrets: {t: }", "secrets: {t: {file: a, environment: b}}",
     "secrets: {t: {external: false}}", "configs: {c: {content: a, file: b}}",
     "include: [missing.yaml]", "include: [compose.yaml]", "foo: bar", "version: [a]",
@@ -287,8 +286,8 @@ def test_a_key_that_makes_no_difference_is_left_out_with_a_warning(
         ("include: ['https://github.com/a/b.git']\nservices: {a: {image: x}}", "includes"),
         ("services: {a: {extends: {file: 'git@github.com:a/b', service: x}}}", "a extends"),
         (
-            "services: {a: {image: x, volumes: ['v:/v']}}\nvolumes: {v: {name: '$NONE'}}",
-            "volumes.v",
+            "services: {a: {image: x, volumes: ['vol:/v']}}\nvolumes: {vol: {name: '$NONE'}}",
+            "volumes.vol",
         ),
         ("services: {a: {image: x, mem_limit: 1.5}}", "services.a"),
     ],
@@ -325,6 +324,15 @@ def test_what_is_silently_lost_elsewhere_is_warned_of(tmp_path: Path) -> None:
     ]
 
 
+def test_a_volume_whose_name_is_one_letter_is_warned_of(tmp_path: Path) -> None:
+    text = "services: {a: {image: x, volumes: ['d:/data']}}\nvolumes: {d: }\n"
+    assert plain(one(tmp_path, text)) == real.model(tmp_path, environ(tmp_path))
+    (warning,) = one(tmp_path, text).warnings
+    assert warning.message == (
+        "'d:/data' is read as a Windows drive: give the volume a longer name"
+    )
+
+
 # Names, profiles and choices.
 
 NAMES_OF = "name: ${N:-My-App}.v2\nservices: {a: {image: x}}\n"
@@ -355,10 +363,10 @@ def test_names_and_profiles_are_chosen_as_with_compose(
 name: ${N:-My-App}.v2
 services:
   a: {image: "${COMPOSE_PROJECT_NAME}"}
-  b: {image: x, profiles: [p], volumes: ["v:/v"]}
+  b: {image: x, profiles: [p], volumes: ["vol:/v"]}
   c: {image: x, profiles: [q, r], networks: [n]}
   d: {image: x, profiles: [z]}
-volumes: {v: }
+volumes: {vol: }
 networks: {n: }
 """
     root = write(tmp_path, {"compose.yaml": text, ".env": "COMPOSE_PROFILES=z\n"})
@@ -377,11 +385,11 @@ def test_services_come_with_what_they_depend_on(services: Sequence[str], tmp_pat
 services:
   a: {image: x, depends_on: [b]}
   b: {image: x, links: [c], networks: [n]}
-  c: {image: x, volumes: ["v:/v"]}
+  c: {image: x, volumes: ["vol:/v"]}
   d: {image: x, profiles: [p], depends_on: [a]}
   e: {image: x, secrets: [s]}
 networks: {n: }
-volumes: {v: }
+volumes: {vol: }
 secrets: {s: {file: x}}
 """
     root = write(tmp_path, {"compose.yaml": text})

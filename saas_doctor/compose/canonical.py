@@ -89,7 +89,7 @@ class _Canonizer:
         self.chosen = services
         self.errors: list[Problem] = []
         self.warnings: list[Problem] = []
-        self.shaper = Shaper(self.loaded.variables, project.folder, self._dropped)
+        self.shaper = Shaper(self.loaded.variables, self._note)
 
     def made(self) -> Canonical:
         self.errors += [*self.loaded.problems, *self.loaded.required, *self.loaded.elsewhere]
@@ -127,9 +127,11 @@ class _Canonizer:
         """The services that are to run."""
         enabled = {k: s for k, s in self.project.services.items() if s.enabled}
         made: dict[str, spec.Service] = {}
+        quiet = replace(self.shaper, warn=lambda *_: None)
         for key, service in self.project.services.items():
+            shaper = self.shaper if key in enabled else quiet
             try:
-                shaped = self.shaper.part(spec.Service, service.node)
+                shaped = shaper.part(spec.Service, service.node)
             except Bad as error:
                 self.errors.append(at(error.node, f"services.{key}: {error}", key))
                 continue
@@ -203,6 +205,9 @@ class _Canonizer:
             self.errors.append(at(node.entries["name"].key, f"{section}.{key} has an empty name"))
         return replace(made, name=made.name or (key if made.external else f"{self.name}_{key}"))
 
+    def _note(self, node: Node, message: str) -> None:
+        self.warnings.append(at(node, message))
+
     def _warn(self, services: Mapping[str, spec.Service]) -> None:
         root = self.project.root
         for key, reason in obsolete(root).items():
@@ -219,15 +224,6 @@ class _Canonizer:
                         unset.add(variable)
                         message = f"{variable} is not set, and taken as empty"
                         self.warnings.append(at(scalar, message, variable))
-
-    def _dropped(self, node: Node, text: str) -> None:
-        self.warnings.append(
-            at(
-                node,
-                f"{text!r} is not run: there is no shell that would know it; write sh -c '...'",
-                text,
-            )
-        )
 
 
 def _with_profiles_of(project: Project, services: Sequence[str]) -> Project:

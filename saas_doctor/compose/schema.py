@@ -40,18 +40,22 @@ def specification() -> Schema:
     return found
 
 
-def validate(root: Node, part: str = "", *, sure: bool = False) -> list[Problem]:
+def validate(
+    root: Node, part: str = "", *, sure: bool = False, over: bool = False
+) -> list[Problem]:
     """What the schema does not allow in a file, or in one of its `$defs` (`service`).
 
-    `sure`: the variables have the values that they will have when it is brought up.
+    `sure`: the variables have the values that they will have when it is brought up. `over`: it lies
+    over another, of which a value that is nothing leaves what is there.
     """
     schema = specification()["$defs"][part] if part else specification()
-    return list(_Validator(sure).check(root, schema, ()))
+    return list(_Validator(sure, over).check(root, schema, ()))
 
 
 class _Validator:
-    def __init__(self, sure: bool) -> None:
+    def __init__(self, sure: bool, over: bool) -> None:
         self.sure = sure
+        self.over = over
         self.done: set[tuple[int, int]] = set()
 
     def check(self, node: Node, schema: Schema, path: tuple[str, ...]) -> Iterator[Problem]:
@@ -59,6 +63,8 @@ class _Validator:
         key = (id(node), id(schema))
         if not schema or key in self.done or node.tag == "!reset":
             return  # a part that several places share is told once
+        if self.over and node.is_null:
+            return
         self.done.add(key)
         branches = schema.get("oneOf") or schema.get("anyOf")
         if branches and "required" not in branches[0]:
@@ -67,7 +73,10 @@ class _Validator:
                 yield _wrong_type(node, [t for b in branches for t in _types(_flat(b))], path)
                 return
             # Two kinds of text, say; the first is told where no one fits.
-            found = [list(_Validator(self.sure).check(node, branch, path)) for branch in fitting]
+            found = [
+                list(_Validator(self.sure, self.over).check(node, branch, path))
+                for branch in fitting
+            ]
             yield from min(found, key=len)
             return
         types = _types(schema)

@@ -7,7 +7,6 @@ import posixpath
 import re
 from collections.abc import Callable, Iterable, Mapping
 from functools import cache
-from pathlib import Path
 from types import UnionType
 from typing import Any, TypeVar, Union, get_args, get_origin
 
@@ -44,14 +43,13 @@ class Bad(Exception):
 
 
 class Shaper(Struct, frozen=True):
-    """Makes parts. `variables`: the shell's and those of `.env`; `folder`: the project's.
+    """Makes parts. `variables`: the shell's and those of `.env`.
 
-    `dropped` is told of each command that has a part which no one will run.
+    `warn` is told of what Compose reads in another way than it is meant.
     """
 
     variables: Mapping[str, str]
-    folder: Path
-    dropped: Callable[[Node, str], None]
+    warn: Callable[[Node, str], None]
 
     def part(self, kind: type[T], node: Node) -> T:
         """The part of this kind that a node says; raises Bad."""
@@ -202,7 +200,8 @@ def _command(shaper: Shaper, node: Node) -> tuple[str, ...]:
     except NoCommand as error:
         raise Bad(node, f"{text!r} is no command: {error}") from None
     if end is not None:
-        shaper.dropped(node, text[end:])
+        why = "there is no shell that would know it; write sh -c '...'"
+        shaper.warn(node, f"{text[end:]!r} is not run: {why}")
     return words
 
 
@@ -410,6 +409,8 @@ def _short_mount(shaper: Shaper, node: Node) -> spec.Mount:
             parts.append("")
         else:
             parts[-1] += sign
+    if re.match("[A-Za-z]:/", parts[0]) and len(parts) == 1:
+        shaper.warn(node, f"{text!r} is read as a Windows drive: give the volume a longer name")
     if "" in parts or len(parts) > 3:
         raise Bad(node, f"{text!r} is not SOURCE:TARGET:OPTIONS")
     source, target = ("", parts[0]) if len(parts) == 1 else (parts[0], parts[1])

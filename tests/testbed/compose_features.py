@@ -43,9 +43,9 @@ services:
 services:
   a:
     image: x
-    volumes: ["./a:/a", "../b:/b:ro", "~/c:/c", "/d:/d:rw,z", "n:/n:nocopy", "/anon", "n:/m:Z", ".:/e:cached", "./f:/f:rshared,ro", "x", "d:/win", "c:\\\\x:/y:ro"]
+    volumes: ["./a:/a", "../b:/b:ro", "~/c:/c", "/d:/d:rw,z", "nn:/n:nocopy", "/anon", "nn:/m:Z", ".:/e:cached", "./f:/f:rshared,ro", "x", "d:/win", "c:\\\\x:/y:ro"]
     volumes_from: [container:z]
-volumes: {n: }
+volumes: {nn: }
 """,
     },
     "volumes long": {
@@ -57,18 +57,18 @@ services:
       - {type: bind, source: ./a, target: /a}
       - {type: bind, source: a/, target: /b/, bind: {propagation: shared}}
       - {type: bind, source: /abs/../c, target: /c, bind: {create_host_path: false, selinux: z}, read_only: true, consistency: cached}
-      - {type: volume, source: v, target: /d, volume: {nocopy: true, labels: [a=b]}}
+      - {type: volume, source: vol, target: /d, volume: {nocopy: true, labels: [a=b]}}
       - {type: volume, target: /e}
       - {type: tmpfs, target: /f, tmpfs: {size: 10m, mode: 0755}}
       - {type: tmpfs, target: /g}
       - {type: tmpfs, target: /h, tmpfs: {size: 10}}
-volumes: {v: {external: true}}
+volumes: {vol: {external: true}}
 """,
     },
     "declared": {
         "compose.yaml": """
 services:
-  a: {image: x, networks: [n1, n2, n3, default], volumes: ["v1:/1","v2:/2","v3:/3","v4:/4"], secrets: [s1, s2, {source: s1, target: /abs, mode: 0400, uid: "1", gid: "2"}], configs: [c1, c2, {source: c3, target: /c, mode: "0444"}], tty: true}
+  a: {image: x, networks: [n1, n2, n3, default], volumes: ["v1:/1", "v2:/2", "v3:/3", "v4:/4"], secrets: [s1, s2, {source: s1, target: /abs, mode: 0400, uid: "1", gid: "2"}], configs: [c1, c2, {source: c3, target: /c, mode: "0444"}], tty: true}
 networks:
   n1: {driver: bridge, driver_opts: {a: 1, b: 'true'}, labels: ["a=b", c], internal: true, attachable: false, enable_ipv6: true, ipam: {driver: default, config: [{subnet: 10.0.0.0/8, gateway: 10.0.0.1, ip_range: 10.1.0.0/16, aux_addresses: {h: 10.0.0.3}}], options: {o: '1'}}}
   n2: {external: true}
@@ -104,20 +104,20 @@ services:
         "compose.yaml": """
 services:
   a: {image: x, depends_on: {b: {condition: service_started, required: false}}}
-  b: {image: x, profiles: [p, q, p], networks: [n], volumes: ["v:/v"]}
+  b: {image: x, profiles: [p, q, p], networks: [n], volumes: ["vol:/v"]}
   c: {image: x, profiles: []}
 networks: {n: {}}
-volumes: {v: {}}
+volumes: {vol: {}}
 """,
     },
     "profiles env": {
         "compose.yaml": """
 services:
   a: {image: x, depends_on: {b: {condition: service_started, required: false}}}
-  b: {image: x, profiles: [p, q, p], networks: [n], volumes: ["v:/v"]}
+  b: {image: x, profiles: [p, q, p], networks: [n], volumes: ["vol:/v"]}
   c: {image: x, profiles: []}
 networks: {n: {}}
-volumes: {v: {}}
+volumes: {vol: {}}
 """,
         ".env": "COMPOSE_PROFILES=z, q\n",
     },
@@ -365,7 +365,7 @@ services:
     labels: [a=1, b=2]
     ports: ["80:80", "81:81"]
     expose: ["1", "2"]
-    volumes: ["./a:/a", "v:/v", "./c:/c:ro"]
+    volumes: ["./a:/a", "vol:/v", "./c:/c:ro"]
     depends_on: {b: {condition: service_healthy}, c: {condition: service_started}}
     networks: [n, m]
     dns: 1.1.1.1
@@ -387,7 +387,7 @@ services:
   b: {image: x}
   c: {image: x}
 networks: {n: {labels: [a=1], ipam: {config: [{subnet: 10.0.0.0/24, gateway: 10.0.0.1}]}}, m: }
-volumes: {v: {labels: {a: 1}}}
+volumes: {vol: {labels: {a: 1}}}
 secrets: {s: {file: a}}
 """,
         "compose.override.yaml": """
@@ -421,7 +421,7 @@ services:
     restart: always
   d: {image: x}
 networks: {n: {labels: {b: 2}, ipam: {config: [{subnet: 10.0.0.0/24, ip_range: 10.0.0.0/25}, {subnet: 10.9.0.0/24}]}}, o: }
-volumes: {v: {labels: [b=2], driver: local}}
+volumes: {vol: {labels: [b=2], driver: local}}
 """,
         "one.env": "X=1\n",
         "two.env": "X=2\nY=1\n",
@@ -475,8 +475,8 @@ include: [sub/compose.yaml, {path: [two/a.yaml, two/b.yaml], project_directory: 
 services: {a: {image: x, depends_on: [web, t]}}
 """,
         "sub/compose.yaml": """
-services: {web: {build: ., image: 'w:${TAG:-none}', volumes: ['./d:/d','v:/v'], env_file: e.env, networks: [n]}}
-volumes: {v: {}}
+services: {web: {build: ., image: 'w:${TAG:-none}', volumes: ['./d:/d','vol:/v'], env_file: e.env, networks: [n]}}
+volumes: {vol: {}}
 networks: {n: {}}
 """,
         "sub/.env": "TAG=sub\n",
@@ -501,8 +501,8 @@ services: {web: {image: x, command: base, environment: {A: 1}, ports: ['2:2']}}
     "name": {
         "compose.yaml": """
 name: My-${X:-App}.v2
-services: {a: {image: 'x:${COMPOSE_PROJECT_NAME}', volumes: ['v:/v']}}
-volumes: {v: }
+services: {a: {image: 'x:${COMPOSE_PROJECT_NAME}', volumes: ['vol:/v']}}
+volumes: {vol: }
 """,
     },
     "name env": {
@@ -549,8 +549,8 @@ services:
     },
     "external old": {
         "compose.yaml": """
-services: {a: {image: x, volumes: ['v:/v'], networks: [n]}}
-volumes: {v: {external: {name: old}}}
+services: {a: {image: x, volumes: ['vol:/v'], networks: [n]}}
+volumes: {vol: {external: {name: old}}}
 networks: {n: {external: {name: oldn}}}
 """,
     },
