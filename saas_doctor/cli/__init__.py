@@ -13,6 +13,7 @@ from saas_doctor import __version__
 from saas_doctor.cli import (
     build,
     check,
+    config,
     down,
     env,
     explain,
@@ -63,6 +64,7 @@ for module in (
     logs,
     restart,
     build,
+    config,
     smoke,
     init,
     env,

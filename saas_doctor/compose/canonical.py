@@ -64,7 +64,7 @@ def opened(
     paths = [path.absolute() for path in paths]
     folder = (folder or paths[0].parent).absolute()
     environ = {"PWD": os.getcwd(), **environ}
-    name = project_name(name, paths, folder, {**dotenv(folder, environ), **environ})
+    name = project_name(name, paths, folder, {**dotenv(folder, environ), **environ}, shown)
     loaded = load(paths, {**environ, VARIABLE: name}, shown, folder)
     if profiles:
         loaded = replace(loaded, profiles=",".join(profiles))
@@ -89,7 +89,7 @@ class _Canonizer:
         self.chosen = services
         self.errors: list[Problem] = []
         self.warnings: list[Problem] = []
-        self.shaper = Shaper(self.loaded.variables, project.folder, self._dropped)
+        self.shaper = Shaper(self.loaded.variables, self._note)
 
     def made(self) -> Canonical:
         self.errors += [*self.loaded.problems, *self.loaded.required, *self.loaded.elsewhere]
@@ -127,15 +127,17 @@ class _Canonizer:
         """The services that are to run."""
         enabled = {k: s for k, s in self.project.services.items() if s.enabled}
         made: dict[str, spec.Service] = {}
+        quiet = replace(self.shaper, warn=lambda *_: None)
         for key, service in self.project.services.items():
+            shaper = self.shaper if key in enabled else quiet
             try:
-                shaped = _normal(self.shaper.part(spec.Service, service.node), service.node)
+                shaped = shaper.part(spec.Service, service.node)
             except Bad as error:
                 self.errors.append(at(error.node, f"services.{key}: {error}", key))
                 continue
             if key in enabled:
                 self.errors += contradictions(key, shaped, service.node)
-                made[key] = shaped
+                made[key] = _normal(shaped, service.node)
         wanted = self._with_needed(made)
         return {
             key: self._complete(key, service, wanted)
@@ -169,7 +171,7 @@ class _Canonizer:
             service = replace(
                 service, environment=environment(service, self.loaded.variables), env_file=()
             )
-            service = replace(service, labels=labels(service), label_file=())
+            service = replace(service, labels=labels(service))
         except NoEnvFile as error:
             place = node.get("env_file") or node.get("label_file") or node
             shown = self.loaded.name(Path(error.path))
@@ -182,25 +184,29 @@ class _Canonizer:
     def _declared(self, section: str, kind: type[T], used: Iterable[str]) -> dict[str, T]:
         """The things of a section that services use, with the engine's names for them."""
         declared = self.project.declared(section)
+        wanted = set(used)
         found: dict[str, T] = {}
-        for key in sorted(set(used)):
-            node = declared.get(key)
-            if node is None and (section, key) != ("networks", "default"):
-                continue
+        if section == "networks" and "default" in wanted and "default" not in declared:
+            found["default"] = kind(name=f"{self.name}_default")
+        for key, node in declared.items():
             try:
-                made = kind() if node is None or node.is_null else self.shaper.part(kind, node)
+                made = kind() if node.is_null else self.shaper.part(kind, node)
             except Bad as error:
                 self.errors.append(at(error.node, f"{section}.{key}: {error}", key))
                 continue
-            if node and kind is spec.Source:
-                self.errors += refused_source(section, key, node)
-            if node and node.get("name") and not made.name:
-                self.errors.append(
-                    at(node.entries["name"].key, f"{section}.{key} has an empty name")
-                )
-            name = made.name or (key if made.external else f"{self.name}_{key}")
-            found[key] = replace(made, name=name)
+            if key in wanted:
+                found[key] = self._named(section, key, node, made)
         return found
+
+    def _named(self, section: str, key: str, node: Node, made: T) -> T:
+        if section in ("secrets", "configs"):
+            self.errors += refused_source(section, key, node)
+        if node.get("name") and not made.name:
+            self.errors.append(at(node.entries["name"].key, f"{section}.{key} has an empty name"))
+        return replace(made, name=made.name or (key if made.external else f"{self.name}_{key}"))
+
+    def _note(self, node: Node, message: str) -> None:
+        self.warnings.append(at(node, message))
 
     def _warn(self, services: Mapping[str, spec.Service]) -> None:
         root = self.project.root
@@ -218,15 +224,6 @@ class _Canonizer:
                         unset.add(variable)
                         message = f"{variable} is not set, and taken as empty"
                         self.warnings.append(at(scalar, message, variable))
-
-    def _dropped(self, node: Node, text: str) -> None:
-        self.warnings.append(
-            at(
-                node,
-                f"{text!r} is not run: there is no shell that would know it; write sh -c '...'",
-                text,
-            )
-        )
 
 
 def _with_profiles_of(project: Project, services: Sequence[str]) -> Project:
@@ -246,7 +243,7 @@ def _normal(service: spec.Service, node: Node) -> spec.Service:
             name, spec.Dependency(condition=STARTED, restart=restart, required=True)
         )
     networks = service.networks
-    if not networks and not service.network_mode and not node.get("provider"):
+    if not networks and not node.get("network_mode") and not node.get("provider"):
         networks = {"default": None}
     deploy = service.deploy
     if deploy and service.scale is not None:
