@@ -415,6 +415,11 @@ def written_files(
             source = sources[grant.source]
             if source.file:
                 continue
+            if spec.read_only:
+                raise DoctorError(
+                    f"{grant.source} can't be written into it, since it is `read_only`: "
+                    "give the secret or config a `file`"
+                )
             if source.environment:
                 if source.environment not in environ:
                     raise DoctorError(
