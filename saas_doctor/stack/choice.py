@@ -51,6 +51,12 @@ def docker_backend(
         rest = f" (and {len(more)} more; saas-doctor config shows all)" if more else ""
         raise DoctorError(f"{first}{rest}")
     known = frozenset(every.project.services)
-    scope = Scope(found.project, found.folder, found.files, known)
-    variables = {**found.variables, **platform.environ}
-    return DockerBackend(scope, variables, platform.state / "builds")
+    scope = Scope(
+        found.project,
+        found.folder,
+        found.files,
+        known,
+        found.variables,
+        tuple(sentences(found.warnings)),
+    )
+    return DockerBackend(scope, platform.environ, platform.state / "builds")

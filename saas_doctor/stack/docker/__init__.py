@@ -30,7 +30,7 @@ class DockerBackend:
     name = "docker"
 
     def __init__(self, scope: Scope, environ: Mapping[str, str], logs_at: Path) -> None:
-        self.scope, self.environ, self.logs_at = scope, environ, logs_at
+        self.scope, self.logs_at = scope, logs_at
         self.engine = Engine(environ)
         self.services = tuple(sorted(scope.known))
 
@@ -70,12 +70,14 @@ class DockerBackend:
 
     def up(self, options: Options, say: Say) -> list[Member]:
         """Bring it up and wait until all is healthy; raises Failed."""
+        for warning in self.scope.warnings:
+            say("", warning)
         made, there = self._planned(options)
         if (orphans := there.orphans(self.scope)) and not options.remove_orphans:
             names = ", ".join(row.name for row in orphans)
             say("", f"orphans, of services that the file no longer has: {names} (--remove-orphans)")
         made = self._with_images(made, there, options, say)
-        maker = Maker(self.engine, self.scope, self.environ, say, keeps=options.rollback)
+        maker = Maker(self.engine, self.scope, say, keeps=options.rollback)
         try:
             self._make(made, maker, options)
         except BaseException:
@@ -209,7 +211,7 @@ class DockerBackend:
                 [Failure(missing[0], f"{missing[0]} has no container", "saas-doctor up makes it")]
             )
         there = {row.service for row in found}
-        maker = Maker(self.engine, self.scope, self.environ, say, keeps=False)
+        maker = Maker(self.engine, self.scope, say, keeps=False)
         for level in ending.levels(self.scope, found):
             each((row.identity, partial(maker.stop, row)) for row in level)
 
