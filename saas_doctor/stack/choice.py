@@ -59,4 +59,4 @@ def docker_backend(
         found.variables,
         tuple(sentences(found.warnings)),
     )
-    return DockerBackend(scope, platform.environ, platform.state / "builds")
+    return DockerBackend(scope, platform)
