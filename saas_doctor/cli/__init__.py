@@ -67,6 +67,7 @@ for module in (
     config,
     smoke,
     init,
+    config,
     env,
     explain,
 ):

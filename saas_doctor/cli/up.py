@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from saas_doctor.cli.options import ConfigFile, Directory, load_platform
+from saas_doctor.cli.options import ConfigFile, Directory
 from saas_doctor.cli.stack_options import (
     Docker,
     DryRun,
@@ -17,6 +17,7 @@ from saas_doctor.cli.stack_options import (
     Profile,
     Services,
     asked_backend,
+    stack_platform,
 )
 
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ def up(
     from saas_doctor.stack import Failed, Options, choice
 
     began = time.monotonic()
-    platform = load_platform(directory, config)
+    platform = stack_platform(directory, config)
     name = _backend_name(platform, local=local, docker=docker, yes=yes)
     options = Options(
         tuple(services or ()),

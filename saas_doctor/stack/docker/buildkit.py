@@ -49,11 +49,17 @@ def command(
     # The clients before 23 have a BuildKit of their own, whose usual front end knows no heredocs.
     if major.isdecimal() and int(major) < 23 and (context.dockerfile.syntax or not heredoc):
         return ["docker", "build", "--progress=plain"], {**environ, "DOCKER_BUILDKIT": "1"}
-    has = f"docker {version} is here without it" if version else "there is no docker command here"
+    if not version:
+        has = "there is no docker command here"
+    elif major.isdecimal() and int(major) < 23:
+        has = f"that of docker {version} knows no heredocs (unless it has `# syntax=docker/dockerfile:1`)"
+    else:
+        has = f"docker {version} is here without it"
     raise Unbuildable(
         f"{what} needs BuildKit, which the engine's own builder is not, and {has}",
         "install the buildx plugin (https://docs.docker.com/build/install-buildx/; "
         "on Debian: apt install docker-buildx), or write the line without it",
+        "DOCK606",
     )
 
 

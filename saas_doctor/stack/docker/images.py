@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import re
 import subprocess
 import time
@@ -111,6 +112,14 @@ def _pulled(
     return Verb.KEEP, ""
 
 
+def origin(scope: Scope, image: Image) -> str:
+    """Where an image comes from: builds of one context and Dockerfile have steps in common."""
+    spec = next((b for s in image.services if (b := scope.project.services[s].build)), None)
+    if image.verb is not Verb.BUILD or spec is None:
+        return image.name
+    return f"{spec.context}\0{spec.dockerfile}\0{spec.dockerfile_inline}"
+
+
 def inspected(engine: Engine, name: str) -> Mapping[str, Any] | None:
     """What the engine tells of an image; None where it is not there."""
     import docker
@@ -128,8 +137,10 @@ def arguments(build: Build) -> dict[str, str | None]:
 
 
 def unbuildable(service: str, error: Exception) -> Failure:
-    step = error.next_step if isinstance(error, Unbuildable) else "make it readable"
-    return Failure(service, f"{service} can't be built: {error}", step, code="DOCK604")
+    step, code = "make it readable", "DOCK604"
+    if isinstance(error, Unbuildable):
+        step, code = error.next_step, error.code
+    return Failure(service, f"{service} can't be built: {error}", step, code=code)
 
 
 def pull(engine: Engine, image: Image, platform: str, say: Say) -> str:
@@ -206,7 +217,6 @@ def build(
     try:
         context = Context.of(spec)
         labels = {**spec.labels, **scope.image_labels(service), CONTEXT: image.digest}
-        log.parent.mkdir(parents=True, exist_ok=True)
         with log.open("w", encoding="utf-8") as file:
             if what := buildkit.needs(context):
                 words, variables = buildkit.command(context, what, engine.environ)
@@ -286,6 +296,7 @@ def _by_engine(
     step: re.Match[str] | None = None
     tail: list[str] = []
     problem = ""
+    count = len(context.dockerfile.instructions)
     try:
         for answer in answers:
             text = str(answer.get("stream") or answer.get("status") or "")
@@ -294,7 +305,9 @@ def _by_engine(
             for line in filter(None, map(str.rstrip, text.splitlines())):
                 if found := _STEP.match(line):
                     step, tail = found, []
-                    say(service, f"step {found[1]}/{found[2]}: {redact(found[3])[:100]}")
+                    # Behind the Dockerfile's own steps come those for the labels.
+                    if int(found[1]) <= count:
+                        say(service, f"step {found[1]}/{count}: {redact(found[3])[:100]}")
                 tail.append(line)
     except docker.errors.APIError as error:
         problem = error.explanation or str(error)
@@ -343,12 +356,10 @@ def _by_command(
     process = subprocess.Popen(
         words, env=dict(variables), stdin=subprocess.PIPE, stdout=log, stderr=subprocess.STDOUT
     )
-    try:
-        process.communicate(context.text if context.build.dockerfile_inline else b"")
-    finally:
-        if process.poll() is None:
-            process.kill()
-            process.wait()
+    # This thread ends with the program, wherever it is; the command is not to outlive it.
+    atexit.register(process.kill)
+    process.communicate(context.text if context.build.dockerfile_inline else b"")
+    atexit.unregister(process.kill)
     if process.returncode:
         log.flush()
         lines = Path(log.name).read_text(encoding="utf-8", errors="replace").splitlines()
