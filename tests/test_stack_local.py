@@ -307,6 +307,26 @@ def test_what_no_record_tells_of_is_found_by_its_mark(stack: Stack) -> None:
     assert stack.process("registry").alive
 
 
+def test_what_a_service_started_ends_with_it(stack: Stack) -> None:
+    """Also where it has left its group, or where nothing keeps the service running any more."""
+    main = stack.root / "backend/registry/main.py"
+    start = "import subprocess\nsubprocess.Popen(['sleep', '600'], start_new_session={})\n"
+    main.write_text(start.format(True) + start.format(False) + main.read_text())
+
+    def sleeps() -> int:
+        return len([p for p in stack.processes() if p.endswith("sleep 600")])
+
+    stack.up("registry")
+    assert sleeps() == 2
+    os.kill(stack.process("registry").pid, signal.SIGKILL)
+    wait_for(lambda: stack.record("registry").restarts == 1, "it is started again")
+    wait_for(lambda: sleeps() == 2, "the former ones are gone, and there are new ones")
+    os.kill(stack.supervisor("registry").pid, signal.SIGKILL)
+    os.kill(stack.process("registry").pid, signal.SIGKILL)
+    stack.down()
+    assert stack.processes() == []
+
+
 def test_a_reused_pid_is_never_taken_for_a_service(stack: Stack) -> None:
     stack.up("registry")
     record = stack.record("registry")

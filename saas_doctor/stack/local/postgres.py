@@ -29,6 +29,8 @@ from saas_doctor.symptoms import pointed_to
 _ADMIN = "saas_doctor"
 """The cluster's first role. The platform's own is none that may do everything."""
 _DEBIAN = Path("/usr/lib/postgresql")
+_LOCALES = ("C.UTF-8", "C")
+"""Not every system has the first one, which knows the letters of all languages."""
 _INITDB = 120.0
 """Seconds: the first one on a slow disk takes its time."""
 _STOPS = 30.0
@@ -216,16 +218,24 @@ class Database(Part):
         if self.home.account:
             self.home.account.give(self._secret)
         with self._password_file(password) as file:
-            argv = [str(self.bin / "initdb"), "-D", str(new), "-U", _ADMIN, f"--pwfile={file}"]
-            argv += ["--auth=scram-sha-256", "-E", "UTF8", "--locale=C"]
+            self._initdb(new, file)
+        new.rename(self.data)
+
+    def _initdb(self, folder: Path, password_file: Path) -> None:
+        argv = [str(self.bin / "initdb"), "-D", str(folder), "-U", _ADMIN]
+        argv += [f"--pwfile={password_file}", "--auth=scram-sha-256", "-E", "UTF8"]
+        said: tuple[str, ...] = ()
+        for locale in _LOCALES:
             try:
-                self._run(argv, limit=_INITDB)
+                self._run([*argv, f"--locale={locale}"], limit=_INITDB)
             except subprocess.CalledProcessError as error:
                 said = tuple((error.stderr or error.stdout).strip().splitlines()[-5:])
-                raise Refused("initdb could not make a cluster", "see its words", said) from None
             except (OSError, subprocess.SubprocessError) as error:
                 raise Refused(f"initdb could not make a cluster: {error}", "try again") from None
-        new.rename(self.data)
+            else:
+                return
+        what = f"initdb could not make a cluster: {' '.join(said[-1:])}"
+        raise Refused(what, f"run it by hand to see why: {self.bin / 'initdb'}", said)
 
     @contextlib.contextmanager
     def _password_file(self, password: str) -> Iterator[Path]:

@@ -92,8 +92,10 @@ class Supervisor:
         while True:
             self._watch(process)
             code = None if self.told_to_end else process.ended
-            # Those that it started may have stayed; they would hold its port.
             process.stop(self.job.stop, self.job.patience)
+            # What it started may have stayed, and would hold its port.
+            for one in jobs.left_over(self.place.parent, self.job.name):
+                one.end()
             self.record.process = None
             self.record.exit_code = process.ended if code is None else code
             self._write()
