@@ -124,7 +124,11 @@ class Supervisor:
             options=job.account.options if job.account else None,
         )  # fmt: skip
         self.record.process = Identity.of(process.process.pid)
-        jobs.write(self.place, self.record)
+        try:
+            jobs.write(self.place, self.record)
+        except OSError:  # nobody would know of it
+            process.stop(job.stop, job.patience)
+            raise
         return process
 
     def _watch(self, process: _Process) -> None:
