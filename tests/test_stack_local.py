@@ -318,7 +318,7 @@ def test_a_postgres_that_refuses_the_platform_is_told_with_its_code(
 ) -> None:
     copy = make_copy(own=False)
     file = copy.path("backend/.env")
-    file.write_text(file.read_text().replace(copy.password, "wrong"))
+    file.write_text(file.read_text().replace(copy.password, "mistyped"))
     backend = LocalBackend(platforms.load(copy.root, exact=True, environ=copy.environ))
     with pytest.raises(Failed) as failed:
         backend.changes(Options())
@@ -326,7 +326,7 @@ def test_a_postgres_that_refuses_the_platform_is_told_with_its_code(
     assert failure.service == "postgres"
     assert "password authentication failed" in failure.what
     assert failure.code == "DB503"
-    assert "wrong" not in f"{failure}"
+    assert "mistyped" not in f"{failure}"
 
 
 def test_services_start_in_the_order_of_the_compose_file(stack: Stack) -> None:
