@@ -13,6 +13,7 @@ from saas_doctor import __version__
 from saas_doctor.cli import (
     build,
     check,
+    config,
     down,
     env,
     explain,
@@ -65,6 +66,7 @@ for module in (
     build,
     smoke,
     init,
+    config,
     env,
     explain,
 ):

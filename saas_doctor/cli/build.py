@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from saas_doctor.cli.options import ConfigFile, Directory, load_platform
-from saas_doctor.cli.stack_options import Profile, Services
+from saas_doctor.cli.options import ConfigFile, Directory
+from saas_doctor.cli.stack_options import Profile, Services, stack_platform
 
 
 def build(
@@ -31,7 +31,7 @@ def build(
     from saas_doctor.stack.choice import docker_backend
 
     began = time.monotonic()
-    platform = load_platform(directory, config)
+    platform = stack_platform(directory, config)
     backend = docker_backend(platform, profiles=profile or (), services=services or ())
     try:
         names = backend.build(services or (), Teller(backend.services), no_cache=no_cache)

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from saas_doctor.cli.options import ConfigFile, Directory, load_platform
-from saas_doctor.cli.stack_options import Docker, DryRun, Local, chosen_backend
+from saas_doctor.cli.options import ConfigFile, Directory
+from saas_doctor.cli.stack_options import Docker, DryRun, Local, chosen_backend, stack_platform
 
 if TYPE_CHECKING:
     from saas_doctor.stack import Change
@@ -38,7 +38,7 @@ def down(
     from saas_doctor.model import DoctorError
     from saas_doctor.stack import Failed
 
-    platform = load_platform(directory, config)
+    platform = stack_platform(directory, config)
     backend = chosen_backend(platform, local=local, docker=docker, whole=True)
     try:
         removals = backend.removals(volumes=volumes)

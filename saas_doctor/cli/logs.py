@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from saas_doctor.cli.options import ConfigFile, Directory, load_platform
-from saas_doctor.cli.stack_options import Docker, Local, Services, chosen_backend
+from saas_doctor.cli.options import ConfigFile, Directory
+from saas_doctor.cli.stack_options import Docker, Local, Services, chosen_backend, stack_platform
 
 if TYPE_CHECKING:
     from saas_doctor.stack import LogLine
@@ -32,7 +32,7 @@ def logs(
     ] = None,
 ) -> None:
     """Show what the services wrote, by time. A line that a rule is about ends with its code."""
-    platform = load_platform(directory, config)
+    platform = stack_platform(directory, config)
     begin = moment(since) if since else None
     backend = chosen_backend(platform, local=local, docker=docker, services=services, whole=True)
     names = services or backend.services

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from saas_doctor.cli.check import Format
-from saas_doctor.cli.options import ConfigFile, Directory, load_platform
-from saas_doctor.cli.stack_options import Docker, Local, chosen_backend
+from saas_doctor.cli.options import ConfigFile, Directory
+from saas_doctor.cli.stack_options import Docker, Local, chosen_backend, stack_platform
 
 if TYPE_CHECKING:
     from saas_doctor.report.console import Line
@@ -29,7 +29,7 @@ def ps(
     """List the stack: services, health, ports, since when, memory, restarts; running or not."""
     from saas_doctor.cli.screen import say, show
 
-    platform = load_platform(directory, config)
+    platform = stack_platform(directory, config)
     backend = chosen_backend(platform, local=local, docker=docker, whole=True)
     members = backend.members()
     if output_format is Format.JSON:

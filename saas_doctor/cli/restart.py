@@ -6,8 +6,8 @@ import time
 
 import typer
 
-from saas_doctor.cli.options import ConfigFile, Directory, load_platform
-from saas_doctor.cli.stack_options import Docker, Local, Services, chosen_backend
+from saas_doctor.cli.options import ConfigFile, Directory
+from saas_doctor.cli.stack_options import Docker, Local, Services, chosen_backend, stack_platform
 
 
 def restart(
@@ -27,7 +27,7 @@ def restart(
     from saas_doctor.stack import Failed
 
     began = time.monotonic()
-    platform = load_platform(directory, config)
+    platform = stack_platform(directory, config)
     backend = chosen_backend(platform, local=local, docker=docker, services=services, whole=True)
     try:
         members = backend.restart(services or (), Teller(backend.services))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -20,6 +21,23 @@ Profile = Annotated[
 ]
 Services = Annotated[list[str] | None, typer.Argument(help="These services (default: all).")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Show the plan; change nothing.")]
+
+
+def stack_platform(directory: Path | None, config: Path | None) -> Platform:
+    """The platform that the options name; a folder with a Compose file alone is enough for a stack."""
+    from saas_doctor import platform as platforms
+    from saas_doctor.cli.options import load_platform
+    from saas_doctor.compose.files import NAMES
+    from saas_doctor.model import DoctorError
+
+    try:
+        return load_platform(directory, config)
+    except DoctorError:
+        start = (directory or Path.cwd()).resolve()
+        for folder in (start, *start.parents):
+            if any((folder / name).is_file() for name in NAMES):
+                return platforms.load(folder, config, exact=True)
+        raise
 
 
 def chosen_backend(

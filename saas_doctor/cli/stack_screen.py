@@ -38,9 +38,11 @@ def change_lines(changes: Sequence[Change]) -> Iterator[Line]:
     kinds = max((len(c.kind) for c in changes), default=0)
     names = max((len(c.name) for c in changes), default=0)
     for change in changes:
-        style = _STYLES.get(change.verb.value, "")
-        text = f"{change.verb.value:<8}  {change.kind:<{kinds}}  {change.name:<{names}}"
-        yield [(text, style), (f"  {one_line(change.reason)}" if change.reason else "", "")]
+        name = (
+            f"{change.name:<{names}}  {one_line(change.reason)}" if change.reason else change.name
+        )
+        text = f"{change.verb.value:<8}  {change.kind:<{kinds}}  {name}"
+        yield [(text, _STYLES.get(change.verb.value, ""))]
 
 
 def failure_lines(failures: Iterable[Failure]) -> Iterator[Line]:
@@ -60,10 +62,15 @@ def members_up(members: Sequence[Member], backend: str, took: float) -> Iterator
     over = [m for m in members if m.state != "running"]
     done = f", {len(over)} finished" if over else ""
     yield [(f"Up ({backend}) after {took:.1f} s: {len(running)} running{done}", "bold green")]
-    width = max((len(m.service) for m in running), default=0)
-    for member in running:
-        places = ", ".join(place for port in member.ports if (place := address(port)))
-        yield [(f"  {member.service:<{width}}  {places or '-'}", "")]
+    reached = [(m.service, places) for m in running if (places := addresses(m))]
+    width = max((len(service) for service, _ in reached), default=0)
+    for service, places in reached:
+        yield [(f"  {service:<{width}}  {', '.join(places)}", "")]
+
+
+def addresses(member: Member) -> list[str]:
+    """Where it is reached from this machine."""
+    return [place for port in member.ports if (place := address(port))]
 
 
 def address(port: str) -> str:

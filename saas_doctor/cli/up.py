@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from saas_doctor.cli.options import ConfigFile, Directory, load_platform
+from saas_doctor.cli.options import ConfigFile, Directory
 from saas_doctor.cli.stack_options import (
     Docker,
     DryRun,
@@ -15,6 +15,7 @@ from saas_doctor.cli.stack_options import (
     Profile,
     Services,
     chosen_backend,
+    stack_platform,
 )
 
 
@@ -57,7 +58,7 @@ def up(
     from saas_doctor.stack import Failed, Options
 
     began = time.monotonic()
-    platform = load_platform(directory, config)
+    platform = stack_platform(directory, config)
     backend = chosen_backend(
         platform, local=local, docker=docker, profiles=profile, services=services
     )

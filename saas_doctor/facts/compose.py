@@ -43,7 +43,7 @@ class Compose(Fact, frozen=True):
         try:
             paths = chosen(path, platform.environ)
             loaded = load(paths, platform.environ, platform.relative)
-            if _lies_in(platform.root, Project(loaded)):
+            if lies_in(platform.root, Project(loaded)):
                 loaded = load(paths, platform.environ, platform.relative, platform.root)
         except Broken as error:
             return cls(name, platform.root, broken=error.problem)
@@ -99,7 +99,7 @@ class Compose(Fact, frozen=True):
         return tuple(found)
 
 
-def _lies_in(root: Path, project: Project) -> bool:
+def lies_in(root: Path, project: Project) -> bool:
     """Whether its paths begin at the root, and not where its file lies (`--project-directory .`)."""
     folder = project.folder
     if folder == root:

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from saas_doctor.model import DoctorError
 
 if TYPE_CHECKING:
-    from saas_doctor.compose.canonical import Canonical
-    from saas_doctor.compose.nodes import Problem
     from saas_doctor.platform import Platform
     from saas_doctor.stack import Backend
     from saas_doctor.stack.docker import DockerBackend
@@ -53,47 +50,21 @@ def docker_backend(
     """The platform's Compose project on the Docker engine. Raises DoctorError with the way out."""
     from saas_doctor.stack.docker import DockerBackend
     from saas_doctor.stack.docker.marks import Scope
+    from saas_doctor.stack.project import project_of, sentences
 
-    every = _opened(platform, ("*",), ())
-    found = every if whole else _opened(platform, profiles, services)
+    every = project_of(platform, profiles=("*",))
+    found = every if whole else project_of(platform, profiles=profiles, services=services)
     if found.errors and not whole:
-        raise DoctorError(_told(found.errors))
+        first, *more = sentences(found.errors)
+        rest = f" (and {len(more)} more; saas-doctor config shows all)" if more else ""
+        raise DoctorError(f"{first}{rest}")
     known = frozenset(every.project.services)
-    scope = Scope(found.project, found.folder, found.files, known)
-    variables = {**found.variables, **platform.environ}
-    return DockerBackend(scope, variables, platform.state / "builds")
-
-
-def _opened(platform: Platform, profiles: Sequence[str], services: Sequence[str]) -> Canonical:
-    from saas_doctor.compose.canonical import opened
-    from saas_doctor.compose.files import chosen
-    from saas_doctor.compose.nodes import Broken
-
-    name = platform.config.compose_file
-    if name is None:
-        raise DoctorError(
-            f"{platform.root}: there is no Compose file; Docker has nothing to bring up"
-        )
-    path = platform.path(name)
-    try:
-        return opened(
-            chosen(path, platform.environ),
-            platform.environ,
-            shown=platform.relative,
-            profiles=profiles,
-            services=services,
-        )
-    except Broken as error:
-        raise DoctorError(_told((error.problem,))) from None
-    except OSError as error:
-        where = platform.relative(Path(error.filename)) if error.filename else name
-        raise DoctorError(f"{where}: can't be read ({error.strerror or error})") from None
-
-
-def _told(problems: Sequence[Problem]) -> str:
-    """The first mistake with its place, and how many there are."""
-    first = problems[0]
-    more = (
-        f" (and {len(problems) - 1} more; saas-doctor check shows all)" if len(problems) > 1 else ""
+    scope = Scope(
+        found.project,
+        found.folder,
+        found.files,
+        known,
+        found.variables,
+        tuple(sentences(found.warnings)),
     )
-    return f"{first.place}: {first.message}{more}"
+    return DockerBackend(scope, platform)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import docker
+import pytest
 import yaml
 
 from saas_doctor.platform import Platform, load
@@ -89,12 +90,10 @@ class Stack:
 
     def fails(self, *services: str, **options: Any) -> Failure:
         """Why it does not come up."""
-        try:
+        with pytest.raises(Failed) as failed:
             self.up(*services, **options)
-        except Failed as failed:
-            assert len(failed.failures) == 1, failed.failures
-            return failed.failures[0]
-        raise AssertionError("it came up")
+        assert len(failed.value.failures) == 1, failed.value.failures
+        return failed.value.failures[0]
 
     def changes(self, *services: str, **options: Any) -> list[Change]:
         return self.backend(*services).changes(Options(services, **options))
@@ -148,8 +147,8 @@ class Stack:
         for volume in api.volumes(filters=mine)["Volumes"] or ():
             api.remove_volume(volume["Name"])
         for image in api.images(filters=mine):
-            for tag in image["RepoTags"] or [image["Id"]]:
-                api.remove_image(tag, force=True)
+            with suppress(docker.errors.ImageNotFound):
+                api.remove_image(image["Id"], force=True)
 
 
 @contextmanager

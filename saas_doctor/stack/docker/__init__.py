@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import partial
-from pathlib import Path
 
 from msgspec.structs import replace
 
+from saas_doctor.journal import prepare_state
+from saas_doctor.platform import Platform
 from saas_doctor.stack import Change, Failed, Failure, LogLine, Member, Options, Say, Verb
 from saas_doctor.stack.docker import ending, failures, images, plan, published, reading
-from saas_doctor.stack.docker.engine import Engine
+from saas_doctor.stack.docker.engine import Engine, answering
 from saas_doctor.stack.docker.found import Existing, existing, rows
 from saas_doctor.stack.docker.images import Image
 from saas_doctor.stack.docker.making import Maker
@@ -22,18 +23,19 @@ from saas_doctor.stack.docker.work import all_done, each
 
 
 class DockerBackend:
-    """A project's containers on the engine that `environ` names.
+    """A project's containers on the engine that the platform's environment names.
 
-    `logs_at` is the folder where the logs of builds are kept; it is made when the first one is.
+    The logs of builds are kept in the platform's state folder.
     """
 
     name = "docker"
 
-    def __init__(self, scope: Scope, environ: Mapping[str, str], logs_at: Path) -> None:
-        self.scope, self.environ, self.logs_at = scope, environ, logs_at
-        self.engine = Engine(environ)
+    def __init__(self, scope: Scope, platform: Platform) -> None:
+        self.scope, self.platform = scope, platform
+        self.engine = Engine(platform.environ)
         self.services = tuple(sorted(scope.known))
 
+    @answering()
     def changes(self, options: Options) -> list[Change]:
         """What `up` would do, nothing done; raises Failed for what would keep it from it."""
         return list(self._planned(options)[0].changes(self.scope))
@@ -68,14 +70,17 @@ class DockerBackend:
         if failed:
             raise Failed(failed)
 
+    @answering()
     def up(self, options: Options, say: Say) -> list[Member]:
         """Bring it up and wait until all is healthy; raises Failed."""
+        for warning in self.scope.warnings:
+            say("", warning)
         made, there = self._planned(options)
         if (orphans := there.orphans(self.scope)) and not options.remove_orphans:
             names = ", ".join(row.name for row in orphans)
             say("", f"orphans, of services that the file no longer has: {names} (--remove-orphans)")
         made = self._with_images(made, there, options, say)
-        maker = Maker(self.engine, self.scope, self.environ, say, keeps=options.rollback)
+        maker = Maker(self.engine, self.scope, say, keeps=options.rollback)
         try:
             self._make(made, maker, options)
         except BaseException:
@@ -95,7 +100,7 @@ class DockerBackend:
             each((key, partial(maker.volume, key)) for key in made.volumes)
             each((row.identity, partial(maker.remove, row)) for row in made.orphans)
         except docker.errors.APIError as error:
-            raise Failed([failures.refused(self.engine, self.scope, "", error)]) from None
+            raise Failed([failures.not_made(error)]) from None
         kept = [s for s in made.services if all(step.verb is Verb.KEEP for step in made.of(s))]
         for name in kept:
             maker.service(made, name)
@@ -119,32 +124,14 @@ class DockerBackend:
         self, wanted: Mapping[str, Image], say: Say, *, no_cache: bool = False
     ) -> Mapping[str, Image]:
         """The images after they were pulled and built, side by side; raises Failed with all that failed."""
-        calls: list[tuple[str, Callable[[], str]]] = []
-        for name, image in wanted.items():
-            if image.verb is Verb.PULL:
-                platform = self.scope.project.services[image.services[0]].platform
-                calls.append(
-                    (
-                        name,
-                        partial(images.pull, self.engine, image, platform, say),
-                    )
-                )
-            elif image.verb is Verb.BUILD:
-                log = self.logs_at / f"{image.services[0]}.log"
-                calls.append(
-                    (
-                        name,
-                        partial(
-                            images.build,
-                            self.engine,
-                            self.scope,
-                            image,
-                            say,
-                            log,
-                            no_cache=no_cache,
-                        ),
-                    )
-                )
+        if any(image.verb is Verb.BUILD for image in wanted.values()):
+            prepare_state(self.platform)
+            (self.platform.state / "builds").mkdir(exist_ok=True)
+        calls = [
+            (name, partial(self._got, image, say, no_cache=no_cache))
+            for name, image in wanted.items()
+            if image.verb is not Verb.KEEP
+        ]
         ready = dict(wanted)
         failed: list[Failure] = []
         for name, result in all_done(calls).items():
@@ -158,6 +145,15 @@ class DockerBackend:
             raise Failed(failed)
         return ready
 
+    def _got(self, image: Image, say: Say, *, no_cache: bool) -> str:
+        """The id of an image, after it was pulled or built."""
+        if image.verb is Verb.PULL:
+            platform = self.scope.project.services[image.services[0]].platform
+            return images.pull(self.engine, image, platform, say)
+        log = self.platform.state / "builds" / f"{image.services[0]}.log"
+        return images.build(self.engine, self.scope, image, say, log, no_cache=no_cache)
+
+    @answering()
     def build(self, services: Sequence[str], say: Say, *, no_cache: bool = False) -> list[str]:
         """Build the images of these services (all that are built, where none is named); their names."""
         project = self.scope.project
@@ -170,18 +166,21 @@ class DockerBackend:
         wanted = images.wanted(self.engine, self.scope, built, build=True)
         return list(self._ready(wanted, say, no_cache=no_cache))
 
+    @answering()
     def removals(self, *, volumes: bool) -> list[Change]:
         """What `down` would remove, nothing done."""
         there = existing(self.engine, self.scope)
         self._refuse(there, ())
         return ending.removals(self.engine, self.scope, there, volumes=volumes)
 
+    @answering()
     def down(self, *, volumes: bool, say: Say) -> list[Change]:
         """Stop and remove all that belongs to the stack; what was removed."""
         there = existing(self.engine, self.scope)
         self._refuse(there, ())
         return ending.down(self.engine, self.scope, there, say, volumes=volumes)
 
+    @answering()
     def members(self) -> list[Member]:
         """All containers of the stack, running or not."""
         return reading.members(self.engine, self.scope.name)
@@ -191,10 +190,12 @@ class DockerBackend:
     ) -> Iterator[LogLine]:
         """What the services wrote, oldest first."""
         plan.chosen(self.scope.project, Options(tuple(services), deps=False))
-        return reading.logs(
-            self.engine, self.scope.name, services, tail=tail, since=since, follow=follow
-        )
+        with answering():
+            yield from reading.logs(
+                self.engine, self.scope.name, services, tail=tail, since=since, follow=follow
+            )
 
+    @answering()
     def restart(self, services: Sequence[str], say: Say, wait: float = 120.0) -> list[Member]:
         """Stop and start these (all where none is named), each after what it depends on; raises Failed."""
         project = self.scope.project
@@ -209,7 +210,7 @@ class DockerBackend:
                 [Failure(missing[0], f"{missing[0]} has no container", "saas-doctor up makes it")]
             )
         there = {row.service for row in found}
-        maker = Maker(self.engine, self.scope, self.environ, say, keeps=False)
+        maker = Maker(self.engine, self.scope, say, keeps=False)
         for level in ending.levels(self.scope, found):
             each((row.identity, partial(maker.stop, row)) for row in level)
 

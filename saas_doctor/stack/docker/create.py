@@ -404,7 +404,7 @@ def _config_place(grant: Grant) -> str:
 
 
 def written_files(
-    project: Project, spec: Service, environ: Mapping[str, str]
+    project: Project, spec: Service, variables: Mapping[str, str]
 ) -> Iterator[tuple[str, bytes, Grant]]:
     """The secrets and configs that no file holds: their place, content, owner and mode."""
     for grants, sources, place in (
@@ -415,11 +415,16 @@ def written_files(
             source = sources[grant.source]
             if source.file:
                 continue
+            if spec.read_only:
+                raise DoctorError(
+                    f"{grant.source} can't be written into it, since it is `read_only`: "
+                    "give the secret or config a `file`"
+                )
             if source.environment:
-                if source.environment not in environ:
+                if source.environment not in variables:
                     raise DoctorError(
                         f"{grant.source}: the variable {source.environment}, which holds it, is not set in this shell"
                     )
-                yield place(grant), environ[source.environment].encode(), grant
+                yield place(grant), variables[source.environment].encode(), grant
             else:
                 yield place(grant), source.content.encode(), grant

@@ -75,7 +75,7 @@ def down(
     engine: Engine, scope: Scope, existing: Existing, say: Say, *, volumes: bool
 ) -> list[Change]:
     """Stop and remove; what was removed. Raises Failed for what somebody else still uses."""
-    maker = Maker(engine, scope, {}, say, keeps=False)
+    maker = Maker(engine, scope, say, keeps=False)
     done: list[Change] = []
     for level in levels(scope, existing.containers):
         each((row.identity, partial(maker.remove, row, volumes=volumes)) for row in level)

@@ -6,11 +6,13 @@ import os
 import shutil
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from saas_doctor.facts.docker import places, sockets
 from saas_doctor.model import DoctorError
+from saas_doctor.redact import redact
 
 _TIMEOUT = 120
 """Seconds for one answer of the engine; `stop` adds its grace period by itself."""
@@ -64,6 +66,24 @@ class Engine:
         base: str = self.api.base_url
         host = utils.parse_host((self._variables or {}).get("DOCKER_HOST", ""))
         return base.startswith("http+docker") or "localhost" in host or "127.0.0.1" in host
+
+
+@contextmanager
+def answering() -> Iterator[None]:
+    """What the engine refuses, or its end in the midst of it, is a DoctorError: one sentence."""
+    import docker
+    import requests
+
+    try:
+        yield
+    except docker.errors.APIError as error:
+        text = redact((error.explanation or str(error)).strip())
+        raise DoctorError(f"the Docker engine refuses: {text}") from None
+    except (docker.errors.DockerException, requests.RequestException) as error:
+        raise DoctorError(
+            f"the Docker engine does not answer any more ({_cause(str(error))}): see whether it runs, "
+            "and do it again"
+        ) from None
 
 
 def _reached(environ: Mapping[str, str]) -> tuple[dict[str, str], str]:

@@ -27,6 +27,19 @@ def refused(engine: Engine, scope: Scope, service: str, error: APIError) -> Fail
     return Failure(service, f"{service} can't be started: {what}", step, (text,), code)
 
 
+def not_made(error: APIError) -> Failure:
+    """Why a network or a volume can't be made, in words."""
+    text = redact((error.explanation or str(error)).strip())
+    low = text.lower()
+    if "pool overlaps" in low or "non-overlapping" in low:
+        step = "docker network prune removes the networks that nobody uses; or correct its `ipam`"
+    elif "no space left on device" in low:
+        step = "free space: docker system df tells what takes it"
+    else:
+        step = "correct what the engine names in the Compose file"
+    return Failure("", f"a network or volume can't be made: {text.partition(chr(10))[0]}", step)
+
+
 def _refusal(
     engine: Engine, scope: Scope, service: str, text: str, status: int
 ) -> tuple[str, str, str]:
@@ -77,12 +90,6 @@ def _refusal(
         return "the engine's disk is full", "free space: docker system df tells what takes it", ""
     if "network" in low and "not found" in low:
         return "its network is gone", "saas-doctor up --force-recreate", ""
-    if "pool overlaps" in low or "non-overlapping" in low:
-        return (
-            "there is no free range of addresses for its network",
-            "docker network prune removes networks that nobody uses",
-            "",
-        )
     return text.partition("\n")[0], "correct what the engine names in the Compose file", ""
 
 

@@ -206,7 +206,6 @@ def build(
     try:
         context = Context.of(spec)
         labels = {**spec.labels, **scope.image_labels(service), CONTEXT: image.digest}
-        log.parent.mkdir(parents=True, exist_ok=True)
         with log.open("w", encoding="utf-8") as file:
             if what := buildkit.needs(context):
                 words, variables = buildkit.command(context, what, engine.environ)
@@ -286,6 +285,7 @@ def _by_engine(
     step: re.Match[str] | None = None
     tail: list[str] = []
     problem = ""
+    count = len(context.dockerfile.instructions)
     try:
         for answer in answers:
             text = str(answer.get("stream") or answer.get("status") or "")
@@ -294,7 +294,9 @@ def _by_engine(
             for line in filter(None, map(str.rstrip, text.splitlines())):
                 if found := _STEP.match(line):
                     step, tail = found, []
-                    say(service, f"step {found[1]}/{found[2]}: {redact(found[3])[:100]}")
+                    # Behind the Dockerfile's own steps come those for the labels.
+                    if int(found[1]) <= count:
+                        say(service, f"step {found[1]}/{count}: {redact(found[3])[:100]}")
                 tail.append(line)
     except docker.errors.APIError as error:
         problem = error.explanation or str(error)

@@ -24,10 +24,8 @@ GRACE = 10.0
 class Maker:
     """Makes what the plan says. `keeps`: replaced containers are kept until `commit`, for `undo`."""
 
-    def __init__(
-        self, engine: Engine, scope: Scope, environ: Mapping[str, str], say: Say, *, keeps: bool
-    ) -> None:
-        self.engine, self.scope, self.environ, self.say = engine, scope, environ, say
+    def __init__(self, engine: Engine, scope: Scope, say: Say, *, keeps: bool) -> None:
+        self.engine, self.scope, self.say = engine, scope, say
         self.keeps = keeps
         self.containers: dict[str, str] = {}
         """The id of each service's first container, whose namespaces others may share."""
@@ -134,7 +132,7 @@ class Maker:
         for key in create.networks(spec)[1:]:
             network, endpoint = create.connection(scope, service, step.number, key)
             connect(self.engine, identity, network, endpoint)
-        for place, data, grant in create.written_files(scope.project, spec, self.environ):
+        for place, data, grant in create.written_files(scope.project, spec, scope.variables):
             mode = int(grant.mode, 8) if grant.mode else 0o444
             owner = (int(grant.uid or 0), int(grant.gid or 0))
             api.put_archive(identity, "/", one_file(place.lstrip("/"), data, mode, owner))

@@ -35,13 +35,17 @@ SPOKEN = "2.40.3"
 class Scope(Struct, frozen=True):
     """A project, and where it lies: its folder and files, which labels name.
 
-    `known` are all services of its files, also those of profiles that nobody asks for now.
+    `known` are all services of its files, also those of profiles that nobody asks for now;
+    `variables` is what secrets and configs take from the `environment`; `warnings` what its files
+    are to be told of.
     """
 
     project: Project
     folder: Path
     files: tuple[Path, ...]
     known: frozenset[str]
+    variables: Mapping[str, str]
+    warnings: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:

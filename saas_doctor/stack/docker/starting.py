@@ -30,6 +30,8 @@ _TELL = 10.0
 """Seconds between two words about what is waited for."""
 _RESTARTS = 5
 """A container that ended as often, while nothing else changes any more, is not waited for."""
+_ENDED = 2.0
+"""Seconds after which a container that has ended is not started again by its restart policy."""
 _SLOW = 5.0
 """Seconds between two health checks from which on they set the time that `up` takes."""
 
@@ -55,6 +57,7 @@ class Starting:
         self.completed: set[str] = set()
         self._kept = frozenset(self.started)
         self._seen: dict[str, tuple[int, float]] = {}
+        self._looping: set[str] = set()
         self._work: Work[str, None] = Work()
         self._told = self.began
 
@@ -166,16 +169,14 @@ class Starting:
 
     def _verdict(self, name: str, row: Row) -> bool | Failure:
         awaited = self._waiting_for(name, HEALTHY)
-        finishing = bool(self._waiting_for(name, COMPLETED))
-        if row.state in ("exited", "dead"):
-            if row.exit_code == 0 and not restart_policy(self._spec(name)) and not awaited:
+        policy = restart_policy(self._spec(name)).get("Name", "")
+        if row.state in ("exited", "dead", "restarting"):
+            if row.exit_code == 0 and policy in ("", "on-failure") and not awaited:
                 return True
-            return self._failed(name, row)
+            return self._restarts(name, row) if policy else self._failed(name, row)
         if row.health == "unhealthy":
             return self._failed(name, row)
-        if row.state == "restarting":
-            return self._restarts(name, row)
-        if row.state != "running" or finishing:
+        if row.state != "running" or self._waiting_for(name, COMPLETED):
             return False
         if row.health:
             return row.health == "healthy"
@@ -186,45 +187,41 @@ class Starting:
                 f"give {name} a `healthcheck`, or wait with `condition: service_started`",
                 code="DOCK608",
             )
-        return name in self._kept or self._settled(row)
+        return name in self._kept or self._settled(name, row)
 
     def _failed(self, name: str, row: Row) -> Failure:
         waiting = self._waiting_for(name)
         words = f"; {', '.join(waiting)} waits for it" if waiting else ""
         return failures.ended(self.engine, name, row.identity, words)
 
-    def _settled(self, row: Row) -> bool:
-        """Whether it has run for a while without being restarted."""
+    def _settled(self, name: str, row: Row) -> bool:
+        """Whether it has run for a while without being started again."""
+        return self._same_for(name, row) >= _SETTLES
+
+    def _same_for(self, name: str, row: Row) -> float:
+        """Seconds for which its number of restarts has been the same; each further one is told."""
         now = time.monotonic()
         count = int(self.engine.api.inspect_container(row.identity).get("RestartCount") or 0)
         before, since = self._seen.get(row.identity, (-1, now))
         if before != count:
             since = now
+        if count > max(before, 0):
+            code = f" with code {row.exit_code}" if row.exit_code is not None else ""
+            self.say(name, f"ended{code}, and is started again ({count})")
         self._seen[row.identity] = count, since
-        return now - since >= _SETTLES
+        return now - since
 
     def _restarts(self, name: str, row: Row) -> bool | Failure:
         """A container that ended and is started again: it may need something that comes later."""
-        count = int(self.engine.api.inspect_container(row.identity).get("RestartCount") or 0)
-        before, _ = self._seen.get(row.identity, (0, 0.0))
-        if count != before:
-            self._seen[row.identity] = count, time.monotonic()
-            self.say(name, f"ended with code {row.exit_code}, and is started again ({count})")
-        others = [s for s in self.services if s != name and s not in self.up]
-        still = any(other in self.started and self._waits_alone(other) for other in others)
-        return self._failed(name, row) if count >= _RESTARTS and not still else False
-
-    def _waits_alone(self, name: str) -> bool:
-        """Whether it is on its way and not held up by others."""
-        return name not in self._seen_restarting
-
-    @property
-    def _seen_restarting(self) -> set[str]:
-        return {
-            row.service
-            for row in rows(self.engine, self.scope.name)
-            if row.state == "restarting" or self._seen.get(row.identity, (0, 0.0))[0] >= _RESTARTS
-        }
+        same_for = self._same_for(name, row)
+        count = self._seen[row.identity][0]
+        if row.state != "restarting":
+            # It is so for a moment; for longer when its restarts are used up, or it was stopped.
+            return self._failed(name, row) if same_for > _ENDED else False
+        if count >= _RESTARTS:
+            self._looping.add(name)
+        coming = self.started.keys() - self.up - self._looping
+        return self._failed(name, row) if name in self._looping and not coming else False
 
     def _late(self, found: Mapping[str, list[Row]], limit: float) -> list[Failure]:
         late: list[Failure] = []
