@@ -476,6 +476,27 @@ def test_up_killed_in_the_middle_is_recovered_by_the_next_one(stack: Stack) -> N
     assert stack.listens() == []
 
 
+def test_an_interrupted_up_waits_for_nothing_more(stack: Stack) -> None:
+    main = stack.root / "examples/plugins/demo-service/main.py"
+    main.write_text("import time\ntime.sleep(600)\n" + main.read_text())
+    with subprocess.Popen(
+        [*DOCTOR, "up", "--local", "demo-service"],
+        cwd=stack.root,
+        env=stack.environ,
+        stdin=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as up:
+        assert up.stderr
+        next(line for line in up.stderr if line.split() == ["demo-service", "starting"])
+        up.send_signal(signal.SIGINT)
+        began = time.monotonic()
+        assert up.stderr.read().endswith("interrupted; what was started stays (saas-doctor down)\n")
+        assert up.wait(30) == 130
+        assert time.monotonic() - began < 20
+    assert "registry" in stack.listens()
+
+
 def test_what_runs_already_is_used_and_stays(stack: Stack, make_copy: Callable[..., Copy]) -> None:
     """Postgres, Redis and a registry that somebody else has started."""
     copy = make_copy(own=False)

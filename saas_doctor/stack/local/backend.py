@@ -66,13 +66,13 @@ class LocalBackend:
         if os.name == "nt":
             raise DoctorError("`up --local` needs Linux or macOS; on Windows, run it in WSL")
         self.platform = platform
-        self._halted = threading.Event()
         self._look()
         self.state = records_of(platform)
 
     def _look(self) -> None:
         """Look at the platform anew: time passes between a plan and its end."""
         self.home = Home(self.platform)
+        self._halted = threading.Event()
         for name in ("parts", "_servers"):
             self.__dict__.pop(name, None)
 
@@ -257,8 +257,10 @@ class LocalBackend:
             for step in now:
                 del left[step.part.name]
             with ThreadPoolExecutor(max_workers=len(now)) as pool:
-                found = pool.map(lambda s: self._bring_up_one(s, deadline, options.wait, say), now)
                 try:
+                    found = pool.map(
+                        lambda s: self._bring_up_one(s, deadline, options.wait, say), now
+                    )
                     failures = [failure for failure in found if failure]
                 except BaseException:
                     self._halted.set()  # the others need not wait any longer
