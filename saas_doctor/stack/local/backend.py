@@ -66,31 +66,40 @@ class LocalBackend:
         if os.name == "nt":
             raise DoctorError("`up --local` needs Linux or macOS; on Windows, run it in WSL")
         self.platform = platform
-        self._halted = threading.Event()
         self._look()
         self.state = records_of(platform)
 
     def _look(self) -> None:
         """Look at the platform anew: time passes between a plan and its end."""
         self.home = Home(self.platform)
-        self.__dict__.pop("parts", None)
+        self._halted = threading.Event()
+        for name in ("parts", "_servers"):
+            self.__dict__.pop(name, None)
 
     # What it consists of.
 
     @cached_property
     def parts(self) -> dict[str, Part]:
-        """The parts by name, each after those that it needs. Raises Failed, DoctorError."""
+        """The parts by name, each after those that it needs; raises DoctorError."""
+        servers = self._servers
         try:
-            servers: list[Part] = [*self._database(), *self._cache()]
-            found = {p.name: p for p in (*servers, *services(self.home, [s.name for s in servers]))}
+            own = services(self.home, [server.name for server in servers])
         except (Absent, Unreadable) as reason:
             raise DoctorError(str(reason)) from None
+        found: dict[str, Part] = {part.name: part for part in (*servers, *own)}
         order = TopologicalSorter({name: part.needs for name, part in found.items()})
         try:
             return {name: found[name] for name in order.static_order()}
         except CycleError as error:
             circle = " → ".join(error.args[1])
             raise DoctorError(f"services wait for each other: {circle}; see depends_on") from None
+
+    @cached_property
+    def _servers(self) -> list[Part]:
+        try:
+            return [*self._database(), *self._cache()]
+        except Unreadable as reason:
+            raise DoctorError(str(reason)) from None
 
     def _database(self) -> Iterator[Part]:
         try:
@@ -109,7 +118,7 @@ class LocalBackend:
         """The names of all parts; of those on record where the platform can't be read any more."""
         try:
             return tuple(self.parts)
-        except (DoctorError, Failed):
+        except DoctorError:
             return tuple(record.name for record in self.state.all())
 
     def _in_order(self, records: Iterable[Record]) -> list[Record]:
@@ -225,7 +234,8 @@ class LocalBackend:
                 if options.rollback:
                     self._take_back(steps, say)
                 raise
-        return self.members()
+        used = [_as_found(step.part) for step in steps if step.job is None]
+        return [*used, *self.members()]
 
     def _take_back(self, steps: Sequence[Step], say: Say) -> None:
         """End what this has started."""
@@ -247,8 +257,10 @@ class LocalBackend:
             for step in now:
                 del left[step.part.name]
             with ThreadPoolExecutor(max_workers=len(now)) as pool:
-                found = pool.map(lambda s: self._bring_up_one(s, deadline, options.wait, say), now)
                 try:
+                    found = pool.map(
+                        lambda s: self._bring_up_one(s, deadline, options.wait, say), now
+                    )
                     failures = [failure for failure in found if failure]
                 except BaseException:
                     self._halted.set()  # the others need not wait any longer
@@ -259,6 +271,7 @@ class LocalBackend:
     def _bring_up_one(self, step: Step, deadline: float, limit: float, say: Say) -> Failure | None:
         """Start one where it does not run, and wait until it is well; why it does not get so."""
         if step.job is None:
+            say(step.part.name, step.change.reason)
             return None
         try:
             if step.change.verb is not Verb.KEEP:
@@ -279,33 +292,44 @@ class LocalBackend:
     def _supervise(self, job: Job) -> None:
         """Start the supervisor, which has started the job when this returns; raises Refused."""
         account = self.home.account
-        for folder in {Path(job.log).parent, self.home.folder}:
-            if not folder.exists():
-                folder.mkdir(parents=True)
+        log_folder = Path(job.log).parent
+        try:
+            if not log_folder.exists():
+                log_folder.mkdir(parents=True)
                 if account:
-                    account.give(folder)
-        with (self.home.folder / "supervisors.log").open("ab") as errors:
-            process = subprocess.Popen(
+                    account.give(log_folder)
+            said = self._told(msgspec.json.encode(job))
+        except OSError as error:
+            what = f"{job.name} can't be started: {error.filename}: {error.strerror}"
+            whom = f" by {account.name}, whose the platform is" if account else ""
+            raise Refused(what, f"see that it can be used{whom}, then run this again") from None
+        if said:
+            step = f"see that {job.argv[0]} can be run"
+            raise Refused(f"{job.name} can't be started: {said}", step, (said,))
+
+    def _told(self, job: bytes) -> str:
+        """Why a supervisor could not start its job; nothing where it did."""
+        account, errors = self.home.account, self.home.folder / "supervisors.log"
+        with errors.open("ab") as file:
+            process: subprocess.Popen[bytes] = subprocess.Popen(
                 [sys.executable, "-m", "saas_doctor.stack.local.supervisor"],
                 cwd="/",
                 env={**os.environ, **(account.environ if account else {}), **_own_path()},
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
-                stderr=errors,
+                stderr=file,
                 start_new_session=True,
                 **(account.options if account else {}),
             )
             try:
-                said, _ = process.communicate(msgspec.json.encode(job), timeout=_BEGINS)
+                said, _ = process.communicate(job, timeout=_BEGINS)
             except subprocess.TimeoutExpired:
                 process.kill()
-                said = b"its supervisor does not begin"
-        if said or process.returncode:
-            words = (
-                said.decode(errors="replace").strip() or "see .saas-doctor/local/supervisors.log"
-            )
-            what = f"{job.name} can't be started: {words}"
-            raise Refused(what, f"look at {job.argv[0]}", (words,))
+                process.communicate()
+                return f"its supervisor does not begin within {_BEGINS:g} s"
+        if process.returncode:
+            return f"its supervisor ended; see {self.platform.relative(errors)}"
+        return said.decode(errors="replace").strip()
 
     def _wait(self, step: Step, deadline: float, limit: float, say: Say) -> Failure | None:
         part, began = step.part, time.monotonic()
@@ -402,7 +426,7 @@ class LocalBackend:
 
     def _kept(self) -> Iterator[tuple[Path, str]]:
         """The folders and files of what the parts keep, each with its part."""
-        for part in self.parts.values():
+        for part in self._servers:
             yield from ((path, part.name) for path in part.keeps)
 
     def _end(self, record: Record, say: Say) -> None:
@@ -475,7 +499,7 @@ class LocalBackend:
         records = {record.name: record for record in self.state.all()}
         unknown = [name for name in services if name not in records]
         if unknown or not records:
-            what = f"{unknown[0]} was" if unknown else "nothing was"
+            what = f"{unknown[0]} was not" if unknown else "nothing was"
             raise DoctorError(f"{what} started by `up --local`")
         self._make_folder()
         with self.state.locked():
@@ -487,6 +511,11 @@ class LocalBackend:
             options = Options(services=names, deps=False)
             self._bring_up(self._steps(options, say), options, say)
         return self.members()
+
+
+def _as_found(part: Part) -> Member:
+    """One that is used as it was found."""
+    return Member(part.name, "", "running", "healthy", (part.place,))
 
 
 def _ask_to_end(identity: Identity) -> None:

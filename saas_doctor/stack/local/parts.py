@@ -48,6 +48,11 @@ class Part(ABC):
     def __init__(self, home: Home, name: str) -> None:
         self.home, self.name = home, name
 
+    @property
+    @abstractmethod
+    def place(self) -> str:
+        """Its address."""
+
     @abstractmethod
     def job(self) -> Job:
         """How it is started; raises Refused where it can't be on this machine."""

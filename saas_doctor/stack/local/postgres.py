@@ -19,16 +19,18 @@ from saas_doctor.facts.database_start import image_version, start
 from saas_doctor.facts.postgres_protocol import Answer, Outcome, ask, endpoints, scram_verifier
 from saas_doctor.facts.quoting import identifier, literal
 from saas_doctor.model import DoctorError
+from saas_doctor.reasons import confirmed
 from saas_doctor.redact import redact
 from saas_doctor.stack import Change, Verb
 from saas_doctor.stack.local.accounts import Account, server_account
 from saas_doctor.stack.local.jobs import Job
 from saas_doctor.stack.local.parts import Home, Part, Refused
-from saas_doctor.symptoms import pointed_to
 
 _ADMIN = "saas_doctor"
 """The cluster's first role. The platform's own is none that may do everything."""
 _DEBIAN = Path("/usr/lib/postgresql")
+_LOCALES = ("C.UTF-8", "C")
+"""Not every system has the first one, which knows the letters of all languages."""
 _INITDB = 120.0
 """Seconds: the first one on a slow disk takes its time."""
 _STOPS = 30.0
@@ -42,6 +44,10 @@ class Database(Part):
         super().__init__(home, "postgres")
         self.address = address
 
+    @property
+    def place(self) -> str:
+        return str(self.address)
+
     # At its address.
 
     def found(self) -> str:
@@ -51,13 +57,13 @@ class Database(Part):
         if answer.outcome is Outcome.READY:
             return f"it runs already at {self.address}, and was not started by this"
         said = redact(_said(answer))
-        code = pointed_to(said) or "DB501"
         if answer.outcome in (Outcome.FOREIGN, Outcome.SILENT):
             what = f"{self.address} is taken by something that is not Postgres"
             step = f"end it, or correct the port of {self.address.variable} in {self.address.where}"
             raise Refused(what, step, (said,), "NET401")
         what = f"a Postgres runs at {self.address} and refuses the platform: {said}"
-        raise Refused(what, f"saas-doctor fix --select {code}", (said,), code)
+        code, step = confirmed(self.home.platform, said)
+        raise Refused(what, step or "saas-doctor check --select DB", (said,), code or "DB501")
 
     def answer(self) -> str:
         answer = self._ask(self.address.role, self.address.password, self.address.database)
@@ -106,7 +112,7 @@ class Database(Part):
         """The folder of the server's programs, of the data's version where there are data."""
         wanted = self._version_of_data()
         seen = []
-        for folder in _folders():
+        for folder in folders():
             version = self._version(folder)
             seen += [f"{folder} ({version or 'can not be run by this user'})"]
             if version and wanted in ("", version):
@@ -216,16 +222,24 @@ class Database(Part):
         if self.home.account:
             self.home.account.give(self._secret)
         with self._password_file(password) as file:
-            argv = [str(self.bin / "initdb"), "-D", str(new), "-U", _ADMIN, f"--pwfile={file}"]
-            argv += ["--auth=scram-sha-256", "-E", "UTF8", "--locale=C"]
+            self._initdb(new, file)
+        new.rename(self.data)
+
+    def _initdb(self, folder: Path, password_file: Path) -> None:
+        argv = [str(self.bin / "initdb"), "-D", str(folder), "-U", _ADMIN]
+        argv += [f"--pwfile={password_file}", "--auth=scram-sha-256", "-E", "UTF8"]
+        said: tuple[str, ...] = ()
+        for locale in _LOCALES:
             try:
-                self._run(argv, limit=_INITDB)
+                self._run([*argv, f"--locale={locale}"], limit=_INITDB)
             except subprocess.CalledProcessError as error:
                 said = tuple((error.stderr or error.stdout).strip().splitlines()[-5:])
-                raise Refused("initdb could not make a cluster", "see its words", said) from None
             except (OSError, subprocess.SubprocessError) as error:
                 raise Refused(f"initdb could not make a cluster: {error}", "try again") from None
-        new.rename(self.data)
+            else:
+                return
+        what = f"initdb could not make a cluster: {' '.join(said[-1:])}"
+        raise Refused(what, f"run it by hand to see why: {self.bin / 'initdb'}", said)
 
     @contextlib.contextmanager
     def _password_file(self, password: str) -> Iterator[Path]:
@@ -318,7 +332,7 @@ def _write_secret(path: Path, text: str) -> None:
         file.write(text)
 
 
-def _folders() -> Iterator[Path]:
+def folders() -> Iterator[Path]:
     """Where a server's programs may be: on PATH, Debian's folders, the extra's own."""
     seen: set[Path] = set()
     for program in ("postgres", "pg_ctl", "initdb"):

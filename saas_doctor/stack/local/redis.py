@@ -29,7 +29,7 @@ class Cache(Part):
         self.parts = urlsplit(url)
 
     @property
-    def address(self) -> str:
+    def place(self) -> str:
         return f"{self.parts.hostname or 'localhost'}:{self.port}"
 
     @property
@@ -52,13 +52,13 @@ class Cache(Part):
         if problem == "unreachable":
             return ""
         if not problem:
-            return f"it runs already at {self.address}, and was not started by this"
-        what = f"what runs at {self.address} is no Redis for the platform: {problem} ({detail})"
+            return f"it runs already at {self.place}, and was not started by this"
+        what = f"what runs at {self.place} is no Redis for the platform: {problem} ({detail})"
         raise Refused(what, "saas-doctor check --select RED", (detail,), "RED501")
 
     def answer(self) -> str:
         problem, detail = self._examine()
-        return f"{self.address}: {problem} ({detail})" if problem else ""
+        return f"{self.place}: {problem} ({detail})" if problem else ""
 
     def _examine(self) -> tuple[str, str]:
         try:
@@ -69,11 +69,11 @@ class Cache(Part):
 
     def job(self) -> Job:
         if self.parts.scheme != "redis" or (self.parts.hostname or "") not in _LOCAL:
-            what = f"nothing answers at {self.address}, which is not an address to start Redis at"
+            what = f"nothing answers at {self.place}, which is not an address to start Redis at"
             raise Refused(what, f"start it there, or correct {self.where}", code="RED501")
         program = next((found for name in _PROGRAMS if (found := shutil.which(name))), None)
         if program is None:
-            what = f"nothing answers at {self.address}, and no redis-server is installed"
+            what = f"nothing answers at {self.place}, and no redis-server is installed"
             raise Refused(
                 what, "install redis-server (Debian, Ubuntu: sudo apt-get install redis-server)"
             )
@@ -87,7 +87,7 @@ class Cache(Part):
             "/",
             environ,
             self.home.log(self.name),
-            ports=(self.address,),
+            ports=(self.place,),
             settings=digest(self._text()),
         )
 

@@ -44,6 +44,10 @@ class Service(Part):
         super().__init__(home, name)
         self.address, self.registry = address, registry
 
+    @property
+    def place(self) -> str:
+        return str(self.address)
+
     def job(self) -> Job:
         platform, address = self.home.platform, self.address
         environment = platform.path(platform.config.environment)

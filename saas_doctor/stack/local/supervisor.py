@@ -92,8 +92,10 @@ class Supervisor:
         while True:
             self._watch(process)
             code = None if self.told_to_end else process.ended
-            # Those that it started may have stayed; they would hold its port.
             process.stop(self.job.stop, self.job.patience)
+            # What it started may have stayed, and would hold its port.
+            for one in jobs.left_over(self.place.parent, self.job.name):
+                one.end()
             self.record.process = None
             self.record.exit_code = process.ended if code is None else code
             self._write()
@@ -122,7 +124,11 @@ class Supervisor:
             options=job.account.options if job.account else None,
         )  # fmt: skip
         self.record.process = Identity.of(process.process.pid)
-        jobs.write(self.place, self.record)
+        try:
+            jobs.write(self.place, self.record)
+        except OSError:  # nobody would know of it
+            process.stop(job.stop, job.patience)
+            raise
         return process
 
     def _watch(self, process: _Process) -> None:
