@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 
 from msgspec import Struct
 
-from saas_doctor.facts.logs import Logs, Tail
+from saas_doctor.facts.logs import Logs, Tail, own_modules
+from saas_doctor.platform import Platform
 from saas_doctor.redact import redact
-from saas_doctor.symptoms import pointed_to
+from saas_doctor.symptoms import all_pointed_to, pointed_to
 
 _OLD = 24 * 3600.0
 """Seconds after which the last words of a log no longer count as the reason."""
@@ -47,6 +49,31 @@ def reason(logs: Logs, service: str, besides: tuple[str, ...] = ()) -> Reason | 
         return None
     text = redact(tail.error)
     return Reason(text, pointed_to(tail.error, logs.own, besides), str(tail))
+
+
+def confirmed(platform: Platform, error: str, output: Iterable[str] = ()) -> tuple[str, str]:
+    """The code that is the cause of a failure, and the next step: one that its check finds just now.
+
+    The codes that the error, then the output around it, points to are asked; of one that waits for
+    another's finding, that other is the cause. The code is empty where none of them finds anything,
+    and the step as well where the text points to nothing.
+    """
+    from saas_doctor import runner  # the checks, which it knows, use this module
+
+    own = tuple(own_modules(platform))
+    codes = tuple(
+        dict.fromkeys([*all_pointed_to(error, own), *all_pointed_to(" ".join(output), own)])
+    )
+    if not codes:
+        return "", ""
+    report = runner.run(platform, runner.Selection(codes))
+    for code in codes:
+        for cause in (code, *reversed(report.causes(code))):
+            found = next((f for f in report.findings if f.code == cause), None)
+            if found:
+                return cause, f"{found.message}: {found.next_step}"
+    named = ", ".join(codes[:3])
+    return "", f"its text looks like {named}, which finds nothing here now: saas-doctor check"
 
 
 def _is_old(tail: Tail) -> bool:

@@ -12,7 +12,12 @@ _LONGEST = 2000
 
 
 def pointed_to(text: str, own: Iterable[str] = (), besides: Iterable[str] = ()) -> str:
-    """The code that an error text points to, or nothing.
+    """The code that an error text points to, or nothing; else as `all_pointed_to`."""
+    return next(iter(all_pointed_to(text, own, besides)), "")
+
+
+def all_pointed_to(text: str, own: Iterable[str] = (), besides: Iterable[str] = ()) -> list[str]:
+    """The codes that an error text points to, the likeliest first.
 
     The symptom that covers most of the text knows most about it. `own`: the platform's own
     modules, which no package is called; `besides`: codes that are left out.
@@ -24,7 +29,7 @@ def pointed_to(text: str, own: Iterable[str] = (), besides: Iterable[str] = ()) 
         if code not in left_out
         and (match.groupdict().get("package") or "").partition(".")[0] not in names
     ]
-    return max(found, key=lambda pair: pair[0])[1] if found else ""
+    return list(dict.fromkeys(code for _, code in sorted(found, key=lambda pair: -pair[0])))
 
 
 def _matches(text: str) -> Iterator[tuple[str, re.Match[str]]]:

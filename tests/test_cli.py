@@ -194,7 +194,8 @@ def test_an_error_text_leads_to_the_page_that_knows_it(text: str, code: str) -> 
             text=True,
             check=False,
         )
-        assert (done.returncode, done.stderr) == (0, "")
+        assert done.returncode == 0
+        assert done.stderr.strip().endswith(f"is it so here? saas-doctor check --select {code}")
         assert done.stdout.startswith(f"{code}: ")
 
 
@@ -207,3 +208,22 @@ def test_an_error_text_that_no_check_knows_is_told_so() -> None:
     )
     assert done.returncode == 2
     assert "no check knows this text" in done.stderr
+
+
+@pytest.mark.parametrize("before", [0, 5_000, 3_000_000])
+@pytest.mark.parametrize("after", [0, 5_000])
+def test_of_a_long_log_the_end_is_explained(root: Path, before: int, after: int) -> None:
+    """An error that is long over stands at its beginning."""
+    old = 'FATAL:  role "saas" does not exist\n' if before > 10_000 else ""
+    log = old + "INFO: all is well\n" * (before // 18)
+    log += 'FATAL:  database "saas" does not exist\n' + "INFO: still here\n" * (after // 17)
+    done = subprocess.run(
+        [sys.executable, "-m", "saas_doctor", "explain", "-"],
+        cwd=root,
+        input=log,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stdout.startswith("DB504")
+    assert "saas-doctor check --select DB504" in done.stderr

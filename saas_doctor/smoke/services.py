@@ -19,6 +19,7 @@ from saas_doctor.model import Absent, Unreadable
 from saas_doctor.platform import Platform
 from saas_doctor.smoke.processes import Running, undisturbed
 from saas_doctor.smoke.steps import Part, Step, StepFailed, step
+from saas_doctor.smoke.watcher import Watcher
 
 _PAUSE = 0.05
 
@@ -26,8 +27,11 @@ _PAUSE = 0.05
 class Services:
     """The platform's services as the smoke test finds or starts them."""
 
-    def __init__(self, platform: Platform, facts: Facts, scratch: Path, limit: float) -> None:
+    def __init__(
+        self, platform: Platform, facts: Facts, scratch: Path, limit: float, watcher: Watcher
+    ) -> None:
         self.platform, self.facts, self.scratch, self.limit = platform, facts, scratch, limit
+        self.watcher = watcher
         self.registry = registry_of(platform, _settings(facts))
         self.started: dict[str, Running] = {}
         self.urls: dict[str, str] = {}
@@ -69,6 +73,7 @@ class Services:
         """Start it and wait for its first answer."""
         argv, folder = self._command(name, port)
         with undisturbed():
+            argv = self.watcher.watched(argv)
             process = Running(argv, folder, self._environ(name, port), self.scratch / f"{name}.log")
             self.started[name] = process
         began = time.monotonic()
@@ -120,6 +125,7 @@ class Services:
         while self.started:
             _, process = self.started.popitem()
             process.stop()
+            self.watcher.forget(process.process.pid)
 
 
 def _settings(facts: Facts) -> Settings:
