@@ -317,6 +317,15 @@ class Undone(Struct):
     notes: list[str] = field(default_factory=list)
 
 
+def older(platform: Platform) -> journals.Run | None:
+    """The run that `undo` would take back now, where a newer one was taken back already."""
+    runs = journals.runs(platform)
+    standing = [at for at, run in enumerate(runs) if not run.undone and run.standing]
+    if not standing or not any(run.undone for run in runs[standing[-1] + 1 :]):
+        return None
+    return runs[standing[-1]]
+
+
 def undo(platform: Platform, name: str | None = None) -> Undone:
     """Take back a run (the newest that still stands), last action first.
 

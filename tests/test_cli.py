@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pty
 import subprocess
 import sys
 from pathlib import Path
@@ -174,6 +175,55 @@ def test_init_writes_a_file_that_check_takes(root: Path) -> None:
     assert doctor("init", cwd=root).returncode == 0
     assert doctor("init", cwd=root).returncode == 2
     assert doctor("check", "--select", "CFG", cwd=root).returncode == 0
+
+
+def test_a_second_undo_asks_before_it_goes_on_to_the_run_before(broken: Path) -> None:
+    env = broken / "backend/.env"
+    first = env.read_text()
+    for _ in range(2):
+        env.write_text(first)
+        assert doctor("fix", "--yes", "--select", "CFG903", cwd=broken).returncode == 0
+    assert doctor("undo", cwd=broken).returncode == 0
+    older = doctor("undo", cwd=broken)
+    assert older.returncode == 2
+    assert "The newest run is taken back already. The one before," in older.stderr
+    assert "edit backend/.env: REGISTRY_URL" in older.stderr
+    name = older.stderr.split()[-1]
+    assert f"saas-doctor undo {name}" in older.stderr
+    for answer, said in ((b"n\n", "nothing was taken back"), (b"y\n", f"run {name}: ")):
+        keyboard, terminal = pty.openpty()
+        os.write(keyboard, answer)
+        done = subprocess.run(
+            [sys.executable, "-m", "saas_doctor", "undo"],
+            cwd=broken,
+            stdin=terminal,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        os.close(keyboard)
+        os.close(terminal)
+        assert said in done.stdout + done.stderr
+
+
+def test_an_older_run_is_taken_back_by_yes(broken: Path) -> None:
+    env = broken / "backend/.env"
+    first = env.read_text()
+    doctor("fix", "--yes", "--select", "CFG903", cwd=broken)
+    mended = env.read_text()
+    env.write_text(first)
+    doctor("fix", "--yes", "--select", "CFG903", cwd=broken)
+    assert doctor("undo", cwd=broken).returncode == 0
+    env.write_text(mended)
+    assert doctor("undo", "--yes", cwd=broken).returncode == 0
+    assert env.read_text() == first
+
+
+def test_nothing_to_fix_tells_what_could_not_be_told(root: Path) -> None:
+    (root / "backend/.env").write_text("REGISTRY_URL=http://localhost:8001\n")
+    (root / "backend/later.py").write_text("def f(:\n")
+    done = doctor("fix", "--yes", "--select", "SRC201", cwd=root)
+    assert "Nothing found to fix; could not tell: SRC201." in done.stdout
 
 
 @pytest.mark.parametrize(

@@ -104,7 +104,7 @@ def _show_only(
     from saas_doctor import plan, runner
     from saas_doctor.cli.screen import say, show
     from saas_doctor.facts import Facts
-    from saas_doctor.model import Severity, Status
+    from saas_doctor.model import Severity
 
     facts = Facts(platform)
     report = runner.run(platform, chosen, facts=facts, timeout=timeout)
@@ -116,8 +116,7 @@ def _show_only(
     else:
         show(plan_lines(made))
         if not made.steps:
-            untold = report.count(Status.UNKNOWN)
-            say("Nothing to fix." + (f" {untold} checks could not tell." if untold else ""))
+            say(_nothing(report))
     raise typer.Exit(1 if made.steps else report.exit_code(Severity(platform.config.fail_on)))
 
 
@@ -129,7 +128,7 @@ class _Asker:
         self.asked = False
 
     def agree(self, plan: Plan) -> Plan:
-        from saas_doctor.cli.screen import say, show
+        from saas_doctor.cli.screen import ask, say, show
 
         self.asked = True
         show(plan_lines(plan))
@@ -138,19 +137,13 @@ class _Asker:
         if not sys.stdin.isatty():
             say("Not applied: no terminal to ask on; agree with --yes.")
             return plan.without(plan.steps, "not agreed to")
-        answer = _ask("Apply? [y]es all, [o]ne by one, [N]o", "yon")
+        answer = ask("Apply? [y]es all, [o]ne by one, [N]o", "yon")
         if answer == "y":
             return plan
         if answer == "o":
-            refused = [s for s in plan.steps if _ask(f"{s.action.title}? [y/N]", "yn") != "y"]
+            refused = [s for s in plan.steps if ask(f"{s.action.title}? [y/N]", "yn") != "y"]
             return plan.without(refused, "not agreed to")
         return plan.without(plan.steps, "not agreed to")
-
-
-def _ask(question: str, answers: str) -> str:
-    print(question, end=" ", file=sys.stderr, flush=True)
-    answer = sys.stdin.readline().strip().lower()[:1]
-    return answer if answer and answer in answers else "n"
 
 
 def plan_lines(plan: Plan) -> Iterator[Line]:
@@ -178,7 +171,7 @@ def _tell(done: Repair, *, asked: bool) -> None:
     from saas_doctor.repair import Outcome
 
     if not asked and not done.waiting:
-        say("Nothing to fix.")
+        say(_nothing(done.report))
     for item in done.done:
         good = item.outcome is Outcome.VERIFIED
         why = f": {item.reason}" if item.reason else ""
@@ -192,6 +185,18 @@ def _tell(done: Repair, *, asked: bool) -> None:
         say(f"Take it back: saas-doctor undo {done.run}")
     say()
     write_report(done.report, "console", None, advice=False)
+
+
+def _nothing(report: Report) -> str:
+    """That nothing was planned, and what of it is not known."""
+    from saas_doctor.model import Status
+
+    untold = [r.code for r in report.results if r.undecided or r.status is Status.UNKNOWN]
+    crashed = [r.code for r in report.results if r.status is Status.CRASHED]
+    said = "Nothing that can be fixed" if report.findings else "Nothing to fix"
+    said = "Nothing found to fix" if not report.findings and (untold or crashed) else said
+    said += f"; could not tell: {', '.join(untold)}" if untold else ""
+    return said + (f"; crashed: {', '.join(crashed)}" if crashed else "") + "."
 
 
 def _tell_of_slight_ones(report: Report) -> None:
