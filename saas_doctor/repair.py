@@ -177,7 +177,7 @@ class _Repair:
     def _apply(self, plan: Plan, facts: Facts) -> tuple[Report, Facts]:
         if self.journal is None:
             self.journal = Journal.begin(self.platform)
-        bench = Bench(self.platform, facts, self.journal.folder)
+        bench = Bench(self.platform, facts, self.journal.folder, self.watch)
         round_done: list[Done] = []
         for step in plan.steps:
             done = self._apply_step(step, bench, round_done)

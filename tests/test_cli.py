@@ -220,10 +220,19 @@ def test_an_older_run_is_taken_back_by_yes(broken: Path) -> None:
 
 
 def test_nothing_to_fix_tells_what_could_not_be_told(root: Path) -> None:
-    (root / "backend/.env").write_text("REGISTRY_URL=http://localhost:8001\n")
-    (root / "backend/later.py").write_text("def f(:\n")
-    done = doctor("fix", "--yes", "--select", "SRC201", cwd=root)
-    assert "Nothing found to fix; could not tell: SRC201." in done.stdout
+    (root / "backend/main.py").write_text("x = = 1\n")  # there is no environment to judge it
+    for words in (["--yes"], ["--dry-run"]):
+        done = doctor("fix", *words, "--select", "SRC200", cwd=root)
+        assert done.returncode == 3
+        assert "Nothing found to fix; could not tell: SRC200." in done.stdout
+
+
+def test_placeholders_of_a_settings_file_that_was_made_are_told(root: Path) -> None:
+    (root / "backend/.env").unlink()
+    (root / "backend/.env.example").write_text("A=1\nSECRET_KEY=change-me\nURL=http://exchange/\n")
+    done = doctor("fix", "--yes", "--select", "CFG901", cwd=root)
+    assert "1. create backend/.env with placeholders for SECRET_KEY  [" in done.stdout
+    assert "to do        backend/.env: write values of your own for SECRET_KEY\n" in done.stdout
 
 
 @pytest.mark.parametrize(
