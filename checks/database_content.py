@@ -9,7 +9,7 @@ from saas_doctor.facts.database_login import Trouble
 from saas_doctor.facts.database_server import Server
 from saas_doctor.facts.psql import as_superuser, asks, spelled
 from saas_doctor.facts.table_names import TableNames
-from saas_doctor.model import Finding, Severity
+from saas_doctor.model import Finding, Severity, Undecided
 from saas_doctor.rules import check
 
 
@@ -108,7 +108,7 @@ def _reset(database: Database) -> str:
     needs=("DB510",),
     symptoms=(r"permission denied for schema public", r"对模式 \S+ 权限不够"),
 )
-def no_right_to_create(database: Database) -> Iterator[Finding]:
+def no_right_to_create(database: Database, names: TableNames) -> Iterator[Finding | Undecided]:
     """The platform's role may log in but may not create tables.
 
     Since Postgres 15 nobody but the database's owner may create in schema `public`; granting
@@ -119,25 +119,48 @@ def no_right_to_create(database: Database) -> Iterator[Finding]:
     **Fixed** by granting USAGE and CREATE on the schema inside that database, or, where there is no
     schema `public` at all, by creating it for the role; `undo` takes back exactly what was granted,
     and drops the schema while it is empty.
-    **Silent** when the role has the right in any way, or in a schema of its own; and where it works
-    on tables that another role made (migrations run by that one).
+    Where the role may create in another schema alone, which neither its search_path nor the
+    platform's code names, the finding gives the statement.
+    **Silent** when the role has the right in any way, or in a schema that the code names; and where
+    it works on tables that another role made (migrations run by that one): those that the models
+    declare. Where no model is known, that can't be told.
     """
     address, server = database.address, database.server
-    if server is None or server.can_create or server.uses_others:
+    if server is None or server.can_create:
+        return
+    named = [name for name in server.readable if name in {*names.places, "alembic_version"}]
+    if (named and not server.owns) or any(map(names.in_code, server.creates_in)):
+        return
+    if not names.places and (server.creates_in or (server.readable and not server.owns)):
+        where = ", ".join(server.creates_in)
+        yield Undecided(
+            f'"{server.role}" may not create in schema {server.schema or "public"}, but in {where}: '
+            "whether the platform's tables go there can't be told"
+            if where
+            else f'"{server.role}" may not create in schema {server.schema}, and tables of another '
+            "role are there: whether they are the platform's can't be told"
+        )
         return
     schema = server.schema or next(iter(server.shut), "public")
     there = schema != "public" or server.has_public
+    other = next(iter(server.creates_in), "")
+    step = f"saas-doctor fix --select DB505 {'grants' if there else 'creates'} it"
+    if other:
+        role, base = spelled(address.role), spelled(server.database)
+        path = f"ALTER ROLE {role} IN DATABASE {base} SET search_path = {spelled(other)}, public"
+        step = f"lead it there: {asks(as_superuser(address), path)}"
     yield Finding(
         f'"{server.role}" may not create tables in schema {schema} of "{server.database}"'
         if there
         else f'database "{server.database}" has no schema public',
         looked_at=f"has_schema_privilege on {address}, database {server.database}",
-        found=f"no CREATE; the database is owned by {server.owner} (Postgres {server.version // 10000})",
+        found=f"no CREATE; the database is owned by {server.owner} (Postgres {server.version // 10000})"
+        + (f"; it may create in schema {other}, outside of its search_path" if other else ""),
         wanted=f"CREATE on schema {schema}",
         target=f"{server.database}.{schema}",
         place=address.place,
-        next_step=f"saas-doctor fix --select DB505 {'grants' if there else 'creates'} it",
-        data={"schema": schema, "create": not there},
+        next_step=step,
+        data={"schema": schema, "create": not there, "no_fix": bool(other)},
     )
 
 
@@ -155,54 +178,122 @@ def tables_out_of_reach(database: Database, names: TableNames) -> Iterator[Findi
 
     They belong to another role: they were made as that one (a superuser's restore, the former name
     of the role, the container's `POSTGRES_USER`), and neither the database's ownership nor rights on
-    the schema give any on tables that were there before. Or the search_path leads past them, so that
-    they look as if they were gone.
+    the schema give any on tables that were there before. The numbers of a serial column are a
+    sequence with rights of its own. Row level security without a policy for the role hides every
+    row. Or the search_path leads past the tables, so that they look as if they were gone.
 
     **Detected** by the platform's own login: the tables where unqualified names lead, on which the
-    role lacks SELECT, INSERT, UPDATE or DELETE, and the role's own tables outside of the path; both
-    as far as the platform's models declare a table of that name.
+    role lacks SELECT, INSERT, UPDATE or DELETE (of a view: SELECT), or USAGE of a sequence that a
+    column takes its numbers from; those whose row level security has no policy by which it reads or
+    inserts; and the role's own tables outside of the path; all as far as the platform's models
+    declare a table of that name.
     **To mend** the finding gives the statement: to grant the rights, or to take the search_path
     back. Other roles may work on them, so it is left to you.
-    **Silent** for tables that no model of the platform declares, where the role has the rights, and
-    where a table of that name is in the path.
+    **Silent** for tables that no model of the platform declares, where the role has the rights or a
+    policy, whatever rows that one gives it, and where a table of that name is in the path.
     """
     server = database.server
     if server is None:
         return
-    locked = [name for name in server.locked if name in names.places]
-    if locked:
-        yield _locked(database, server, locked, names)
+    tables = [t for t in server.locked if _bare(t) in names.places]
+    views = [t for t in server.locked_views if _bare(t) in names.places]
+    if tables or views:
+        yield _locked(database, server, tables, views, names)
+    shut = [pair for pair in server.sequences if _bare(pair[0]) in names.places]
+    if shut:
+        yield _no_numbers(database, server, shut, names)
+    rows = [t for t in server.row_security if _bare(t) in names.places]
+    if rows:
+        yield _no_rows(database, server, rows, names)
     hidden = [
         table
         for table in server.elsewhere
-        if (name := table.partition(".")[2]) in names.places and name not in server.reached
+        if _bare(table) in names.places and _bare(table) not in server.reached
     ]
     if hidden and server.schema:
         yield _hidden(database, server, hidden, names)
 
 
-def _locked(database: Database, server: Server, locked: list[str], names: TableNames) -> Finding:
-    address = database.address
-    tables = ", ".join(f"{spelled(server.schema)}.{spelled(name)}" for name in locked)
+def _bare(table: str) -> str:
+    return table.partition(".")[2]
+
+
+def _full(table: str) -> str:
+    schema, _, name = table.partition(".")
+    return f"{spelled(schema)}.{spelled(name)}"
+
+
+def _locked(
+    database: Database, server: Server, tables: list[str], views: list[str], names: TableNames
+) -> Finding:
+    address, locked = database.address, [*tables, *views]
     role, command = spelled(server.role), as_superuser(address, spelled(server.database))
-    grant = f"GRANT SELECT, INSERT, UPDATE, DELETE ON {tables} TO {role}"
-    sequences = f"GRANT USAGE ON ALL SEQUENCES IN SCHEMA {spelled(server.schema)} TO {role}"
+    grants = []
+    if tables:
+        rights = f"SELECT, INSERT, UPDATE, DELETE ON {', '.join(map(_full, tables))}"
+        schemas = ", ".join(spelled(s) for s in dict.fromkeys(t.partition(".")[0] for t in tables))
+        grants += [f"GRANT {rights} TO {role}"]
+        grants += [f"GRANT USAGE ON ALL SEQUENCES IN SCHEMA {schemas} TO {role}"]
+    if views:
+        grants += [f"GRANT SELECT ON {', '.join(map(_full, views))} TO {role}"]
     return Finding(
         f'"{server.role}" may not use {len(locked)} of the platform\'s tables in "{server.database}": '
-        + ", ".join(locked[:4]),
+        + ", ".join(_bare(t) for t in locked[:4]),
         looked_at=f"has_table_privilege on {address}, database {server.database}",
-        found=f"no SELECT, INSERT, UPDATE and DELETE on {', '.join(locked[:10])}",
+        found=f"no SELECT{', INSERT, UPDATE and DELETE' if tables else ''} on "
+        + ", ".join(locked[:10]),
         wanted="these rights on the tables that the models declare",
         target=f"{server.database}.tables",
         place=address.place,
-        next_step=asks(command, f"{grant}; {sequences}"),
+        next_step=asks(command, "; ".join(grants)),
         data={"no_fix": True},
-        more={"model": f"{names.places[locked[0]]} declares {locked[0]}"},
+        more=_declared(names, locked[0]),
+    )
+
+
+def _declared(names: TableNames, table: str) -> dict[str, str]:
+    return {"model": f"{names.places[_bare(table)]} declares {_bare(table)}"}
+
+
+def _no_numbers(
+    database: Database, server: Server, shut: list[tuple[str, str]], names: TableNames
+) -> Finding:
+    address, sequences = database.address, [sequence for _, sequence in shut]
+    command = as_superuser(address, spelled(server.database))
+    grant = f"GRANT USAGE ON SEQUENCE {', '.join(map(_full, sequences))} TO {spelled(server.role)}"
+    return Finding(
+        f'"{server.role}" may not insert into {_bare(shut[0][0])} of "{server.database}": it has no '
+        f"right on the sequence {sequences[0]}, which numbers its rows",
+        looked_at=f"has_sequence_privilege on {address}, database {server.database}",
+        found=f"no USAGE on {', '.join(sequences[:10])}",
+        wanted="USAGE on the sequences of the tables that the models declare",
+        target=f"{server.database}.sequences",
+        place=address.place,
+        next_step=asks(command, grant),
+        data={"no_fix": True},
+        more=_declared(names, shut[0][0]),
+    )
+
+
+def _no_rows(database: Database, server: Server, tables: list[str], names: TableNames) -> Finding:
+    address, role = database.address, spelled(server.role)
+    command = as_superuser(address, spelled(server.database))
+    policy = f"CREATE POLICY {role} ON {_full(tables[0])} TO {role} USING (true)"
+    return Finding(
+        f"row level security of {', '.join(_bare(t) for t in tables[:4])} in "
+        f'"{server.database}" has no policy by which "{server.role}" reads and inserts rows',
+        looked_at=f"row_security_active and pg_policy on {address}, database {server.database}",
+        found=f"row level security and no such policy on {', '.join(tables[:10])}",
+        wanted="a policy for the platform's role, or no row level security for it",
+        target=f"{server.database}.rows",
+        place=address.place,
+        next_step=f"see who set it and for whom; to give it all rows: {asks(command, policy)}",
+        data={"no_fix": True},
+        more=_declared(names, tables[0]),
     )
 
 
 def _hidden(database: Database, server: Server, hidden: list[str], names: TableNames) -> Finding:
-    name = hidden[0].partition(".")[2]
     return Finding(
         f'the platform\'s table {hidden[0]} of "{server.database}" is outside of the search_path',
         looked_at=f"a login on {database.address}: SHOW search_path (set in: {server.search_path_from})",
@@ -213,7 +304,7 @@ def _hidden(database: Database, server: Server, hidden: list[str], names: TableN
         severity=Severity.WARNING,
         next_step=_reset(database),
         data={"no_fix": True},
-        more={"model": f"{names.places[name]} declares {name}"},
+        more=_declared(names, hidden[0]),
     )
 
 

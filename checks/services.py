@@ -8,6 +8,7 @@ from saas_doctor.facts.answers import Answer, Answers
 from saas_doctor.facts.commands import Starts
 from saas_doctor.facts.containers import Containers, OwnContainer
 from saas_doctor.facts.logs import Logs
+from saas_doctor.facts.moved import Moved, MovedService
 from saas_doctor.facts.ports import Port, Ports, State, wrong_service
 from saas_doctor.model import Blocked, Finding, Severity, Unreadable
 from saas_doctor.reasons import reason
@@ -27,11 +28,12 @@ from saas_doctor.rules import check
     ),
 )
 def service_not_running(
-    ports: Ports, starts: Starts, logs: Logs, containers: Containers
+    ports: Ports, starts: Starts, logs: Logs, containers: Containers, moved: Moved
 ) -> Iterator[Finding]:
-    """A service of the platform is not running.
+    """A service of the platform is not running, or at a port where nobody looks for it.
 
-    **Detected** by its port: nothing listens there. Where its log (`logs` in saas-doctor.toml,
+    **Detected** by its port: nothing listens there. A process of the service that listens at another
+    port is named, with the variable of its environment that says so. Where its log (`logs` in saas-doctor.toml,
     `logs/<service>.log` by itself, or what its container wrote) ends with an error, that is the
     reason, with the code that the error's text points to.
     **To mend**, start it: the next step is the command, with the platform's own interpreter.
@@ -40,16 +42,38 @@ def service_not_running(
     than a day, is no reason.
     """
     waiting: list[Port] = []
-    for name, port in ports.services.items():
+    # What the others register with comes first.
+    for name in sorted(ports.services, key=lambda name: "regist" not in name):
+        port = ports.services[name]
         if port.state in (State.STRANGER, State.UNTOLD) or wrong_service(port):
             waiting.append(port)
+        elif port.state is State.FREE and name in moved.services:
+            yield _elsewhere(port, moved.services[name], starts.commands[name])
         elif port.state is State.FREE:
             yield _not_running(port, starts.commands[name], logs, _ended(containers, name))
     if waiting and len(waiting) == len(ports.services):
         # With others running, those that NET401 names are left to it.
-        raise Blocked(
-            "NET401", f"port {waiting[0].address.port} is not {waiting[0].address.service}'s"
-        )
+        one = waiting[0]
+        words = "can't be told to be" if one.state is State.UNTOLD else "is not"
+        raise Blocked("NET401", f"port {one.address.port} {words} {one.address.service}'s")
+
+
+def _elsewhere(port: Port, moved: MovedService, start: str) -> Finding:
+    name, address, holder = port.address.service, port.address, moved.holder
+    process, there = holder.process, holder.listeners[0]
+    assert process
+    why = f" ({moved.setting} in its environment)" if moved.setting else ""
+    return Finding(
+        f"{name} runs at {there} and not at {address}, where the platform looks for it{why}",
+        looked_at=f"a connection to {address.reached_at}:{address.port}; what listens elsewhere",
+        found=f"refused: nothing listens there; {holder}",
+        wanted=f"{name} at {address}",
+        target=name,
+        next_step=f"stop it (kill {process.pid}) and start it again"
+        + (f" without {moved.setting}" if moved.setting else "")
+        + f": {start}; or write {there.port} where the platform reads its port"
+        + (f", {address.variable} of its settings" if address.variable else ""),
+    )
 
 
 def _not_running(port: Port, start: str, logs: Logs, container: OwnContainer | None) -> Finding:

@@ -8,10 +8,11 @@ from collections.abc import Iterator, Sequence
 
 from msgspec.structs import replace
 
-from saas_doctor.facts.dotenv import Setting
+from saas_doctor.facts.dotenv import Setting, is_placeholder
 from saas_doctor.facts.elsewhere import Elsewhere
 from saas_doctor.facts.environment_uses import EnvironmentUse, EnvironmentUses, refused_number
 from saas_doctor.facts.environment_writes import EnvironmentWrites
+from saas_doctor.facts.interpreter import Interpreter
 from saas_doctor.facts.setting_fields import SettingField, SettingsClass
 from saas_doctor.facts.setting_sources import (
     SettingSources,
@@ -28,7 +29,6 @@ from saas_doctor.model import Finding, Place, Severity
 from saas_doctor.platform import Platform
 from saas_doctor.rules import check
 
-_PLACEHOLDER = re.compile(r"change|your|todo|x{3}|<|replace|placeholder|insert|\.\.\.", re.I)
 _SECRET = re.compile(r"secret|password|passwd|token|(?:api|private|access|signing)_?key", re.I)
 _EXACT = "2.7"
 """The pydantic-settings since which a variable that begins like a field's is one of its own."""
@@ -50,6 +50,7 @@ def setting_missing(
     elsewhere: Elsewhere,
     writes: EnvironmentWrites,
     platform: Platform,
+    interpreter: Interpreter,
 ) -> Iterator[Finding]:
     """A setting that the code requires is set nowhere: the services do not start.
 
@@ -62,8 +63,9 @@ def setting_missing(
     `load_dotenv` loads a file.
     **Fixed** where the example (`.env.example`) has a line for it, by that line; `undo` takes it
     out again. Secrets and placeholders of the example are not copied.
-    It is a warning where the compose file, a Dockerfile, a script or another env file names the
-    variable too: it may be set where those count.
+    It is a warning where a script or another env file names the variable too: it may be set where
+    those count. So it is where the compose file or a Dockerfile does, and there is no environment
+    on this machine: then containers alone may run the services.
     **Silent** about a class that reads no file that is there, about a variable that only those
     other files name, and not the example, and about one that the code itself puts into the
     environment (`os.environ["X"] = ...`, `os.environ.update(...)`); and where the class, its sources or what makes
@@ -94,7 +96,14 @@ def setting_missing(
             yield from _missing(cls, sure, views, sources, platform)
             for finding in _missing(cls, slight, views, sources, platform):
                 target = f"{finding.target}:here"
-                yield replace(finding, severity=Severity.WARNING, target=target)
+                # Where an environment is made, services are started without the containers too.
+                native = interpreter.exists and all(
+                    elsewhere.is_containers_alone(key, read)
+                    for field in slight
+                    for key in field.keys or ()
+                )
+                severity = None if native else Severity.WARNING
+                yield replace(finding, severity=severity, target=target)
 
     for use in uses.required if sources.loads_files else ():
         if use.key not in told:
@@ -171,7 +180,7 @@ def _of_missing(
 
 def _may_be_copied(line: Setting) -> bool:
     value = line.value
-    return bool(value) and not _SECRET.search(line.key) and not _PLACEHOLDER.match(value)
+    return bool(value) and not _SECRET.search(line.key) and not is_placeholder(value)
 
 
 @check(

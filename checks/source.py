@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 from collections import Counter
 from collections.abc import Iterator
 
@@ -9,6 +10,8 @@ from saas_doctor.facts.layout import Layout, Unmarked
 from saas_doctor.facts.syntax import Syntax
 from saas_doctor.model import Blocked, Finding, Place, Severity, Undecided
 from saas_doctor.rules import check
+
+_OWN = platform.python_version()
 
 
 @check(
@@ -22,7 +25,8 @@ def source_cannot_be_compiled(syntax: Syntax) -> Iterator[Finding | Undecided]:
 
     **Detected** by the platform's own interpreter, which compiles it without running it or writing
     anything. Where there is no environment, what the doctor's Python can't compile is `unknown`: a
-    newer one may.
+    newer one may. `unknown` as well what the platform's Python takes and the doctor's own, older
+    one does not: no other check sees that file.
     **Fixed** by hand, at the line that is named.
     **Silent** about files outside the back end and the services, in environments and caches, and
     about a file that the platform's Python has compiled as it is now.
@@ -30,7 +34,17 @@ def source_cannot_be_compiled(syntax: Syntax) -> Iterator[Finding | Undecided]:
     if syntax.broken and not syntax.own:
         first, rest = syntax.broken[0], len(syntax.broken) - 1
         more = f" and {rest} more" if rest else ""
-        yield Undecided(f"{first.module.name}{more}: not for {syntax.judge}; {first.text}")
+        yield Undecided(
+            f"{first.module.name}{more}: {first.text}, says {syntax.judge}, which runs the doctor; "
+            "it may be too old for the code, and there is no environment to ask: make it, or run "
+            "the doctor with the Python of the services"
+        )
+    if syntax.unseen:
+        others = f" and {len(syntax.unseen) - 1} more" if len(syntax.unseen) > 1 else ""
+        yield Undecided(
+            f"{syntax.unseen[0].name}{others}: the Python that runs the doctor ({_OWN}) is too old to "
+            f"parse it, so no other check sees it; run the doctor with {syntax.judge}"
+        )
     for broken in syntax.broken if syntax.own else ():
         name = broken.module.name
         yield Finding(

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from saas_doctor.actions import Action
 from saas_doctor.actions.files import CreateFile, EditFile
 from saas_doctor.edits import Edit
-from saas_doctor.facts.dotenv import EnvExample, EnvFile
+from saas_doctor.facts.dotenv import EnvExample, EnvFile, is_placeholder
 from saas_doctor.model import Finding
 from saas_doctor.rules import fix
 
@@ -15,7 +15,8 @@ from saas_doctor.rules import fix
 @fix("CFG901")
 def make_settings_file(_: Finding, env: EnvFile, example: EnvExample) -> Iterator[Action]:
     """Make the settings file from the example."""
-    yield CreateFile(env.path, env.name, example.file.data, mode=0o600)
+    unset = tuple(s.key for s in example.file.settings if is_placeholder(s.value))
+    yield CreateFile(env.path, env.name, example.file.data, 0o600, unset)
 
 
 @fix("CFG902")

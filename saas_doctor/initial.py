@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
 import tomlkit
 
-from saas_doctor.config import Config, SmokeConfig
+from saas_doctor.config import Config, DatabaseConfig, FrontendConfig, RedisConfig, SmokeConfig
 
 _COMMENTS = {
     "python": "Which Python the services need.",
@@ -28,27 +29,54 @@ _COMMENTS = {
 }
 
 
-def configuration_text(config: Config, python: str = ">=3.11") -> str:
-    """The file's text; every value is what was found on this platform."""
+_PATHS = (
+    "backend", "source-roots", "environment", "requirements", "env-file", "env-example",
+    "compose-file",
+)  # fmt: skip
+_PYTHON = ">=3.11"
+
+
+def configuration_text(config: Config, exists: Callable[[str], bool]) -> str:
+    """The file's text: what was found and is not the default; all else stands there as a comment.
+
+    A default, or a folder that is not there (`exists` tells of a path), would only keep what is
+    found later from counting.
+    """
     document = tomlkit.document()
     document.add(
         tomlkit.comment("What saas-doctor knows of this platform. Paths are relative to this file.")
     )
+    document.add(
+        tomlkit.comment("A line with a # is the default, or a suggestion: without it, it counts.")
+    )
     document.add(tomlkit.nl())
-    values = _said(msgspec.to_builtins(config))
+    values, defaults = _said(msgspec.to_builtins(config)), msgspec.to_builtins(Config())
     if config.smoke == SmokeConfig():
         del values["smoke"]
-    values.setdefault("python", python)
     plain = {k: v for k, v in values.items() if not isinstance(v, dict)}
-    for key in ("python", *(k for k in plain if k != "python")):
+    _say(document, "python")
+    _add(document, "python", plain.pop("python", _PYTHON), counts=config.python is not None)
+    for key, value in plain.items():
         _say(document, key)
-        document.add(key, plain[key])
+        paths = [value] if isinstance(value, str) else value
+        there = key not in _PATHS or all(map(exists, paths))
+        _add(document, key, value, counts=there and value != defaults[key])
     for key, value in values.items():
-        if isinstance(value, dict):
+        if isinstance(value, dict) and value:
             document.add(tomlkit.nl())
             _say(document, key)
-            document.add(key, _table(value, nested=key == "services"))
+            document.add(key, _table(value, _KINDS.get(key, {}), nested=key == "services"))
     return tomlkit.dumps(document)
+
+
+# What a key is where a table does not say it; a service has keys that it must say.
+_SERVICE = {"host": "127.0.0.1", "health": "/"}
+_KINDS: dict[str, dict[str, Any]] = {
+    "services": _SERVICE,
+    "database": msgspec.to_builtins(DatabaseConfig()),
+    "redis": msgspec.to_builtins(RedisConfig()),
+    "frontend": msgspec.to_builtins(FrontendConfig()),
+}
 
 
 def _said(table: dict[str, Any]) -> dict[str, Any]:
@@ -62,8 +90,18 @@ def _say(document: Any, key: str) -> None:
         document.add(tomlkit.comment(_COMMENTS[key]))
 
 
-def _table(values: dict[str, Any], *, nested: bool) -> Any:
+def _add(container: Any, key: str, value: Any, *, counts: bool) -> None:
+    if counts:
+        container.add(key, value)
+    else:
+        container.add(tomlkit.comment(tomlkit.dumps({key: value}).strip()))
+
+
+def _table(values: dict[str, Any], defaults: dict[str, Any], *, nested: bool) -> Any:
     table = tomlkit.table(is_super_table=nested)
     for key, value in values.items():
-        table.add(key, _table(value, nested=False) if isinstance(value, dict) else value)
+        if isinstance(value, dict):
+            table.add(key, _table(value, defaults, nested=False))
+        else:
+            _add(table, key, value, counts=defaults.get(key) != value)
     return table

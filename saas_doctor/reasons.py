@@ -52,22 +52,28 @@ def reason(logs: Logs, service: str, besides: tuple[str, ...] = ()) -> Reason | 
 
 
 def confirmed(platform: Platform, error: str, output: Iterable[str] = ()) -> tuple[str, str]:
-    """The code that an error, else the output around it, points to; and the next step.
+    """The code that is the cause of a failure, and the next step: one that its check finds just now.
 
-    Of several it is the one that finds the same on this platform now, and the next step is that
-    finding's. Both are empty where the text points to nothing.
+    The codes that the error, then the output around it, points to are asked; of one that waits for
+    another's finding, that other is the cause. The code is empty where none of them finds anything,
+    and the step as well where the text points to nothing.
     """
     from saas_doctor import runner  # the checks, which it knows, use this module
 
     own = tuple(own_modules(platform))
-    codes = all_pointed_to(error, own) or all_pointed_to(" ".join(output), own)
+    codes = tuple(
+        dict.fromkeys([*all_pointed_to(error, own), *all_pointed_to(" ".join(output), own)])
+    )
     if not codes:
         return "", ""
-    report = runner.run(platform, runner.Selection(tuple(codes)))
-    found = next((f for f in report.findings if f.code in codes), None)
-    if found:
-        return found.code, f"{found.message}: {found.next_step}"
-    return codes[0], f"saas-doctor explain {codes[0]}"
+    report = runner.run(platform, runner.Selection(codes))
+    for code in codes:
+        for cause in (code, *reversed(report.causes(code))):
+            found = next((f for f in report.findings if f.code == cause), None)
+            if found:
+                return cause, f"{found.message}: {found.next_step}"
+    named = ", ".join(codes[:3])
+    return "", f"its text looks like {named}, which finds nothing here now: saas-doctor check"
 
 
 def _is_old(tail: Tail) -> bool:

@@ -177,7 +177,7 @@ class _Repair:
     def _apply(self, plan: Plan, facts: Facts) -> tuple[Report, Facts]:
         if self.journal is None:
             self.journal = Journal.begin(self.platform)
-        bench = Bench(self.platform, facts, self.journal.folder)
+        bench = Bench(self.platform, facts, self.journal.folder, self.watch)
         round_done: list[Done] = []
         for step in plan.steps:
             done = self._apply_step(step, bench, round_done)
@@ -315,6 +315,15 @@ class Undone(Struct):
     taken_back: list[str] = field(default_factory=list)
     refused: list[tuple[str, str]] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+
+
+def older(platform: Platform) -> journals.Run | None:
+    """The run that `undo` would take back now, where a newer one was taken back already."""
+    runs = journals.runs(platform)
+    standing = [at for at, run in enumerate(runs) if not run.undone and run.standing]
+    if not standing or not any(run.undone for run in runs[standing[-1] + 1 :]):
+        return None
+    return runs[standing[-1]]
 
 
 def undo(platform: Platform, name: str | None = None) -> Undone:

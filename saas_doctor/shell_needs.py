@@ -6,10 +6,12 @@ import os
 from collections.abc import Iterator
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from saas_doctor.facts import Facts
 from saas_doctor.facts.no_proxy import Target
 from saas_doctor.facts.proxies import Proxies
+from saas_doctor.facts.proxy_answers import ProxyAnswers
 from saas_doctor.facts.proxy_clients import ProxyClients
 from saas_doctor.platform import Platform
 
@@ -26,16 +28,27 @@ def needs_of(platform: Platform, facts: Facts) -> Iterator[Need]:
     """What the shell lacks; nothing where all is well. Raises what the facts raise."""
     yield from _environment(platform)
     proxies, used = facts.get(Proxies), facts.get(ProxyClients)
-    for scope in proxies.scopes:
+    shells = [scope for scope in proxies.scopes if scope.is_shell]
+    answers = facts.get(ProxyAnswers).by_value if shells else {}
+    for scope in shells:
+        dead = {
+            key: asked
+            for key, value in scope.variables.items()  # the spellings that don't count as well
+            if (asked := answers.get(value)) and asked.is_dead
+        }
+        for key, asked in dead.items():
+            yield Need(key, None, f"its proxy at {asked.host}:{asked.port} {asked.problem}")
+        left = {k: v for k, v in scope.variables.items() if k not in dead}
+        kept = replace(scope, variables=left)
         swallowed: dict[Target, None] = {}
-        for client in used.names if scope.is_shell else ():
-            swallowed.update(dict.fromkeys(scope.swallowed_by(client)))
+        for client in used.names:
+            swallowed.update(dict.fromkeys(kept.swallowed_by(client)))
         if swallowed:
             hosts = ", ".join(dict.fromkeys(target.host for target in swallowed))
             yield Need(
-                scope.no_proxy_key,
-                scope.no_proxy_with([*swallowed]),
-                f"{scope.key_for(next(iter(swallowed)))} would take the calls to {hosts}",
+                kept.no_proxy_key,
+                kept.no_proxy_with([*swallowed]),
+                f"{kept.key_for(next(iter(swallowed)))} would take the calls to {hosts}",
             )
 
 

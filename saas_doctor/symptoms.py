@@ -12,16 +12,16 @@ _LONGEST = 2000
 
 
 def pointed_to(text: str, own: Iterable[str] = (), besides: Iterable[str] = ()) -> str:
-    """The code that an error text points to, or nothing.
-
-    The symptom that covers most of the text knows most about it. `own`: the platform's own
-    modules, which no package is called; `besides`: codes that are left out.
-    """
+    """The code that an error text points to, or nothing; else as `all_pointed_to`."""
     return next(iter(all_pointed_to(text, own, besides)), "")
 
 
 def all_pointed_to(text: str, own: Iterable[str] = (), besides: Iterable[str] = ()) -> list[str]:
-    """All codes whose symptoms know as much of the text as that one's."""
+    """The codes that an error text points to, the likeliest first.
+
+    The symptom that covers most of the text knows most about it. `own`: the platform's own
+    modules, which no package is called; `besides`: codes that are left out.
+    """
     left_out, names = set(besides), set(own)
     found = [
         (len(match.group()), code)
@@ -29,8 +29,7 @@ def all_pointed_to(text: str, own: Iterable[str] = (), besides: Iterable[str] = 
         if code not in left_out
         and (match.groupdict().get("package") or "").partition(".")[0] not in names
     ]
-    most = max((length for length, _ in found), default=0)
-    return list(dict.fromkeys(code for length, code in found if length == most))
+    return list(dict.fromkeys(code for _, code in sorted(found, key=lambda pair: -pair[0])))
 
 
 def _matches(text: str) -> Iterator[tuple[str, re.Match[str]]]:

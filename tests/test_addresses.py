@@ -218,6 +218,14 @@ OLD, NEW, DIALECT = (f"postgres{end}://u:p@h/d" for end in ("", "ql", "ql+asyncp
         (OLD, UNREAD, False),
         ("postgresql://h:{PORT}/d", UNREAD, False),
         ("postgresql://h:54x2/d", 'print("no")\n', False),
+        ('" postgresql://h/d"', ENGINE, True),
+        ('" postgresql://h/d"', CONNECTED, True),
+        ('"postgresql://h/d "', ENGINE, True),
+        ("postgresql://h/my%2Ddb", ENGINE, True),
+        ("postgresql://h/my%2Ddb", CONNECTED, False),
+        ("postgresql://u:a%00b@h/d", ENGINE, True),
+        ("postgresql://u:a%00b@h/d", ASYNCPG, True),
+        ("postgresql://u:a%20b@h/d?x=%2D", ENGINE, False),
     ],
 )
 def test_each_reader_of_an_address_has_rules_of_its_own(

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from msgspec.structs import asdict, replace
+from msgspec.structs import asdict
 
 from saas_doctor import platform as platforms
 from saas_doctor.config import validate
@@ -111,7 +112,7 @@ def test_broken_toml_is_named_with_its_line(tmp_path: Path) -> None:
         platforms.load(tmp_path)
 
 
-def test_what_init_writes_is_read_back_as_the_same_configuration(tmp_path: Path) -> None:
+def test_what_init_writes_changes_nothing(tmp_path: Path) -> None:
     tree(
         tmp_path,
         **{
@@ -122,8 +123,32 @@ def test_what_init_writes_is_read_back_as_the_same_configuration(tmp_path: Path)
         },
     )
     found = platforms.load(tmp_path, environ={}).config
-    read = validate(tomllib.loads(configuration_text(found)), None)
-    assert read == replace(found, python=">=3.11")
+    (tmp_path / "saas-doctor.toml").write_text(configuration_text(found, exists_in(tmp_path)))
+    assert platforms.load(tmp_path, environ={}).config == found
+
+
+def exists_in(root: Path) -> Callable[[str], bool]:
+    return lambda path: (root / path).exists()
+
+
+def test_init_writes_down_what_it_found_and_suggests_the_rest(tmp_path: Path) -> None:
+    tree(
+        tmp_path,
+        **{
+            "pyproject.toml": REQUIRES,
+            "app/main.py": SERVICE,
+            ".env.example": "DATABASE_URL=postgresql://u:p@h/d\n",
+        },
+    )
+    found = platforms.load(tmp_path, environ={}).config
+    text = configuration_text(found, exists_in(tmp_path))
+    said = tomllib.loads(text)
+    assert said["backend"] == "."
+    assert said["env-example"] == ".env.example"
+    assert said["database"] == {}
+    assert not {"python", "environment", "env-file", "timeout", "logs"} & said.keys()
+    for line in ('# python = ">=3.11"', '# environment = ".venv"', '# variable = "DATABASE_URL"'):
+        assert line in text.splitlines()
 
 
 # Layouts: what is found, by what is there.

@@ -528,10 +528,8 @@ def test_a_right_that_was_there_before_is_not_taken_back(
     "statements",
     [
         ("CREATE SCHEMA {name} AUTHORIZATION {name}",),
-        ("CREATE SCHEMA app", "GRANT USAGE, CREATE ON SCHEMA app TO {name}"),
-        ("DROP SCHEMA public", "CREATE SCHEMA app AUTHORIZATION {name}"),
-        ("CREATE TABLE made_by_migrations ()", "GRANT SELECT ON made_by_migrations TO {name}"),
         ("GRANT CREATE ON SCHEMA public TO PUBLIC",),
+        ("CREATE TABLE alembic_version ()", "GRANT SELECT ON alembic_version TO {name}"),
     ],
 )
 def test_a_role_that_has_where_to_work_needs_no_right_on_public(
@@ -540,7 +538,28 @@ def test_a_role_that_has_where_to_work_needs_no_right_on_public(
     public_is_not_theirs(postgres, name)
     for statement in statements:
         postgres.sql(statement.format(name=name), database=name)
-    assert examine(tmp_path, url_of(postgres, name)).findings == []
+    report = examine(tmp_path, url_of(postgres, name))
+    assert report.findings == []
+    assert [r.status for r in report.results if r.code == "DB505"] == [Status.OK]
+
+
+@pytest.mark.parametrize(
+    "statements",
+    [
+        ("CREATE SCHEMA app", "GRANT USAGE, CREATE ON SCHEMA app TO {name}"),
+        ("DROP SCHEMA public", "CREATE SCHEMA app AUTHORIZATION {name}"),
+        ("CREATE TABLE made_by_migrations ()", "GRANT SELECT ON made_by_migrations TO {name}"),
+    ],
+)
+def test_without_a_known_model_it_is_not_told_whether_another_schema_will_do(
+    tmp_path: Path, postgres: Cluster, name: str, statements: tuple[str, ...]
+) -> None:
+    public_is_not_theirs(postgres, name)
+    for statement in statements:
+        postgres.sql(statement.format(name=name), database=name)
+    report = examine(tmp_path, url_of(postgres, name))
+    assert report.findings == []
+    assert [r.status for r in report.results if r.code == "DB505"] == [Status.UNKNOWN]
 
 
 def test_a_dropped_schema_public_is_made_and_dropped_again(
@@ -722,9 +741,13 @@ def test_rows_in_a_table_that_came_with_the_template_survive_undo(
         "postgresql://u@h:1/d?port=2",
         "postgresql://u@h/d?host=i",
         "postgresql://u@h/d?schema=public",
+        " postgresql://u@h/d",
+        "postgresql://u@h/d ",
+        "postgresql://u@h/my%2Ddb",
+        "postgresql://u:a%00b@h/d",
     ],
 )
-def test_an_address_that_its_options_lead_elsewhere_is_not_judged(url: str) -> None:
+def test_an_address_that_drivers_read_in_more_than_one_way_is_not_judged(url: str) -> None:
     with pytest.raises(Unreadable):
         parse_url(url, "DATABASE_URL")
 
@@ -741,6 +764,7 @@ def test_an_address_that_its_options_lead_elsewhere_is_not_judged(url: str) -> N
         ("CREATE CAST (bigint AS text) WITH INOUT", "cast from bigint to text"),
         ("GRANT CREATE ON SCHEMA public TO public", "rights on schema public"),
         ("CREATE FOREIGN DATA WRAPPER w1", "foreign-data wrapper w1"),
+        ("ALTER SCHEMA public OWNER TO postgres", "owner of schema public"),
     ],
 )
 def test_a_database_with_anything_of_the_users_survives_undo(
@@ -755,6 +779,24 @@ def test_a_database_with_anything_of_the_users_survives_undo(
         assert reason in refused[0]
         assert "owner of database" in refused[1]
         assert there(postgres, name) == (True, True)
+
+
+@pytest.mark.parametrize(
+    ("statement", "reason"),
+    [
+        ("ALTER DATABASE {name} OWNER TO postgres", 'its owner is "postgres"'),
+        ("ALTER DATABASE {name} CONNECTION LIMIT 5", "a limit of connections"),
+        ("ALTER DATABASE {name} ALLOW_CONNECTIONS false", "it takes no connections"),
+    ],
+)
+def test_a_database_that_was_changed_since_survives_undo(
+    tmp_path: Path, postgres: Cluster, name: str, statement: str, reason: str
+) -> None:
+    examine(tmp_path, url_of(postgres, name))
+    fix(tmp_path)
+    postgres.sql(statement.format(name=name))
+    assert f'database "{name}" was changed since: {reason}' in undo(tmp_path)[0]
+    assert there(postgres, name)[1]
 
 
 def test_a_database_in_use_survives_undo_until_it_is_left(
@@ -775,6 +817,7 @@ def test_a_database_in_use_survives_undo_until_it_is_left(
         ("ALTER ROLE {name} CREATEDB", "its rights"),
         ("ALTER ROLE {name} PASSWORD 'mine'", "its password"),
         ("ALTER ROLE {name} SET work_mem = '8MB'", "its settings"),
+        ("ALTER ROLE {name} IN DATABASE postgres SET work_mem = '8MB'", "its settings"),
         ("GRANT pg_monitor TO {name}", "its memberships"),
         ("COMMENT ON ROLE {name} IS 'mine'", "its comment is another"),
     ],
@@ -873,6 +916,25 @@ def test_a_schema_that_holds_a_table_survives_undo(
     assert "stays" in refused
     postgres.sql("DROP TABLE app.notes", database=name)
     assert undo(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "ALTER SCHEMA app OWNER TO postgres",
+        "GRANT USAGE ON SCHEMA app TO public",
+        "ALTER DEFAULT PRIVILEGES FOR ROLE postgres IN SCHEMA app GRANT SELECT ON TABLES TO public",
+    ],
+)
+def test_a_schema_that_was_changed_since_survives_undo(
+    tmp_path: Path, postgres: Cluster, name: str, statement: str
+) -> None:
+    make(postgres, name)
+    path_to_app(postgres, name)
+    examine(tmp_path, url_of(postgres, name))
+    assert fix(tmp_path) == [Done.VERIFIED]
+    postgres.sql(statement, database=name)
+    assert "schema app was changed since" in undo(tmp_path)[0]
 
 
 def test_a_password_that_was_changed_since_is_not_taken_back(

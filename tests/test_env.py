@@ -12,6 +12,7 @@ import pytest
 
 from saas_doctor.shells import Shell, guessed
 from tests.testbed import require
+from tests.testbed.ports import free_port, listener
 
 SHELLS = {
     "bash": (["bash", "--norc", "-c"], Shell.BASH),
@@ -113,17 +114,21 @@ def test_a_shell_is_put_right_by_what_is_printed_and_then_needs_nothing(
     name: str, root: Path
 ) -> None:
     taken = f"{CALL} env | source" if name == "fish" else f'eval "$({CALL} env)"'
-    done = in_shell(
-        name,
-        f"{taken}; {CALL} env; printenv NO_PROXY; printenv VIRTUAL_ENV",
-        root,
-        http_proxy="http://127.0.0.1:9",
-        NO_PROXY="it's.test $(touch hit)",
-        VIRTUAL_ENV=str(root / "gone"),
-    )
+    port = free_port()
+    with listener(port):
+        done = in_shell(
+            name,
+            f"{taken}; {CALL} env; printenv NO_PROXY; printenv VIRTUAL_ENV; printenv https_proxy",
+            root,
+            http_proxy=f"http://127.0.0.1:{port}",
+            https_proxy="http://127.0.0.1:9",
+            NO_PROXY="it's.test $(touch hit)",
+            VIRTUAL_ENV=str(root / "gone"),
+        )
     wanted = "it's.test,$(touch,hit),localhost,127.0.0.1,::1,127.0.0.2\n"
     assert done.stdout == wanted, done.stderr
     assert "http_proxy would take the calls to localhost, 127.0.0.2" in done.stderr
+    assert "https_proxy: its proxy at 127.0.0.1:9 refuses the connection" in done.stderr
     assert "is not there any more" in done.stderr
     assert not (root / "hit").exists()
 

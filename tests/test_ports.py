@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -27,6 +28,7 @@ from saas_doctor.facts import Facts, addresses, docker, listeners, lookups, port
 from saas_doctor.facts.addresses import Address
 from saas_doctor.facts.bindable import Bindable, FreePorts
 from saas_doctor.facts.checkouts import origin_of
+from saas_doctor.facts.commands import started_service
 from saas_doctor.facts.listeners import Listener, Listeners
 from saas_doctor.facts.port_places import PortPlaces
 from saas_doctor.facts.ports import Ports, State
@@ -217,6 +219,115 @@ def test_a_worker_whose_supervisor_was_killed_is_still_the_platforms(
     orphan = Process(5, 0.0, "python", words, folder=str(tmp_path / "backend"))
     port = judged(tmp_path, [Listener("127.0.0.1", 8002, orphan)], [], monkeypatch)
     assert port.state is State.OWN
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "python core/run.py",
+        "python -um core.run",
+        "python -m pdb core/run.py",
+        "python -X dev -m cProfile -o out.prof -m core.run",
+        "python -m debugpy --listen 5678 core/run.py",
+        "python -m coverage run --source core core/run.py",
+        "/usr/bin/python3 .venv/bin/coverage run core/run.py",
+        "python -c \"import uvicorn; uvicorn.run('core.main:app')\"",
+        "python core/dev.py",
+        "python dev_core.py",
+        "poetry run python core/run.py",
+    ],
+)
+def test_a_service_is_known_however_it_is_started(tmp_path: Path, command: str) -> None:
+    backend = tmp_path / "backend"
+    folders = {name: backend / name for name in ("core", "gateway")}
+    for folder in folders.values():
+        folder.mkdir(parents=True)
+    (backend / "core/dev.py").write_text("import uvicorn\nuvicorn.run('main:app')\n")
+    (backend / "dev_core.py").write_text("import uvicorn\nuvicorn.run('core.main:app')\n")
+    process = Process(7, 0.0, "python", tuple(shlex.split(command)), folder=str(backend))
+    assert started_service(process, folders) == "core"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("python", "-"),
+        ("python", "-c", "serve()"),
+        ("python", "-m", "some_launcher"),
+        ("python", "all.py"),
+        ("gunicorn: worker [app]",),
+    ],
+)
+@pytest.mark.parametrize(
+    ("folder", "program"),
+    [("{root}/backend", "/usr/bin/python"), ("/", "{root}/backend/.venv/bin/python")],
+)
+def test_what_may_be_the_platforms_own_is_never_called_a_stranger(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    words: tuple[str, ...],
+    folder: str,
+    program: str,
+) -> None:
+    (tmp_path / "backend").mkdir()
+    both = "import uvicorn\nuvicorn.run(choose('core.main:app', 'gateway.main:app'))\n"
+    (tmp_path / "backend/all.py").write_text(both)
+    where = folder.format(root=tmp_path)
+    process = Process(7, 0.0, "python", words, folder=where, program=program.format(root=tmp_path))
+    port = judged(tmp_path, [Listener("127.0.0.1", 8002, process)], [], monkeypatch)
+    assert port.state is State.UNTOLD
+    assert "kill 7" in port.reason
+    assert str(tmp_path) in port.reason
+
+
+def test_what_may_be_a_service_is_told_and_nothing_is_planned(make_copy: MakeCopy) -> None:
+    copy = make_copy()
+    code = "import http.server as h, sys; h.test(h.SimpleHTTPRequestHandler, port=int(sys.argv[1]))"
+    process = subprocess.Popen(
+        [copy.python, "-", str(copy.ports["core"])],
+        cwd=copy.path("backend/core"),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    assert process.stdin
+    process.stdin.write(code.encode())
+    process.stdin.close()
+    try:
+        wait_for_port(copy.ports["core"])
+        (result,) = [r for r in examine(copy, "NET401").results if r.code == "NET401"]
+        assert result.status == "unknown"
+        assert f"works in {copy.path('backend/core')}" in (result.reason or "")
+        assert mend(copy, Risk.DESTRUCTIVE, "NET401").done == []
+        assert process.poll() is None
+    finally:
+        process.kill()
+        process.wait()
+
+
+def test_a_service_at_the_port_of_its_own_environment_is_said_to_run_there(
+    make_copy: MakeCopy,
+) -> None:
+    copy, port = make_copy(), free_port()
+    environ = {**copy.environ, "CORE_PORT": str(port)}
+    process = subprocess.Popen(
+        [copy.python, "run.py"],
+        cwd=copy.path("backend/core"),
+        env=environ,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        wait_for_port(port, limit=30)
+        found = {f.target: f for f in examine(copy, "SVC701").findings}
+        assert f"core runs at 127.0.0.1:{port} and not at" in found["core"].message
+        assert f"CORE_PORT={port} in its environment" in found["core"].message
+        assert f"kill {process.pid}" in found["core"].next_step
+        assert "is not running" in found["gateway"].message
+    finally:
+        process.kill()
+        process.wait()
 
 
 def test_a_stranger_on_localhosts_other_address_is_a_warning_where_settings_lead_there(

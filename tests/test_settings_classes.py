@@ -396,6 +396,26 @@ LOADED = "import os\nfrom dotenv import load_dotenv\n\nload_dotenv()\n"
 USES_IT = "from settings import settings\n"
 
 
+@pytest.mark.parametrize("environment", [True, False])
+@pytest.mark.parametrize("where", ["/docker-compose.yml", "/Dockerfile", "/start.sh"])
+def test_what_only_containers_set_is_missing_where_services_start_without_them(
+    tree: MakeTree, where: str, environment: bool
+) -> None:
+    text = "services: {a: {image: a, environment: {QUEUE: jobs}}}\n"
+    files: dict[str, str | bytes] = {
+        "settings.py": NEEDS.format(field="queue: str"),
+        "main.py": USES_IT,
+        ".env": "OTHER=1\n",
+        ".env.example": "QUEUE=jobs\n",
+        where: text if "compose" in where else "ENV QUEUE=jobs\n",
+    }
+    if environment:
+        files[".venv/pyvenv.cfg"] = "version = 3.12.1\n"
+    (found,) = findings(tree(files), "CFG904")
+    native = environment and "start" not in where
+    assert found.severity is (None if native else Severity.WARNING)
+
+
 @pytest.mark.parametrize(
     ("files", "required"),
     [

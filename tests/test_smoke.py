@@ -209,6 +209,54 @@ def test_interrupted_it_ends_what_it_started_and_nothing_else(
     assert processes_of(copy) == []
 
 
+def test_killed_it_leaves_nothing_running_and_no_folder(
+    make_copy: MakeCopy, tmp_path: Path
+) -> None:
+    copy, scratch = make_copy(own=False), tmp_path / "scratch"
+    scratch.mkdir()
+    process = subprocess.Popen(
+        DOCTOR,
+        cwd=copy.root,
+        env={**copy.environ, "TMPDIR": str(scratch)},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout
+    for line in process.stdout:
+        if "services: gateway" in line:
+            break
+    assert len(processes_of(copy)) > 1
+    process.kill()
+    process.wait()
+    process.stdout.close()
+    deadline = time.monotonic() + 15
+    while (processes_of(copy) or any(scratch.iterdir())) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert processes_of(copy) == []
+    assert [*scratch.iterdir()] == []
+
+
+def test_a_check_that_does_not_confirm_it_is_not_named_as_the_cause(make_copy: MakeCopy) -> None:
+    copy = make_copy(own=False)
+    copy.path("backend/registry/run.py").write_text(
+        "raise SystemExit('redis.exceptions.ConnectionError: Error 111 connecting to localhost:9')\n"
+    )
+    found = tried(copy)["registry"]
+    assert (found.state, found.code) == (State.FAILED, "")
+    assert "RED501, which finds nothing here now" in found.next_step
+
+
+def test_of_a_check_that_waits_for_another_that_other_is_the_cause(make_copy: MakeCopy) -> None:
+    copy = make_copy(own=False)
+    env = copy.path("backend/.env")
+    env.write_text(env.read_text().replace(f":{copy.cluster.port}/", ":9/"))
+    copy.path("backend/core/run.py").write_text(
+        "raise SystemExit('password authentication failed for user \"core\"')\n"
+    )
+    assert tried(copy)["core"].code == "DB501"
+
+
 def test_without_an_environment_or_with_a_wrong_key_it_is_wrong_use(make_copy: MakeCopy) -> None:
     copy = make_copy(own=False)
     for text, said in (

@@ -33,6 +33,7 @@ from saas_doctor.facts.tables import Tables
 from saas_doctor.facts.versions import Versions, reaches
 from saas_doctor.model import Absent, Blocked, Severity, Undecided
 from saas_doctor.platform import Platform
+from tests.testbed.pythons import python_for
 from tests.trees import MakeTree, findings, fixed, source_of
 
 # The index.
@@ -234,6 +235,25 @@ def test_without_an_environment_what_another_python_cannot_compile_is_undecided(
     check = rules.checks()["SRC200"]
     found = list(check.function(Syntax.read(source_of(platform), none)))
     assert [type(f) for f in found] == [Undecided]
+
+
+def test_what_the_doctors_own_python_is_too_old_for_is_undecided(
+    tree: MakeTree, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    platform = tree({"a.py": "type Names = list[str]\n", "b.py": "x = 1\n"})
+    newer = Path(python_for("3.12"))
+    interpreter = Interpreter(
+        platform.path("backend/.venv"), "backend/.venv", True, newer, Version("3.12.1")
+    )
+    monkeypatch.setattr(sys, "version_info", (3, 10, 0))
+    source = source_of(platform)
+    (module,) = [m for m in source.modules if m.name == "backend/a.py"]
+    if module.tree:  # this Python is new enough: as one that is not would find it
+        module.__dict__["parsed"] = SyntaxError("invalid syntax")
+    (found,) = rules.checks()["SRC200"].function(Syntax.read(source, interpreter))
+    assert isinstance(found, Undecided)
+    assert "backend/a.py: the Python that runs the doctor" in found.reason
+    assert "run the doctor with Python 3.12.1" in found.reason
 
 
 def test_many_files_are_shared_between_processes_and_none_is_lost(tree: MakeTree) -> None:

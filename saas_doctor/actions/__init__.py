@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 from abc import ABC, abstractmethod
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -40,6 +40,8 @@ class Bench(Struct, frozen=True):
     platform: Platform
     facts: Facts
     folder: Path
+    watch: Callable[[str], None] = lambda _: None
+    """Told of what takes long while it is done."""
 
     def keep(self, name: str, data: bytes) -> str:
         """Keep former bytes in the run's folder, safe on disk; the name to find them by."""
@@ -76,6 +78,11 @@ class Action(ABC):
     @abstractmethod
     def target(self) -> Hashable:
         """The thing changed; actions of one kind on one target become one."""
+
+    @property
+    def afterwards(self) -> str:
+        """What is left to do by hand when it is done; mostly nothing."""
+        return ""
 
     @abstractmethod
     def preview(self) -> str:

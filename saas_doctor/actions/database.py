@@ -52,6 +52,7 @@ class CreateDatabase(Action):
         return {
             **begun,
             "database": self.address.database,
+            "owner": self.address.role,
             "aside": f"saas_doctor_{begun['run']}",
             "encoding": look(bench, _ENCODING)[0][0],
         }
@@ -84,11 +85,11 @@ class CreateDatabase(Action):
             if rows[0][0] != MARK.format(before["run"]):
                 raise Refused(f'database "{name}" is not the one that was made: it has no mark')
             wait_for_no_sessions(bench, "datname", name)
-            _refuse_if_used(bench, name, name)
+            _refuse_if_used(bench, name, before)
             # Nobody comes in by the old name between a last look inside and the end.
             _rename(bench, name, aside)
         try:
-            _refuse_if_used(bench, aside, name)
+            _refuse_if_used(bench, aside, before)
             run(bench, f"DROP DATABASE {identifier(aside)}")
         except (Failed, Refused) as error:
             if not run(bench, marked("database", name)):
@@ -107,8 +108,19 @@ def _in_utf8(before: Record) -> str:
     return " TEMPLATE template0 ENCODING 'UTF8' LC_COLLATE 'C' LC_CTYPE 'C'"
 
 
-def _refuse_if_used(bench: Bench, database: str, name: str) -> None:
-    """Refuse where somebody put something into the database; `name` is what it is called."""
+def _refuse_if_used(bench: Bench, database: str, before: Record) -> None:
+    """Refuse where somebody changed the database, or put something into it.
+
+    `database` is its name at this moment: it is moved aside before the last look.
+    """
+    name = before["database"]
+    (row,) = run(bench, _AS_MADE.format(name=literal(database)))
+    owner, *others = row
+    changed = [w for w, as_made in zip(_WORDS, others, strict=True) if as_made != "t"]
+    if owner != before.get("owner", owner):
+        changed.insert(0, f'its owner is "{owner}"')
+    if changed:
+        raise Refused(f'database "{name}" was changed since: {", ".join(changed)}')
     found = _content(bench, database) - _content(bench, "template1")
     # The types and indexes that come with a table would only repeat it.
     alone = {text for text in found if not text.startswith(("type ", "index ", "toast "))}
@@ -116,6 +128,15 @@ def _refuse_if_used(bench: Bench, database: str, name: str) -> None:
     if content:
         more = f" and {len(content) - 5} more" if len(content) > 5 else ""
         raise Refused(f'database "{name}" is not empty: {", ".join(content[:5])}{more}')
+
+
+# Its tablespace is the template's, unless somebody moved it.
+_AS_MADE = """
+SELECT pg_get_userbyid(d.datdba), d.datallowconn, NOT d.datistemplate, d.datconnlimit = -1,
+  d.dattablespace = t.dattablespace
+FROM pg_database d, pg_database t WHERE d.datname = {name} AND t.datname = 'template1'
+"""
+_WORDS = ("it takes no connections", "it is a template", "a limit of connections", "its tablespace")
 
 
 _TABLES = """
@@ -172,12 +193,12 @@ def _content(bench: Bench, database: str) -> set[str]:
         "WHERE nspname = 'public'"
     )
     parts.append(
-        "SELECT 'comment on schema public: ' || coalesce(obj_description(oid, 'pg_namespace'), '') "
-        "FROM pg_namespace WHERE nspname = 'public'"
+        "SELECT 'owner of schema public: ' || pg_get_userbyid(nspowner) FROM pg_namespace "
+        "WHERE nspname = 'public'"
     )
     parts.append(
-        "SELECT 'a limit of connections' FROM pg_database WHERE datname = current_database() "
-        "AND datconnlimit <> -1"
+        "SELECT 'comment on schema public: ' || coalesce(obj_description(oid, 'pg_namespace'), '') "
+        "FROM pg_namespace WHERE nspname = 'public'"
     )
     rows = run(bench, " UNION ".join(parts), database=database)
     return {row[0] for row in rows}

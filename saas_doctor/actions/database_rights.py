@@ -92,6 +92,13 @@ def _owner(schema: str) -> str:
     )
 
 
+# Default rights would go with the schema and without a word.
+_SCHEMA_RIGHTS = """
+SELECT 1 FROM pg_namespace n WHERE nspname = {name} AND (nspacl IS NOT NULL
+  OR EXISTS (SELECT FROM pg_default_acl WHERE defaclnamespace = n.oid))
+"""
+
+
 def _grant(verb: str, rights: Sequence[str], schema: str, role: str) -> str:
     word = "TO" if verb == "GRANT" else "FROM"
     return f"{verb} {', '.join(rights)} ON SCHEMA {identifier(schema)} {word} {identifier(role)}"
@@ -193,7 +200,12 @@ class CreateSchema(Action):
         database = self.address.database
         if look(bench, _owner(self.schema), database=database):
             raise NotApplied(f"schema {self.schema} is there by now")
-        return {**start(bench, self.address), "database": database, "schema": self.schema}
+        return {
+            **start(bench, self.address),
+            "database": database,
+            "schema": self.schema,
+            "owner": self.role,
+        }
 
     def apply(self, bench: Bench, before: Record) -> Record:
         comment = f"COMMENT ON SCHEMA {identifier(self.schema)} IS "
@@ -215,6 +227,10 @@ class CreateSchema(Action):
             return None
         if rows[0][1] != MARK.format(before["run"]):
             raise Refused(f"schema {schema} is not the one that was made: it has no mark")
+        if rows[0][0] != before.get("owner", rows[0][0]):
+            raise Refused(f'schema {schema} was changed since: its owner is "{rows[0][0]}"')
+        if run(bench, _SCHEMA_RIGHTS.format(name=literal(schema)), database=database):
+            raise Refused(f"schema {schema} was changed since: rights were granted on it or in it")
         try:
             # Without CASCADE: it fails, and changes nothing, where anything is in it.
             run(bench, f"DROP SCHEMA {identifier(schema)}", database=database)

@@ -105,7 +105,9 @@ def _changes_of_role(bench: Bench, role: str, verifier: str) -> list[str]:
         bench,
         "SELECT rolsuper OR rolcreatedb OR rolcreaterole OR rolreplication OR rolbypassrls "
         "OR NOT rolcanlogin OR NOT rolinherit, rolconnlimit <> -1, rolvaliduntil IS NOT NULL, "
-        f"rolconfig IS NOT NULL FROM pg_roles WHERE rolname = {name}",
+        # Its settings for one database are kept elsewhere than those for all.
+        "EXISTS (SELECT FROM pg_db_role_setting s WHERE s.setrole = r.oid) "
+        f"FROM pg_roles r WHERE rolname = {name}",
     )[0]
     words = ("its rights", "its connection limit", "its expiry", "its settings")
     changed = [word for word, value in zip(words, row, strict=True) if value == "t"]

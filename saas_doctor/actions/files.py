@@ -190,18 +190,31 @@ class EditFile(_OnFile):
 
 @dataclass(frozen=True)
 class CreateFile(_OnFile):
-    """Make a file that is not there. `mode`: its permission bits, for one that holds secrets."""
+    """Make a file that is not there. `mode`: its permission bits, for one that holds secrets.
+
+    `placeholders`: the keys in it whose values only stand for ones that somebody has to choose.
+    """
 
     path: Path
     name: str
     content: bytes
     mode: int = 0o644
+    placeholders: tuple[str, ...] = ()
 
     order = 10
 
     @property
     def title(self) -> str:
-        return f"create {self.name}" + ("" if self.content else " (empty)")
+        more = "" if self.content else " (empty)"
+        if self.placeholders:
+            more = f" with placeholders for {', '.join(self.placeholders)}"
+        return f"create {self.name}{more}"
+
+    @property
+    def afterwards(self) -> str:
+        if not self.placeholders:
+            return ""
+        return f"{self.name}: write values of your own for {', '.join(self.placeholders)}"
 
     @property
     def target(self) -> Hashable:

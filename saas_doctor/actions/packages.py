@@ -250,6 +250,9 @@ def install(
     """Install by the platform's interpreter, and by no other; raises Failed with the last lines."""
     python = python_in(environment)
     environ = clean_environment(bench.platform.environ)
+    lines = bench.facts.get(Requirements).lines if files else ()
+    count = len({line.name for line in lines if line.path in files}) + len(requirements)
+    bench.watch(f"installing {count} package(s), and what they need")
     with arguments(files, requirements, root=bench.platform.root) as words:
         command([*installer(python, environ), *words], cwd=bench.platform.root, environ=environ)
 

@@ -21,7 +21,7 @@ class Asker:
         self.asked = False
 
     def agree(self, plan: Plan) -> Plan:
-        from saas_doctor.cli.screen import say, show
+        from saas_doctor.cli.screen import ask, say, show
 
         self.asked = True
         show(plan_lines(plan))
@@ -37,13 +37,6 @@ class Asker:
             refused = [s for s in plan.steps if ask(f"{s.action.title}? [y/N]", "yn") != "y"]
             return plan.without(refused, "not agreed to")
         return plan.without(plan.steps, "not agreed to")
-
-
-def ask(question: str, answers: str) -> str:
-    """The letter that was answered on the terminal; `n` where it is none of these."""
-    print(question, end=" ", file=sys.stderr, flush=True)
-    answer = sys.stdin.readline().strip().lower()[:1]
-    return answer if answer and answer in answers else "n"
 
 
 def plan_lines(plan: Plan) -> Iterator[Line]:

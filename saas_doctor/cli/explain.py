@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated
+from typing import Annotated, BinaryIO
 
 import typer
 
 _LONGEST = 100_000
-"""Bytes of a piped text that are read."""
+"""Bytes of a piped text that are looked at, from its beginning and from its end."""
+_WINDOW = 2000
+"""Characters that are looked at at once; an error's text is shorter."""
 
 
 def explain(
@@ -24,16 +26,20 @@ def explain(
     An error text, pasted in quotes or piped to `-`, leads to the code that knows it.
     """
     from saas_doctor import rules
+    from saas_doctor.cli.screen import say
     from saas_doctor.model import DoctorError
-    from saas_doctor.symptoms import pointed_to
 
     if code == "-":
-        code = sys.stdin.buffer.read(_LONGEST).decode(errors="replace")
+        code = _piped(sys.stdin.buffer)
     found = rules.matching((code or "").strip())
     if not found and code and len(code.split()) > 1:
-        known = pointed_to(code.strip()[-2000:])  # a traceback says what it is at its end
+        known = _last_known(code.strip())
         if not known:
             raise DoctorError("no check knows this text; `saas-doctor check` looks at everything")
+        say(
+            f"The text points to {known}; is it so here? saas-doctor check --select {known}",
+            error=True,
+        )
         code, found = known, [known]
     if not found:
         raise DoctorError(f"no check is called {code}; `saas-doctor explain` lists them")
@@ -52,3 +58,22 @@ def explain(
     for name in found:
         mark = "fix" if name in rules.fixes() else "   "
         print(f"{name}  {mark}  {rules.checks()[name].title}")
+
+
+def _piped(text: BinaryIO) -> str:
+    """The beginning and the end of a text; what failed stands at the end of a log."""
+    head, tail = text.read(_LONGEST), b""
+    while more := text.read(_LONGEST):
+        tail = (tail + more)[-_LONGEST:]
+    return (head + b"\n" + tail).decode(errors="replace") if tail else head.decode(errors="replace")
+
+
+def _last_known(text: str) -> str:
+    """The code that the last known error of a text points to: a traceback says it at its end."""
+    from saas_doctor.symptoms import pointed_to
+
+    for end in range(len(text), 0, -_WINDOW * 3 // 4):
+        known = pointed_to(text[max(0, end - _WINDOW) : end])
+        if known:
+            return known
+    return ""

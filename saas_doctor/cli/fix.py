@@ -101,7 +101,7 @@ def _show_only(
     from saas_doctor import plan, runner
     from saas_doctor.cli.screen import say, show
     from saas_doctor.facts import Facts
-    from saas_doctor.model import Severity, Status
+    from saas_doctor.model import Severity
 
     facts = Facts(platform)
     report = runner.run(platform, chosen, facts=facts, timeout=timeout)
@@ -113,8 +113,7 @@ def _show_only(
     else:
         show(plan_lines(made))
         if not made.steps:
-            untold = report.count(Status.UNKNOWN)
-            say("Nothing to fix." + (f" {untold} checks could not tell." if untold else ""))
+            say(_nothing(report))
     raise typer.Exit(1 if made.steps else report.exit_code(Severity(platform.config.fail_on)))
 
 
@@ -124,7 +123,7 @@ def _tell(done: Repair, *, asked: bool) -> None:
     from saas_doctor.repair import Outcome
 
     if not asked and not done.waiting:
-        say("Nothing to fix.")
+        say(_nothing(done.report))
     for item in done.done:
         good = item.outcome is Outcome.VERIFIED
         why = f": {item.reason}" if item.reason else ""
@@ -132,12 +131,26 @@ def _tell(done: Repair, *, asked: bool) -> None:
             f"{item.outcome.value:<12} {one_line(item.step.action.title)}{why}",
             "green" if good else "yellow",
         )
+        if item.step.action.afterwards and item.outcome in (Outcome.VERIFIED, Outcome.UNVERIFIED):
+            say(f"{'to do':<12} {item.step.action.afterwards}", "yellow")
     for finding, reason in done.waiting:
         say(f"not fixed    {finding.code} {one_line(finding.message)}: {reason}")
     if done.run and any(d.outcome in (Outcome.VERIFIED, Outcome.UNVERIFIED) for d in done.done):
         say(f"Take it back: saas-doctor undo {done.run}")
     say()
     write_report(done.report, "console", None, advice=False)
+
+
+def _nothing(report: Report) -> str:
+    """That nothing was planned, and what of it is not known."""
+    from saas_doctor.model import Status
+
+    untold = [r.code for r in report.results if r.undecided or r.status is Status.UNKNOWN]
+    crashed = [r.code for r in report.results if r.status is Status.CRASHED]
+    said = "Nothing that can be fixed" if report.findings else "Nothing to fix"
+    said = "Nothing found to fix" if not report.findings and (untold or crashed) else said
+    said += f"; could not tell: {', '.join(untold)}" if untold else ""
+    return said + (f"; crashed: {', '.join(crashed)}" if crashed else "") + "."
 
 
 def _tell_of_slight_ones(report: Report) -> None:

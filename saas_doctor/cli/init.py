@@ -29,7 +29,8 @@ def init(
         raise DoctorError(f"{file} is there already; --force replaces it")
     found = config.validate(discover(root, {}), None)
     try:
-        write_atomically(file, configuration_text(found).encode())
+        text = configuration_text(found, lambda path: (root / path).exists())
+        write_atomically(file, text.encode())
     except OSError as error:
         raise DoctorError(f"{file}: can't write: {error.strerror}") from None
     print(f"wrote {file}")

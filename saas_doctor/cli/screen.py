@@ -35,6 +35,13 @@ def say(text: str = "", style: str = "", *, error: bool = False) -> None:
     show([[(text, style)]], sys.stderr if error else sys.stdout)
 
 
+def ask(question: str, answers: str) -> str:
+    """One letter of `answers`, asked on the terminal; `n` for everything else."""
+    print(question, end=" ", file=sys.stderr, flush=True)
+    answer = sys.stdin.readline().strip().lower()[:1]
+    return answer if answer and answer in answers else "n"
+
+
 @contextmanager
 def status_line(what: str, total: int) -> Iterator[Callable[[Result], None]]:
     """A line on a terminal that counts finished checks; nothing at all elsewhere."""

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import sys
+import time
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from saas_doctor.cli.options import ConfigFile, Directory, load_platform
+
+if TYPE_CHECKING:
+    from saas_doctor.journal import Run
 
 
 def undo(
@@ -15,13 +20,24 @@ def undo(
     ] = None,
     directory: Directory = None,
     config: ConfigFile = None,
+    yes: Annotated[
+        bool, typer.Option("--yes", "-y", help="Agree to take back an older run as well.")
+    ] = False,
 ) -> None:
-    """Take back what a fix run changed, byte for byte; what was changed since is refused and named."""
+    """Take back what a fix run changed, byte for byte; what was changed since is refused and named.
+
+    Called again, it goes on to the run before, and asks first; without a terminal it wants that
+    run's name, or --yes.
+    """
     from saas_doctor import repair
     from saas_doctor.cli.screen import say
     from saas_doctor.report.printable import one_line
 
-    undone = repair.undo(load_platform(directory, config), run)
+    platform = load_platform(directory, config)
+    older = None if run or yes else repair.older(platform)
+    if older:
+        _agree(older)
+    undone = repair.undo(platform, older.name if older else run)
     for title in undone.taken_back:
         say(f"undone   {one_line(title)}")
     for note in undone.notes:
@@ -30,3 +46,22 @@ def undo(
         say(f"refused  {one_line(title)}: {reason}")
     print(f"run {undone.run}: {len(undone.taken_back)} taken back, {len(undone.refused)} refused")
     raise typer.Exit(1 if undone.refused else 0)
+
+
+def _agree(run: Run) -> None:
+    """Show the run before and ask whether it is meant; raises DoctorError where nobody can be asked."""
+    from saas_doctor.cli.screen import ask, say
+    from saas_doctor.model import DoctorError
+    from saas_doctor.report.printable import one_line
+
+    when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(run.began))
+    say(
+        f"The newest run is taken back already. The one before, {run.name} ({when}), did:",
+        error=True,
+    )
+    for step in run.standing:
+        say(f"  {one_line(step.title)}", error=True)
+    if not sys.stdin.isatty():
+        raise DoctorError(f"name it to take that back as well: saas-doctor undo {run.name}")
+    if ask("Take it back as well? [y/N]", "yn") != "y":
+        raise DoctorError("nothing was taken back")

@@ -114,8 +114,7 @@ def up(
 
 def _backend_name(platform: Platform, *, local: bool, docker: bool, yes: bool) -> str:
     """The backend that is asked for, or that there is; the local one is offered where no engine is."""
-    from saas_doctor.cli.asking import ask
-    from saas_doctor.cli.screen import say
+    from saas_doctor.cli.screen import ask, say
     from saas_doctor.model import DoctorError
     from saas_doctor.stack import choice
 

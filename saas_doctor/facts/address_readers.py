@@ -40,6 +40,9 @@ HTTP = Reader("an HTTP client", _WEB)
 
 def refused(reader: Reader, text: str) -> str:
     """Why a reader refuses an address, in words; nothing where it takes it, or may take it."""
+    spelled = _misspelled(reader, text)
+    if spelled:
+        return spelled
     head, found, _ = text.partition("://")
     if not found:
         if (reader.pairs and "=" in text) or (reader is HTTP and text.startswith("/")):
@@ -53,6 +56,23 @@ def refused(reader: Reader, text: str) -> str:
             return ""
         return f"its scheme is {head}, not {' or '.join(reader.schemes)}"
     return malformed(text, hosts=reader.hosts, web=reader is HTTP)
+
+
+def _misspelled(reader: Reader, text: str) -> str:
+    """What of an address's spelling a reader does not take, though others may."""
+    if text[:1].isspace() and reader in (SQLALCHEMY, LIBPQ, REDIS):
+        return "it begins with a blank"
+    if reader in (SQLALCHEMY, LIBPQ, ASYNCPG, DATABASES) and "%00" in text.rpartition("@")[0]:
+        return "it holds a NUL (%00), which no driver takes"
+    if reader is not SQLALCHEMY or not text.startswith("postgres"):
+        return ""
+    if text[-1:].isspace():
+        return "it ends with a blank, which SQLAlchemy takes for a part of it"
+    name = text.rpartition("@")[2].partition("://")[2] or text.rpartition("@")[2]
+    encoded = re.search(r"%[0-9A-Fa-f]{2}", name.partition("?")[0].partition("/")[2])
+    if encoded:
+        return f"its database's name holds {encoded.group()}, which SQLAlchemy takes as it stands"
+    return ""
 
 
 def malformed(text: str, *, hosts: bool = False, web: bool = False) -> str:

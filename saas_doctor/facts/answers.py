@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import time
 from collections.abc import Mapping, Sequence
@@ -46,7 +47,8 @@ class Answer(Struct, frozen=True):
         if self.status:
             return f"HTTP {self.status}" + (f": {self.detail}" if self.detail else "")
         return {
-            "silent": f"the connection is accepted, and nothing comes within {self.seconds:.1f} s",
+            "silent": "the connection is accepted, and no answer is complete within "
+            f"{self.seconds:.1f} s",
             "TLS": "it speaks https, and is called by http",
             "closed": "the connection is closed without an answer",
             "not HTTP": f"an answer that is not HTTP ({self.detail})",
@@ -83,11 +85,10 @@ class Answers(Fact, frozen=True):
 
 
 def client() -> httpx.Client:
-    """For calls on this machine: by no proxy, whatever the shell's variables say."""
-    import httpx
+    """For calls on this machine: by no proxy, and bounded as a whole."""
+    from saas_doctor.facts.bounded_http import BoundedClient
 
-    # Loopback and plain HTTP: loading the certificates would cost more than all the calls.
-    return httpx.Client(trust_env=False, verify=False)
+    return BoundedClient()
 
 
 def ask(http: httpx.Client, url: str, bounds: Sequence[float] = _BOUNDS) -> Answer:
@@ -134,12 +135,15 @@ def _wants_tls(url: str) -> bool:
 
 
 def _beginning(response: httpx.Response) -> str:
-    """The first words of an error's page."""
+    """The first words of an error's page, as far as they come."""
+    import httpx
+
     text = b""
-    for part in response.iter_bytes():
-        text += part
-        if len(text) > 200:
-            break
+    with contextlib.suppress(httpx.HTTPError):
+        for part in response.iter_bytes():
+            text += part
+            if len(text) > 200:
+                break
     return " ".join(text.decode("utf-8", "replace").split())[:200]
 
 

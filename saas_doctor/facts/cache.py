@@ -81,6 +81,8 @@ def _address(url: str, key: str, settings: Settings) -> str:
         port = parts.port
     except ValueError:
         parts, port = urlsplit(""), None
+    if url[:1].isspace():  # newer Pythons pass over it, the client does not
+        raise Unreadable(f"{settings.where(key)} begins with a blank, which Redis' client refuses")
     if parts.scheme == "unix":
         return parts.path
     if parts.scheme in ("redis", "rediss") and port != 0:

@@ -15,8 +15,19 @@ from saas_doctor.facts.running import Process
 from saas_doctor.platform import Platform
 
 _PYTHON = re.compile(r"^(python|pythonw|pypy)[\d.]*(\.exe)?$", re.I)
-_RUNNER = re.compile(r"^(uvicorn|gunicorn|hypercorn|fastapi|granian|uv|debugpy)(\.exe)?$", re.I)
+_SERVER = re.compile(rb"\b(uvicorn|gunicorn|hypercorn|granian)\b")
+# What serves, or runs another program: a debugger, a profiler, an environment's manager.
+_RUNNER = re.compile(
+    r"^(uvicorn|gunicorn|hypercorn|fastapi|granian|uv|poetry|pdm|pipenv|hatch|debugpy|pdb|ipdb|pudb"
+    r"|cProfile|profile|trace|coverage|pyinstrument|scalene|memray|viztracer|kernprof|py-spy"
+    r"|watchfiles|watchmedo|hupper|ddtrace-run|opentelemetry-instrument|newrelic-admin)(\.exe)?$",
+    re.I,
+)
+_FOREIGN = {"http.server", "pydoc", "wsgiref.simple_server", "xmlrpc.server"}
+"""Python's own servers, which no service of the platform is."""
 _APP = re.compile(r"^[A-Za-z_][\w.]*:[\w.()]+$")
+_APP_IN_CODE = re.compile(rb"""["']([A-Za-z_][\w.]*):[A-Za-z_][\w.()]*["']""")
+_OPTION = re.compile(r"^-[bBdEhiIOPqRsSuvVx?]*([mcXW])(.*)", re.S)
 _ENTRIES = {"run", "main", "app", "server", "serve", "start", "asgi", "wsgi", "__main__"}
 """How the file that starts a service is called, directly in the service's folder."""
 
@@ -29,13 +40,50 @@ def started_service(process: Process, folders: Mapping[str, Path]) -> str | None
     """The service that this process' own command line starts, or None.
 
     `folders`: each service's folder, absolute and without links. Only a Python or a known runner
-    counts: an editor that has `run.py` open starts nothing.
+    counts: an editor that has `run.py` open starts nothing. A script counts by its usual name, or
+    by the server that it starts.
     """
     for path in _started_files(list(process.command), process):
-        for name, folder in folders.items():
-            if path == folder or (path.parent == folder and path.stem in _ENTRIES):
-                return name
+        name = _service_of(path, folders)
+        code = b"" if name else _code(path)
+        if code:
+            name = next((n for n, folder in folders.items() if path.parent == folder), None)
+            bases = [path.parent, *_bases([], process)]
+            names = (_service_of(app, folders) for app in _apps(code, bases))
+            name = name or next((n for n in names if n), None)
+        if name:
+            return name
     return None
+
+
+def is_foreign(process: Process) -> bool:
+    """Whether it is a server that comes with Python, wherever it runs."""
+    words = _without_options(list(process.command[1:]))
+    python = bool(process.command) and _PYTHON.match(Path(process.command[0]).name)
+    return bool(python) and words[:1] == ["-m"] and words[1:2] != [] and words[1] in _FOREIGN
+
+
+def _service_of(path: Path, folders: Mapping[str, Path]) -> str | None:
+    for name, folder in folders.items():
+        if path == folder or (path.parent == folder and path.stem in _ENTRIES):
+            return name
+    return None
+
+
+def _code(path: Path) -> bytes:
+    """A script's text, where it starts a server."""
+    try:
+        code = path.read_bytes()[:100_000] if path.suffix == ".py" else b""
+    except OSError:
+        return b""
+    return code if _SERVER.search(code) else b""
+
+
+def _apps(code: bytes, bases: list[Path]) -> Iterator[Path]:
+    """The module of the application that code names, `"core.main:app"`, where it names no other."""
+    named = set(_APP_IN_CODE.findall(code))
+    if len(named) == 1:
+        yield from _modules(named.pop().decode(), bases)
 
 
 def started_elsewhere(process: Process, folders: Mapping[str, PurePath]) -> Iterator[Started]:
@@ -62,6 +110,9 @@ def _started_files(words: list[str], process: Process) -> Iterator[Path]:
                 yield from _targets(rest[2:], process)
             else:
                 yield from _modules(rest[1], _bases(rest, process))
+        elif rest[:1] == ["-c"] and len(rest) > 1:
+            code = rest[1].encode("utf-8", "replace")
+            yield from _apps(code, _bases([], process)) if _SERVER.search(code) else ()
         elif rest and not rest[0].startswith("-"):
             if _RUNNER.match(Path(rest[0]).name):
                 yield from _targets(rest[1:], process)
@@ -70,9 +121,13 @@ def _started_files(words: list[str], process: Process) -> Iterator[Path]:
 
 
 def _without_options(words: list[str]) -> list[str]:
-    """A Python's command line from its `-m`, `-c` or script on."""
-    while words and words[0].startswith("-") and words[0] not in ("-m", "-c", "-"):
-        words = words[2 if words[0] in ("-X", "-W") else 1 :]
+    """A Python's command line from its `-m`, `-c` or script on; `-um`, `-mpdb` are taken apart."""
+    while words and words[0].startswith("-") and words[0] != "-":
+        option = _OPTION.match(words[0])
+        letter, attached = option.groups() if option else ("", "")
+        if letter in ("m", "c"):
+            return [f"-{letter}", *([attached] if attached else []), *words[1:]]
+        words = words[2 if letter and not attached else 1 :]
     return words
 
 

@@ -98,7 +98,9 @@ def parse_url(text: str, key: str, environ: Mapping[str, str] | None = None) -> 
     repeats the text, which holds a password).
     """
     environ = environ or {}
-    url = _URL.fullmatch(text.strip())
+    url = _URL.fullmatch(text)
+    if text != text.strip() and _URL.fullmatch(text.strip()):
+        raise Unreadable(f"{key} begins or ends with a blank, which drivers do not take alike")
     if url is None:
         raise Unreadable(f"{key} is not an address")
     if url["scheme"].partition("+")[0] not in ("postgresql", "postgres"):
@@ -128,6 +130,11 @@ def parse_url(text: str, key: str, environ: Mapping[str, str] | None = None) -> 
 
 def _refuse_to_guess(url: re.Match[str], query: Mapping[str, Sequence[str]], key: str) -> None:
     """Raise Unreadable where drivers differ in what they take, or take what is not looked at."""
+    if "\0" in unquote(url[0]):
+        raise Unreadable(f"{key} holds a NUL, which no driver takes")
+    if unquote(url["database"] or "") != (url["database"] or ""):
+        # SQLAlchemy takes the name as it stands, libpq decodes it.
+        raise Unreadable(f"{key} names its database in a way that drivers do not read alike (%)")
     parts = {"user": "user", "password": "password", "dbname": "database", "port": "port"}
     for name, values in query.items():
         host = name == "host" and (bool(url["host"] or url["ipv6"]) or len(values) > 1)

@@ -15,10 +15,13 @@ class Server(Struct, frozen=True):
 
     `schema` is where unqualified tables go ("" where nowhere), `path` all the schemas in which they
     are looked for, `search_path` the setting itself, `absent` the schemas that it names and that
-    are not there, `shut` those that are there and not open to the role. `can_create`: in `schema`, or in another one of the platform's own.
-    `uses_others`: the role owns no table in `schema` and works on tables there that another made.
-    `locked` are the tables in `schema` that the role may not read and write, `reached` the tables
-    in the path, `elsewhere` the role's own tables outside of it (`schema.table`).
+    are not there, `shut` those that are there and not open to the role. `can_create`: in `schema`;
+    `creates_in` are the other schemas that the role may create in. `owns`: it owns a table in
+    `schema`; `readable` are the tables there that others made and that it may read.
+    Of the tables and views in the path (`schema.table`): `locked` and `locked_views` are those that
+    the role may not read (and write), `row_security` those whose rows no policy gives it,
+    `sequences` (table, sequence) the numbers that it may not draw. `reached` are their bare names,
+    `elsewhere` the role's own tables outside of the path.
     """
 
     version: int
@@ -39,9 +42,14 @@ class Server(Struct, frozen=True):
     absent: tuple[str, ...]
     shut: tuple[str, ...]
     can_create: bool
+    creates_in: tuple[str, ...]
     has_public: bool
-    uses_others: bool
+    owns: bool
+    readable: tuple[str, ...]
     locked: tuple[str, ...]
+    locked_views: tuple[str, ...]
+    row_security: tuple[str, ...]
+    sequences: tuple[tuple[str, str], ...]
     reached: tuple[str, ...]
     elsewhere: tuple[str, ...]
     max_connections: int
@@ -56,8 +64,12 @@ class Server(Struct, frozen=True):
 _SERVER = """
 WITH role AS (SELECT * FROM pg_roles WHERE rolname = current_user),
 home AS (SELECT oid FROM pg_namespace WHERE nspname = current_schema()),
-own AS (SELECT c.*, n.nspname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-  WHERE c.relkind IN ('r', 'p') AND n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'),
+own AS (SELECT c.*, n.nspname, n.nspname || '.' || c.relname AS full_name,
+    c.relkind IN ('r', 'p') AS is_table, pg_table_is_visible(c.oid) AS visible
+  FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+  WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'),
+policies AS (SELECT * FROM pg_policy WHERE polpermissive
+  AND EXISTS (SELECT FROM unnest(polroles) r WHERE r = 0 OR pg_has_role(r, 'USAGE'))),
 set AS (SELECT name, setting, source FROM pg_settings),
 named AS (SELECT word, n.oid FROM
     (SELECT trim(both ' "' FROM part) AS word
@@ -81,21 +93,39 @@ SELECT current_setting('server_version_num')::int AS version,
   (SELECT source FROM set WHERE name = 'search_path') AS search_path_from,
   ARRAY(SELECT word FROM named WHERE oid IS NULL) AS absent,
   ARRAY(SELECT word FROM named WHERE NOT has_schema_privilege(oid, 'USAGE')) AS shut,
-  EXISTS (SELECT FROM pg_namespace n WHERE has_schema_privilege(n.oid, 'CREATE') AND
-    (n.nspname = current_schema()
-     OR n.nspname NOT IN ('public', 'information_schema') AND n.nspname !~ '^pg_')) AS can_create,
+  coalesce(has_schema_privilege((SELECT oid FROM home), 'CREATE'), false) AS can_create,
+  ARRAY(SELECT nspname::text FROM pg_namespace WHERE has_schema_privilege(oid, 'CREATE')
+    AND nspname IS DISTINCT FROM current_schema() AND nspname <> 'information_schema'
+    AND nspname !~ '^pg_' ORDER BY 1 LIMIT 50) AS creates_in,
   EXISTS (SELECT FROM pg_namespace WHERE nspname = 'public') AS has_public,
-  EXISTS (SELECT FROM own WHERE relnamespace = (SELECT oid FROM home)
-      AND has_table_privilege(oid, 'SELECT'))
-    AND NOT EXISTS (SELECT FROM own WHERE relnamespace = (SELECT oid FROM home)
-      AND relowner = (SELECT oid FROM role)) AS uses_others,
-  ARRAY(SELECT relname::text FROM own WHERE relnamespace = (SELECT oid FROM home)
+  EXISTS (SELECT FROM own WHERE is_table AND relnamespace = (SELECT oid FROM home)
+    AND relowner = (SELECT oid FROM role)) AS owns,
+  ARRAY(SELECT relname::text FROM own WHERE is_table AND relnamespace = (SELECT oid FROM home)
+    AND relowner <> (SELECT oid FROM role) AND has_table_privilege(oid, 'SELECT')
+    ORDER BY 1 LIMIT 5000) AS readable,
+  ARRAY(SELECT full_name FROM own WHERE is_table AND visible
     AND NOT (has_table_privilege(oid, 'SELECT') AND has_table_privilege(oid, 'INSERT')
       AND has_table_privilege(oid, 'UPDATE') AND has_table_privilege(oid, 'DELETE'))
     ORDER BY 1 LIMIT 500) AS locked,
+  ARRAY(SELECT full_name FROM own WHERE NOT is_table AND visible
+    AND NOT has_table_privilege(oid, 'SELECT') ORDER BY 1 LIMIT 500) AS locked_views,
+  ARRAY(SELECT full_name FROM own WHERE is_table AND visible AND row_security_active(oid)
+    AND NOT (EXISTS (SELECT FROM policies p WHERE p.polrelid = own.oid AND p.polcmd IN ('*', 'r'))
+      AND EXISTS (SELECT FROM policies p WHERE p.polrelid = own.oid AND p.polcmd IN ('*', 'a')))
+    ORDER BY 1 LIMIT 500) AS row_security,
+  ARRAY(SELECT ARRAY[own.full_name, n.nspname || '.' || s.relname] FROM own
+    JOIN pg_attrdef a ON a.adrelid = own.oid
+    JOIN pg_depend d ON d.classid = 'pg_attrdef'::regclass AND d.objid = a.oid
+      AND d.refclassid = 'pg_class'::regclass
+    JOIN pg_class s ON s.oid = d.refobjid AND s.relkind = 'S'
+    JOIN pg_namespace n ON n.oid = s.relnamespace
+    WHERE is_table AND visible AND has_table_privilege(own.oid, 'INSERT')
+      -- In a CASE: asked of anything else, which may come first, it raises.
+      AND CASE WHEN s.relkind = 'S' THEN NOT has_sequence_privilege(s.oid, 'USAGE, UPDATE') END
+    ORDER BY 1 LIMIT 500) AS sequences,
   ARRAY(SELECT DISTINCT relname::text FROM own WHERE nspname = ANY (current_schemas(false))
     ORDER BY 1 LIMIT 5000) AS reached,
-  ARRAY(SELECT nspname || '.' || relname FROM own WHERE nspname <> ALL (current_schemas(false))
+  ARRAY(SELECT full_name FROM own WHERE is_table AND nspname <> ALL (current_schemas(false))
     AND pg_has_role(relowner, 'USAGE') ORDER BY 1 LIMIT 500) AS elsewhere,
   current_setting('max_connections')::int AS max_connections,
   (SELECT sum(setting::int) FROM set
@@ -121,5 +151,9 @@ def ask_server(connection: Connection[Any]) -> Server:
         # A hosted server may keep its identity to itself.
         row = cursor.execute(_SERVER.format(system="''").encode()).fetchone()
     assert row
-    lists = {key: tuple(value) for key, value in row.items() if isinstance(value, list)}
+    lists = {key: _tuple(value) for key, value in row.items() if isinstance(value, list)}
     return Server(**{**row, **lists})
+
+
+def _tuple(values: list[Any]) -> tuple[Any, ...]:
+    return tuple(tuple(value) if isinstance(value, list) else value for value in values)

@@ -24,6 +24,16 @@ _MOST = 2_000_000
 """Characters of all values that are made of variables; a process can be given no more."""
 
 
+_PLACEHOLDER = re.compile(
+    r"(?<![a-z])(change|your|todo|replace|placeholder|insert)|x{3}|<|\.\.\.", re.I
+)
+
+
+def is_placeholder(value: str) -> bool:
+    """Whether a value only stands for one that somebody has to choose (`change-me`)."""
+    return bool(_PLACEHOLDER.search(value))
+
+
 class Setting(Struct, frozen=True):
     """One `KEY=value` line; `start` and `end` are the byte offsets of the value as written."""
 

@@ -21,6 +21,7 @@ _KINDS = re.compile(
     r"^justfile|^procfile|^\.env|\.env$|^tiltfile|^taskfile",
     re.I,
 )
+_CONTAINERS = re.compile(r"compose.*\.ya?ml$|^(docker|container)file", re.I)
 _EXAMPLE = re.compile(r"example|sample|template|dist|default", re.I)
 _WORD = re.compile(rb"\w+")
 _MAXIMUM = 300_000
@@ -46,9 +47,16 @@ class Elsewhere(Fact, frozen=True):
 
         `os.environ["KEY"] = ...` in the code itself, its tests included, sets it too.
         """
+        return bool(self._naming(key, besides)) or self.writes.names(key)
+
+    def is_containers_alone(self, key: str, besides: Iterable[Path] = ()) -> bool:
+        """Whether those of them that name a variable are for containers: compose files, Dockerfiles."""
+        naming = self._naming(key, besides)
+        return not self.writes.names(key) and all(_CONTAINERS.search(p.name) for p in naming)
+
+    def _naming(self, key: str, besides: Iterable[Path]) -> list[Path]:
         word, left_out = key.lower().encode(), set(besides)
-        named = any(word in words for path, words in self._words.items() if path not in left_out)
-        return named or self.writes.names(key)
+        return [p for p, words in self._words.items() if word in words and p not in left_out]
 
     def says(self, text: bytes) -> bool:
         """Whether any of them has this text."""

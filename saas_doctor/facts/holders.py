@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from functools import cached_property
 from pathlib import Path, PurePath
@@ -10,7 +11,7 @@ from msgspec import Struct
 
 from saas_doctor.facts.addresses import FRONTEND
 from saas_doctor.facts.checkouts import origin_of
-from saas_doctor.facts.commands import real, started_elsewhere, started_service
+from saas_doctor.facts.commands import is_foreign, real, started_elsewhere, started_service
 from saas_doctor.facts.docker import Container
 from saas_doctor.facts.listeners import Listener
 from saas_doctor.facts.running import Process
@@ -28,7 +29,8 @@ class Holder(Struct, frozen=True):
     The process of a service is the uppermost that belongs to it: a supervisor starts workers.
     `service` is the platform's service that it is, `""` for a process that the platform started
     and nobody can tell for which service; None for a stranger. `stale` says why it is a left-over,
-    `checkout` is the folder of another copy of the platform that it runs for.
+    `checkout` is the folder of another copy of the platform that it runs for, `near` what of a
+    process that looks like a stranger's is the platform's: then it may be its own.
     """
 
     listeners: tuple[Listener, ...] = ()
@@ -37,6 +39,7 @@ class Holder(Struct, frozen=True):
     service: str | None = None
     stale: str = ""
     checkout: str = ""
+    near: str = ""
 
     def __str__(self) -> str:
         where = ", ".join(str(listener) for listener in self.listeners)
@@ -66,7 +69,9 @@ class Owners:
         if service is not None:
             return Holder(tuple(listeners), top, None, service, self._stale(process, top))
         checkout = self._checkout(process)
-        return Holder(tuple(listeners), process, checkout=str(checkout) if checkout else "")
+        if checkout:
+            return Holder(tuple(listeners), process, checkout=str(checkout))
+        return Holder(tuple(listeners), process, near=self._near(process))
 
     def is_own(self, container: Container) -> bool:
         compose = self.platform.config.compose_file
@@ -108,12 +113,24 @@ class Owners:
         return service, top
 
     def _is_orphan(self, process: Process) -> bool:
-        folder = real(Path(process.folder)) if process.folder else None
-        if folder is None or not any(_SPAWNED.search(word) for word in process.command):
-            return False
-        inside = [f for f in (folder, *folder.parents) if f == self.root or self.root in f.parents]
-        # A checkout of another may lie inside this one.
+        spawned = any(_SPAWNED.search(word) for word in process.command)
+        return spawned and self._inside(process.folder)
+
+    def _inside(self, folder: str) -> bool:
+        """Whether a folder lies in the platform; a checkout of another may lie inside this one."""
+        place = real(Path(folder)) if folder else Path("/")
+        inside = [f for f in (place, *place.parents) if f == self.root or self.root in f.parents]
         return bool(inside) and not any((f / ".git").exists() for f in inside if f != self.root)
+
+    def _near(self, process: Process) -> str:
+        """What a process that names no service has of the platform; nothing for Python's own servers."""
+        if is_foreign(process):
+            return ""
+        if self._inside(process.folder):
+            return f"works in {process.folder}"
+        if self._inside(os.path.dirname(process.program)):
+            return f"is run by {process.program}"
+        return ""
 
     def _stale(self, process: Process, top: Process) -> str:
         if top.gone:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
 import sys
 from collections.abc import Iterator
@@ -94,19 +95,41 @@ def listening(ports: set[int]) -> tuple[list[Listener], bool]:
     return [one for one, listens in sockets if listens], complete
 
 
+def listening_programs(names: re.Pattern[str]) -> list[Listener]:
+    """The sockets that programs of such names listen on, at any port; one for each process."""
+    import psutil
+
+    rows = {pid: row.laddr for row, pid in _rows()[0] if pid and row.status == psutil.CONN_LISTEN}
+    found: list[Listener] = []
+    for pid, at in rows.items():
+        try:
+            process = process_of(pid) if names.search(psutil.Process(pid).name()) else None
+        except psutil.Error:
+            continue  # it has ended
+        if process:
+            found.append(Listener(at.ip, at.port, process, process.user))
+    return found
+
+
+def _rows() -> tuple[list[tuple[Any, int | None]], bool]:
+    """All TCP sockets with their processes, and whether other users' are among them."""
+    import psutil
+
+    try:
+        return [(c, c.pid) for c in psutil.net_connections(kind="tcp")], True
+    except psutil.AccessDenied:
+        # macOS shows an ordinary user no list of all; his own processes can be asked one by one.
+        return _own_connections(), False
+    except (psutil.Error, OSError) as error:
+        raise Unreadable(f"the listening sockets can't be listed ({error})") from None
+
+
 def _sockets(ports: set[int]) -> tuple[list[tuple[Listener, bool]], bool]:
     """The sockets at these ports, and of each whether it listens; else it is connected."""
     import psutil
 
     connected = (psutil.CONN_ESTABLISHED, psutil.CONN_SYN_SENT, psutil.CONN_CLOSE_WAIT)
-    try:
-        rows = [(c, c.pid) for c in psutil.net_connections(kind="tcp")]
-        complete = True
-    except psutil.AccessDenied:
-        # macOS shows an ordinary user no list of all; his own processes can be asked one by one.
-        rows, complete = _own_connections(), False
-    except (psutil.Error, OSError) as error:
-        raise Unreadable(f"the listening sockets can't be listed ({error})") from None
+    rows, complete = _rows()
     users = _users_of_sockets()
     processes: dict[int, Process | None] = {}
     found: dict[tuple[str, int, int | None, bool], tuple[Listener, bool]] = {}

@@ -99,6 +99,12 @@ class _Judge:
         if own:
             return Port(address, State.OWN, own, beside)
         known = next((h for h in holders if h.process and not _forwards(h.process)), None)
+        if known and known.process and known.near:
+            reason = (
+                f"{address} is held by {known.process}, which {known.near}: whether it is "
+                f"{address.service} can't be told; if it is not, stop it: kill {known.process.pid}"
+            )
+            return Port(address, State.UNTOLD, known, beside, reason)
         if known:
             return Port(address, State.STRANGER, known, beside)
         return self._behind(address, holders[0], beside)

@@ -16,6 +16,7 @@ from saas_doctor.facts.proxy_files import ToolProxies
 
 _CONNECT, _ANSWER = 1.5, 1.0
 """Seconds for a connection, and for a word."""
+_REFUSES, _UNKNOWN = "refuses the connection", "is a name that this machine does not know"
 
 
 class Asked(Struct, frozen=True):
@@ -24,6 +25,11 @@ class Asked(Struct, frozen=True):
     host: str
     port: int
     problem: str = ""
+
+    @property
+    def is_dead(self) -> bool:
+        """Whether nothing is there at all; what is silent or slow may be busy, or far away."""
+        return self.problem in (_REFUSES, _UNKNOWN)
 
 
 class ProxyAnswers(Fact, frozen=True):
@@ -67,9 +73,9 @@ def _ask(scheme: str, host: str, port: int) -> Asked:
     except TimeoutError:
         return Asked(host, port, f"takes no connection within {_CONNECT:g} s")
     except ConnectionRefusedError:
-        return Asked(host, port, "refuses the connection")
+        return Asked(host, port, _REFUSES)
     except socket.gaierror:
-        return Asked(host, port, "is a name that this machine does not know")
+        return Asked(host, port, _UNKNOWN)
     except OSError as error:
         return Asked(host, port, f"can't be reached ({error.strerror or error})")
 

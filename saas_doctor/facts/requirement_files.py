@@ -108,7 +108,8 @@ def _line(
         )
     except InvalidRequirement as error:
         left = _VARIABLE.search(head)
-        yield Open(number, left[1]) if left else Wrong(number, str(error).splitlines()[0])
+        why = f"{head!r}: {str(error).splitlines()[0]}"
+        yield Open(number, left[1]) if left else Wrong(number, why)
 
 
 def _blanks(found: re.Match[str]) -> str:

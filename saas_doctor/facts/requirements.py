@@ -341,7 +341,7 @@ class _Reader:
                 requirement = parse_requirement(declared.text)
             except InvalidRequirement as error:
                 if not declared.poetry:
-                    self.bad.append((place, str(error).splitlines()[0]))
+                    self.bad.append((place, f"{declared.text!r}: {str(error).splitlines()[0]}"))
                 continue
             self.lines.append(
                 RequirementLine(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -39,6 +40,8 @@ class Process(Struct, frozen=True):
     """Whether its working folder was deleted; a new one may lie in its place."""
     unit: str = ""
     """The system's service that started it, as systemd names it."""
+    program: str = ""
+    """The path that it was started by, links not followed: of a Python, its environment's."""
 
     @property
     def lineage(self) -> list[Process]:
@@ -110,6 +113,7 @@ def _describe(process: psutil.Process, parent: Process | None) -> Process | None
                 parent,
                 _works_in_deleted(process.pid),
                 _unit(process.pid),
+                _program(process),
             )
     except psutil.Error:
         return None
@@ -129,6 +133,16 @@ def _search_path(process: psutil.Process) -> list[str]:
     none: dict[str, str] = {}
     text = _allowed(process.environ, none).get("PYTHONPATH", "")
     return [part for part in text.split(os.pathsep) if part]
+
+
+def _program(process: psutil.Process) -> str:
+    none: dict[str, str] = {}
+    nothing: list[str] = []
+    word = next(iter(_allowed(process.cmdline, nothing)), "")
+    if os.path.dirname(word):
+        return os.path.normpath(os.path.join(_allowed(process.cwd, "") or "", word))
+    path = _allowed(process.environ, none).get("PATH")
+    return (shutil.which(word, path=path) if word and path else None) or ""
 
 
 def _works_in_deleted(pid: int) -> bool:

@@ -55,7 +55,8 @@ class Syntax(Fact, frozen=True):
     """The platform's source files that its Python can't compile.
 
     `judge` names the Python that said so: the platform's, or the doctor's where that does not
-    answer. `left` are files that nobody could judge, with the reason.
+    answer. `left` are files that nobody could judge, with the reason; `unseen` those that the
+    platform's newer Python takes and the doctor's own does not, so that no other check sees them.
     """
 
     broken: tuple[Broken, ...]
@@ -64,6 +65,7 @@ class Syntax(Fact, frozen=True):
     why_left: str = ""
     own: bool = True
     """Whether the judge is the platform's own Python; another may be too old for the code."""
+    unseen: tuple[Module, ...] = ()
 
     limit = 20.0
 
@@ -83,7 +85,11 @@ class Syntax(Fact, frozen=True):
         broken, left = _judged(str(python), waiting)
         why = f"not compiled within {BUDGET:g} s (`python -m compileall` does all, once)"
         own = interpreter.version is not None
-        return cls(tuple(broken), judge, tuple(left), why if left else "", own)
+        unseen: tuple[Module, ...] = ()
+        if own and version.release[:2] > sys.version_info[:2]:
+            refused = {b.module.name for b in broken} | {m.name for m in left}
+            unseen = tuple(m for m in source.modules if m.tree is None and m.name not in refused)
+        return cls(tuple(broken), judge, tuple(left), why if left else "", own, unseen)
 
 
 def _judged(python: str, modules: list[Module]) -> tuple[list[Broken], list[Module]]:

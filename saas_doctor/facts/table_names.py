@@ -3,24 +3,34 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from saas_doctor.facts import Fact
+from saas_doctor.facts import Fact, Facts
 from saas_doctor.facts.layout import NEVER_DUE
+from saas_doctor.facts.source import Source
 from saas_doctor.facts.tables import Tables
-from saas_doctor.model import Place
+from saas_doctor.model import Absent, Place
 
 
 class TableNames(Fact, frozen=True):
-    """The tables of the declarative models that name theirs plainly and give it no schema."""
+    """The tables of the declarative models that name theirs plainly and give it no schema.
+
+    None of a platform without Python source.
+    """
 
     places: dict[str, Place]
+    source: Source | None = None
 
     limit = 20.0
 
     @classmethod
-    def read(cls, tables: Tables) -> TableNames:
+    def read(cls, facts: Facts) -> TableNames:
+        try:
+            tables = facts.get(Tables)
+        except Absent:
+            return cls({})
         found: dict[str, Place] = {}
         for module in tables.source.mentioning("__tablename__"):
             if NEVER_DUE & set(Path(module.name).parts):
@@ -29,7 +39,21 @@ class TableNames(Fact, frozen=True):
                 if isinstance(node, ast.ClassDef) and tables.is_table(module, node):
                     for name, value in _names(node):
                         found.setdefault(name, module.place(value))
-        return cls(found)
+        return cls(found, tables.source)
+
+    @property
+    def partial(self) -> str:
+        return self.source.partial if self.source else ""
+
+    def in_code(self, schema: str) -> bool:
+        """Whether the platform's code names a schema where it says where its tables are."""
+        name = re.escape(schema.encode())
+        says = re.compile(
+            rb"(?i:schema\w*)[\"']?\s*(?::\s*str\s*)?[=:]\s*(?:\w+\()?\s*[\"']" + name + rb"[\"']"
+            rb"|\bsearch_path\b[^\n]{0,60}\b" + name + rb"\b|CreateSchema\(\s*[\"']" + name
+        )
+        modules = self.source.mentioning(schema) if self.source else []
+        return any(says.search(module.data) for module in modules)
 
 
 def _names(node: ast.ClassDef) -> Iterator[tuple[str, ast.expr]]:

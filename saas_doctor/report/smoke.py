@@ -30,8 +30,9 @@ def lines(step: Step) -> Iterator[Line]:
         return
     for text in step.output:
         yield [(f"             | {text}", "dim")]
-    if step.code:
-        yield [(f"             {step.code}  ", "bold"), (step.next_step, "")]
+    if step.next_step:
+        code = f"{step.code}  " if step.code else ""
+        yield [(f"             {code}", "bold"), (step.next_step, "")]
 
 
 def summary(steps: Sequence[Step], seconds: float) -> str:

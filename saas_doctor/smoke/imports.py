@@ -13,6 +13,7 @@ from saas_doctor.facts.interpreter import python_in
 from saas_doctor.platform import Platform
 from saas_doctor.processes import Running
 from saas_doctor.smoke.steps import Part, Step, StepFailed, StepSkipped, step
+from saas_doctor.smoke.watcher import Watcher
 
 _MOST = 80
 _NO_BASE = {"alembic", "migrations", "scripts", "test", "tests", "versions"}
@@ -32,7 +33,7 @@ with open(sys.argv[1], "w", encoding="utf-8") as file:
 """
 
 
-def imports(platform: Platform, scratch: Path, limit: float) -> Iterator[Step]:
+def imports(platform: Platform, scratch: Path, limit: float, watcher: Watcher) -> Iterator[Step]:
     """Import the base modules in one process; a step for each different error."""
     failures: list[tuple[str, list[str]]] = []
     with step(Part.IMPORTS, "base imports") as clock:
@@ -41,7 +42,7 @@ def imports(platform: Platform, scratch: Path, limit: float) -> Iterator[Step]:
             raise StepSkipped(
                 "no package beside the services' own (`imports` in [smoke] names some)"
             )
-        failures += _failures(platform, names, scratch, limit)
+        failures += _failures(platform, names, scratch, limit, watcher)
         clock.said = f"{len(names)} modules: {_shown(names)}"
         if failures:
             raise _not_imported(*failures[0])
@@ -65,7 +66,7 @@ def _shown(names: list[str]) -> str:
 
 
 def _failures(
-    platform: Platform, names: list[str], scratch: Path, limit: float
+    platform: Platform, names: list[str], scratch: Path, limit: float, watcher: Watcher
 ) -> list[tuple[str, list[str]]]:
     """The tracebacks, each with the modules that end in the same error."""
     python = python_in(platform.path(platform.config.environment))
@@ -73,7 +74,7 @@ def _failures(
     environ = {k: v for k, v in platform.environ.items() if k != "PYTHONSAFEPATH"}
     folder = platform.path(platform.config.source_roots[0])
     process = Running(
-        [str(python), "-c", _SCRIPT, str(result), *names],
+        watcher.watched([str(python), "-c", _SCRIPT, str(result), *names]),
         folder,
         {**environ, "PYTHONDONTWRITEBYTECODE": "1"},
         scratch / "imports.log",
@@ -82,6 +83,7 @@ def _failures(
         ended = process.wait(limit)
     finally:
         process.stop()
+        watcher.forget(process.process.pid)
     if ended is None:
         raise StepFailed.of(f"not finished within {limit:g} s", process.tail)
     if ended != 0 or not result.is_file():

@@ -17,6 +17,7 @@ from saas_doctor.reasons import confirmed
 from saas_doctor.smoke.imports import imports
 from saas_doctor.smoke.services import Services
 from saas_doctor.smoke.steps import State, Step
+from saas_doctor.smoke.watcher import watching
 from saas_doctor.smoke.whole_way import whole_way
 
 LIMIT = 30.0
@@ -32,13 +33,16 @@ def smoke(
         raise DoctorError(
             f"{platform.relative(python)} is not there; `saas-doctor check --select PY` tells why"
         )
-    with tempfile.TemporaryDirectory(prefix="saas-doctor-smoke-") as name:
+    with (
+        tempfile.TemporaryDirectory(prefix="saas-doctor-smoke-") as name,
+        watching(Path(name)) as watcher,
+    ):
         scratch = Path(name)
-        for one in imports(platform, scratch, limit):
+        for one in imports(platform, scratch, limit, watcher):
             yield explained(one, platform)
         if not platform.config.services:
             return
-        services = Services(platform, Facts(platform), scratch, limit)
+        services = Services(platform, Facts(platform), scratch, limit, watcher)
         try:
             for one in services.bring_up():
                 yield explained(one, platform)
@@ -49,8 +53,8 @@ def smoke(
 
 
 def explained(step: Step, platform: Platform) -> Step:
-    """A failed step with the code that its error points to, confirmed by that check where it can."""
+    """A failed step with the code that is its cause, where a check that its error points to says so."""
     if step.state is not State.FAILED:
         return step
     code, next_step = confirmed(platform, step.error, step.output)
-    return replace(step, code=code, next_step=next_step) if code else step
+    return replace(step, code=code, next_step=next_step)

@@ -20,6 +20,7 @@ from saas_doctor.model import Absent, Unreadable
 from saas_doctor.platform import Platform
 from saas_doctor.processes import Running, undisturbed
 from saas_doctor.smoke.steps import Part, Step, StepFailed, step
+from saas_doctor.smoke.watcher import Watcher
 
 _PAUSE = 0.05
 
@@ -27,8 +28,11 @@ _PAUSE = 0.05
 class Services:
     """The platform's services as the smoke test finds or starts them."""
 
-    def __init__(self, platform: Platform, facts: Facts, scratch: Path, limit: float) -> None:
+    def __init__(
+        self, platform: Platform, facts: Facts, scratch: Path, limit: float, watcher: Watcher
+    ) -> None:
         self.platform, self.facts, self.scratch, self.limit = platform, facts, scratch, limit
+        self.watcher = watcher
         self.registry = registry_of(platform, _settings(facts))
         self.started: dict[str, Running] = {}
         self.urls: dict[str, str] = {}
@@ -71,6 +75,7 @@ class Services:
         words, folder = start_words(self.platform, name, "127.0.0.1", port)
         argv = [str(python_in(self.platform.path(self.platform.config.environment))), *words]
         with undisturbed():
+            argv = self.watcher.watched(argv)
             process = Running(argv, folder, self._environ(name, port), self.scratch / f"{name}.log")
             self.started[name] = process
         began = time.monotonic()
@@ -110,6 +115,7 @@ class Services:
         while self.started:
             _, process = self.started.popitem()
             process.stop()
+            self.watcher.forget(process.process.pid)
 
 
 def _settings(facts: Facts) -> Settings:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.faults import Fault, Healthy, Inject, both, sql
+from tests.faults import Fault, Healthy, Inject, append, both, sql
 from tests.faults.database import DB, writes
 from tests.faults.database_login import DROP_DATABASE, TO_SUPERUSER
 from tests.testbed import states
@@ -66,6 +66,22 @@ ENTRIES = [
         works=writes,
         group=DB,
     ),
+    Fault(
+        "DB505",
+        "CREATE on a schema outside of the path alone",
+        both(sql(TO_SUPERUSER), inside("CREATE SCHEMA app AUTHORIZATION {role}")),
+        fixed=False,
+    ),
+    Fault(
+        "DB505",
+        "tables of others that no model declares",
+        both(
+            sql(TO_SUPERUSER),
+            inside("CREATE TABLE spatial_ref_sys ()", "GRANT ALL ON spatial_ref_sys TO {role}"),
+        ),
+        works=writes,
+        group=DB,
+    ),
     Fault("DB510", "path to a schema that is not there", sql(path("app")), works=writes, group=DB),
     Fault(
         "DB510",
@@ -99,6 +115,41 @@ ENTRIES = [
             "ALTER TABLE services OWNER TO {role}",
             "CREATE TABLE users (id int)",
             "GRANT SELECT ON users TO {role}",
+        ),
+        fixed=False,
+    ),
+    Fault(
+        "DB511",
+        "a serial column whose sequence is another's",
+        inside(
+            "CREATE TABLE users (id serial)",
+            "GRANT SELECT, INSERT, UPDATE, DELETE ON users TO {role}",
+        ),
+        fixed=False,
+    ),
+    Fault(
+        "DB511",
+        "row level security without a policy",
+        inside(
+            "CREATE TABLE users (id int)",
+            "GRANT ALL ON users TO {role}",
+            "ALTER TABLE users ENABLE ROW LEVEL SECURITY",
+            "CREATE POLICY others ON users TO pg_monitor USING (true)",
+        ),
+        fixed=False,
+    ),
+    Fault(
+        "DB511",
+        "a view in the table's place",
+        inside("CREATE VIEW users AS SELECT 1 AS id"),
+        fixed=False,
+    ),
+    Fault(
+        "DB511",
+        "tables of the superuser further on in the path",
+        both(
+            inside("CREATE SCHEMA app AUTHORIZATION {role}", "CREATE TABLE public.users (id int)"),
+            sql(path("app, public")),
         ),
         fixed=False,
     ),
@@ -161,6 +212,38 @@ ENTRIES = [
         both(
             sql("CREATE ROLE {role}_2", "GRANT {role}_2 TO {role}"),
             inside("CREATE TABLE users (id int)", "ALTER TABLE users OWNER TO {role}_2"),
+        ),
+    ),
+    Healthy(
+        "DB505",
+        "a schema that the models name",
+        both(
+            sql(TO_SUPERUSER),
+            inside("CREATE SCHEMA app AUTHORIZATION {role}"),
+            append("backend/shared/models/user.py", '\nPLACE = {"schema": "app"}\n'),
+        ),
+    ),
+    Healthy(
+        "DB511",
+        "a serial column, an identity, and rights on the one sequence that needs them",
+        inside(
+            "CREATE TABLE users (id serial)",
+            "CREATE TABLE services (id int GENERATED ALWAYS AS IDENTITY)",
+            "GRANT ALL ON users, services TO {role}",
+            "GRANT USAGE ON SEQUENCE users_id_seq TO {role}",
+        ),
+    ),
+    Healthy(
+        "DB511",
+        "row level security with a policy for the role, and for the owner",
+        inside(
+            "CREATE TABLE users (id int)",
+            "GRANT ALL ON users TO {role}",
+            "ALTER TABLE users ENABLE ROW LEVEL SECURITY",
+            "CREATE POLICY own ON users USING (true)",
+            "CREATE TABLE services (id int)",
+            "ALTER TABLE services OWNER TO {role}",
+            "ALTER TABLE services ENABLE ROW LEVEL SECURITY",
         ),
     ),
     Healthy("DB512", "UTF-8 in the locale C", encoded("UTF8")),

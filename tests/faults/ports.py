@@ -468,6 +468,19 @@ def started_by(*words: str) -> Inject:
     return running
 
 
+LAUNCHER = """import sys, uvicorn
+uvicorn.run("{app}", port=int(sys.argv[1]))
+"""
+
+
+def by_script(path: str, app: str, *words: str) -> Inject:
+    """The core service, started by a script of another name."""
+    return after(write(path, LAUNCHER.format(app=app)), started_by(*words))
+
+
+INLINE = "import uvicorn; uvicorn.run('core.main:app', port=PORT)"
+
+
 @contextmanager
 def through_a_link(copy: Copy) -> Iterator[None]:
     """The service runs from a folder that is a link to the platform's."""
@@ -616,6 +629,23 @@ ENTRIES = [
     Healthy("NET401", "the front end itself", the_front_end_itself),
     Healthy("NET401", "started through a link", through_a_link),
     Healthy("NET401", "started as a module", started_by("python", "-m", "core.run")),
+    Healthy(
+        "NET401", "under a debugger", started_by("python", "-m", "pdb", "-c", "c", "core/run.py")
+    ),
+    Healthy(
+        "NET401", "under a profiler", started_by("python", "-um", "cProfile", "-m", "core.run")
+    ),
+    Healthy("NET401", "by code in the command line", started_by("python", "-c", INLINE)),
+    Healthy(
+        "NET401",
+        "by a script of another name in its folder",
+        by_script("backend/core/dev.py", "core.main:app", "python", "-m", "core.dev", "PORT"),
+    ),
+    Healthy(
+        "NET401",
+        "by a script that names its application",
+        by_script("backend/up.py", "core.main:app", "python", "up.py", "PORT"),
+    ),
     Healthy(
         "NET401",
         "with uvicorn's reloader",
