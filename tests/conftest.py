@@ -92,14 +92,16 @@ def make_copy(
     """Makes healthy copies of the platform: own files, environment, ports, role and database.
 
     `own=False` links to an environment that the worker's copies share: for faults whose fix does
-    not install.
+    not install. `database=False` makes none, for what only files are looked at for.
     """
     made: list[Copy] = []
 
-    def make(own: bool = True) -> Copy:
+    def make(own: bool = True, database: bool = True) -> Copy:
         environment = None if own else shared_environment
         root = tmp_path / f"platform{len(made)}"
-        copy = bed.make_copy(root, postgres, redis_server.url, environment=environment)
+        copy = bed.make_copy(
+            root, postgres, redis_server.url, environment=environment, database=database
+        )
         made.append(copy)
         return copy
 

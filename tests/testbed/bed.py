@@ -27,11 +27,17 @@ def shell_environment() -> dict[str, str]:
 
 
 def make_copy(
-    root: Path, cluster: Cluster, redis_url: str, *, environment: Path | None = None
+    root: Path,
+    cluster: Cluster,
+    redis_url: str,
+    *,
+    environment: Path | None = None,
+    database: bool = True,
 ) -> Copy:
     """A healthy copy of the platform: files, settings, ports, role and database.
 
-    `environment`: one to link to, in place of an own clone.
+    `environment`: one to link to, in place of an own clone. Without `database` its settings name
+    one that is not there.
     """
     platforms.copy_files(root)
     if environment is None:
@@ -49,8 +55,9 @@ def make_copy(
         password="role-secret",
         redis_url=redis_url,
     )
-    cluster.sql(f"CREATE ROLE {copy.role} LOGIN PASSWORD '{copy.password}'")
-    cluster.sql(f"CREATE DATABASE {name} OWNER {copy.role}")
+    if database:
+        cluster.sql(f"CREATE ROLE {copy.role} LOGIN PASSWORD '{copy.password}'")
+        cluster.sql(f"CREATE DATABASE {name} OWNER {copy.role}")
     values = platforms.set_ports(root, copy.ports)
     values |= {"DATABASE_URL": cluster.url(copy.role, copy.password, name), "REDIS_URL": redis_url}
     platforms.write_settings(root, values)
