@@ -107,8 +107,9 @@ def address_not_valid(
     Each reader has rules of its own. SQLAlchemy refuses `postgres://` since 1.4; asyncpg and psycopg
     take it, and refuse `postgresql+asyncpg://`, which SQLAlchemy wants.
 
-    **Detected** in the database's, Redis' and the registry's addresses: scheme, host and port, where
-    the source proves who is given the address as it stands there: SQLAlchemy's engines, asyncpg,
+    **Detected** in the database's, Redis' and the registry's addresses: scheme, host and port, blanks
+    around it, a NUL, and what SQLAlchemy does not decode in the database's name (`%2D`); where the
+    source proves who is given the address as it stands there: SQLAlchemy's engines, asyncpg,
     psycopg, databases, Redis' client, httpx and requests (settings, their properties and names
     followed across files). A warning where something else decides whether that call is made. A port
     that no reader takes is a warning where it can't be told who reads it.

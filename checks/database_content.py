@@ -23,8 +23,8 @@ def database_missing(database: Database) -> Iterator[Finding]:
 
     **Detected** by the code of the refused login (3D000), which comes after the password was right.
     **Fixed** by creating it, owned by the platform's role and in UTF-8, through an administrative
-    connection found on this machine; `undo` drops it while it is empty and nobody is connected to
-    it.
+    connection found on this machine; `undo` drops it while it is empty and as it was made (its owner,
+    its settings, its rights) and nobody is connected to it.
     One whose name differs in a letter or two from a database of that role is not made: the name is
     misspelled.
     **Silent** when the login itself is refused: that is said first.

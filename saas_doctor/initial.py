@@ -47,7 +47,9 @@ def configuration_text(config: Config, exists: Callable[[str], bool]) -> str:
         tomlkit.comment("What saas-doctor knows of this platform. Paths are relative to this file.")
     )
     document.add(
-        tomlkit.comment("A line with a # is the default, or a suggestion: without it, it counts.")
+        tomlkit.comment(
+            "`# key = value` is a default or a suggestion: it counts when the # is taken away."
+        )
     )
     document.add(tomlkit.nl())
     values, defaults = _said(msgspec.to_builtins(config)), msgspec.to_builtins(Config())
