@@ -57,6 +57,7 @@ class Repair(Struct):
 
 Agree = Callable[[Plan], Plan]
 """Shows a plan and returns the part of it that was agreed to."""
+Only = Callable[[Finding], bool]
 Watch = Callable[[str], None]
 
 
@@ -88,13 +89,17 @@ def repair(
     *,
     allow: Risk = Risk.CHANGES,
     slightest: Severity = Severity.INFO,
+    only: Only = lambda _: True,
     timeout: float | None = None,
     watch: Watch = lambda _: None,
 ) -> Repair:
-    """Examine, plan, apply what is agreed to, examine again; until nothing more can be fixed."""
+    """Examine, plan, apply what is agreed to, examine again; until nothing more can be fixed.
+
+    `only`: which findings are to be mended, of those that are grave enough.
+    """
     with locked(platform):
         _refuse_after_interruption(platform)
-        return _Repair(platform, selection, agree, allow, slightest, timeout, watch).go()
+        return _Repair(platform, selection, agree, allow, slightest, only, timeout, watch).go()
 
 
 def _refuse_after_interruption(platform: Platform) -> None:
@@ -119,6 +124,7 @@ class _Repair:
         agree: Agree,
         allow: Risk,
         slightest: Severity,
+        only: Only,
         timeout: float | None,
         watch: Watch,
     ) -> None:
@@ -127,6 +133,7 @@ class _Repair:
         self.agree = agree
         self.allow = allow
         self.slightest = slightest
+        self.only = only
         self.timeout = timeout
         self.watch = watch
         self.journal: Journal | None = None
@@ -139,7 +146,7 @@ class _Repair:
         declined = False
         try:
             for _ in range(ROUNDS):
-                fresh = [f for f in report.findings if f.key not in self.tried]
+                fresh = [f for f in report.findings if f.key not in self.tried and self.only(f)]
                 plan = plans.make(fresh, facts, allow=self.allow, slightest=self.slightest)
                 plan = plans.rehearse(plan, facts)
                 waiting = plan.waiting

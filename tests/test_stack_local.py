@@ -245,8 +245,9 @@ def test_a_service_that_ends_at_once_is_told_with_its_error_and_not_tried_again(
     assert failure.service == "demo-service"
     assert "demo-service ended right after its start (exit code 1)" in failure.what
     assert "No module named 'tabulate'" in failure.what
-    assert failure.code == "PKG301"
-    assert failure.next_step
+    # No requirement names it, so the check of requirements can't confirm what the text looks like.
+    assert failure.code == ""
+    assert "PKG301" in failure.next_step
     assert any("tabulate" in line for line in failure.evidence)
     (member,) = [m for m in stack.backend.members() if m.service == "demo-service"]
     assert (member.state, member.health, member.exit_code) == ("exited", "", 1)

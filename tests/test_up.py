@@ -58,7 +58,7 @@ class Clone:
 
     def members(self) -> dict[str, str]:
         found = json.loads(self.doctor("ps", "--local", "--format", "json").stdout)
-        return {member["service"]: member["health"] for member in found}
+        return {member["service"]: member["health"] for member in found["members"]}
 
     def edit(self, path: str, old: str, new: str) -> None:
         file = self.root / path

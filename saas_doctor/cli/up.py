@@ -149,7 +149,6 @@ def _prepared(platform: Platform, backend: str, *, yes: bool, fix: bool, dry_run
     from saas_doctor.cli.asking import Asker, plan_lines
     from saas_doctor.cli.screen import say, show
     from saas_doctor.facts import Facts
-    from saas_doctor.model import Severity
     from saas_doctor.repair import Outcome
     from saas_doctor.report.printable import one_line
     from saas_doctor.stack import Failed, bootstrap
@@ -158,7 +157,7 @@ def _prepared(platform: Platform, backend: str, *, yes: bool, fix: bool, dry_run
         facts = Facts(platform)
         found = bootstrap.examine(platform, backend, facts)
         if dry_run and fix:
-            planned = plan.rehearse(plan.make(found, facts, slightest=Severity.ERROR), facts)
+            planned = plan.rehearse(plan.make(found, facts), facts)
             show(plan_lines(planned))
             found = [finding for finding, _ in planned.waiting]
         if found:
@@ -172,6 +171,6 @@ def _prepared(platform: Platform, backend: str, *, yes: bool, fix: bool, dry_run
         say(f"{item.outcome.value:<12} {one_line(item.step.action.title)}{why}", error=True)
     if done.run and any(item.outcome is Outcome.VERIFIED for item in done.done):
         say(f"Take it back: saas-doctor undo {done.run}", error=True)
-    if left := bootstrap.stopping(done.report.findings, backend):
+    if left := [f for f in done.report.findings if bootstrap.stops(f, backend)]:
         raise Failed(bootstrap.failures(left))
     return bootstrap.again(platform) if done.done else platform

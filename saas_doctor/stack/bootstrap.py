@@ -21,25 +21,26 @@ _STOPPING = {
 _STARTED = {"DB501": "the stack starts the server", "RED501": "the stack starts the server"}
 """What is only there once the stack is: not wrong before."""
 
+_MISSING = ("CFG901", "CFG904")
+"""Only warnings where the Compose file sets what is missing; but that is for its containers alone."""
+
 
 def selection(platform: Platform, backend: str) -> Selection:
     """The checks that could stop the stack there; `backend` is docker or local."""
     return Selection(_STOPPING[backend], {**platform.config.ignore, **_STARTED})
 
 
-def stopping(findings: list[Finding], backend: str) -> list[Finding]:
-    """Those that do stop it: errors, and not of a check that was only asked for another's sake."""
-    return [
-        finding
-        for finding in findings
-        if finding.severity is Severity.ERROR and finding.code.startswith(_STOPPING[backend])
-    ]
+def stops(finding: Finding, backend: str) -> bool:
+    """Whether it stops the stack: an error, and not of a check asked for another's sake only."""
+    if not finding.code.startswith(_STOPPING[backend]):
+        return False
+    return finding.severity is Severity.ERROR or finding.code in _MISSING
 
 
 def examine(platform: Platform, backend: str, facts: Facts) -> list[Finding]:
     """What would stop the stack; nothing is changed."""
     report = runner.run(platform, selection(platform, backend), facts=facts)
-    return stopping(report.findings, backend)
+    return [finding for finding in report.findings if stops(finding, backend)]
 
 
 def failures(findings: list[Finding]) -> list[Failure]:
@@ -63,7 +64,8 @@ def mend(platform: Platform, backend: str, agree: Agree, watch: Watch) -> Repair
         selection(platform, backend),
         agree,
         allow=Risk.CHANGES,
-        slightest=Severity.ERROR,
+        slightest=Severity.WARNING,
+        only=lambda finding: stops(finding, backend),
         watch=watch,
     )
 
