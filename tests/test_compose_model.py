@@ -164,7 +164,7 @@ NOT_VALID = [
     "ulimits: {nofile: {soft: 1}}", "env_file: missing.env", "env_file: [{path: x, format: foo}]",
     "label_file: missing", "extra_hosts: [a]", "extra_hosts: ['=1']", "depends_on: [zzz]",
     "depends_on: {b: }", "depends_on: {b: {condition: foo}}", "depends_on: [a]", "links: [zzz]",
-    "networks: [zzz]", "network_mode: host\nnetworks: [default]", "network_mode: 'service:zzz'",
+    "networks: [zzz]", "networks: ['${NONE}']", "depends_on: ['${NONE}']", "secrets: ['${NONE}']", "network_mode: host\nnetworks: [default]", "network_mode: 'service:zzz'",
     "secrets: [zzz]", "secrets: [{target: s}]", "secrets: [{source: s, mode: '9'}]", "configs: [zzz]",
     "build: {context: ., dockerfile: x, dockerfile_inline: y}", "build: {foo: x}",
     "tty: maybe", "stop_grace_period: abc", "platform: x\nbuild: {context: ., platforms: [y]}",
