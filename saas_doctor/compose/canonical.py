@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -20,7 +20,7 @@ from saas_doctor.compose.naming import VARIABLE, project_name
 from saas_doctor.compose.nodes import Node, Problem, at
 from saas_doctor.compose.schema import validate
 from saas_doctor.compose.shapes import Bad, Shaper
-from saas_doctor.compose.support import ignored, obsolete, refused, refused_source
+from saas_doctor.compose.support import ignored, obsolete, refused, refused_beside
 from saas_doctor.model import DoctorError, Place
 
 T = TypeVar("T", spec.Network, spec.Volume, spec.Source)
@@ -106,10 +106,10 @@ class _Canonizer:
         project = spec.Project(
             name=self.name,
             services=services,
-            networks=self._declared("networks", spec.Network, _networks(services)),
-            volumes=self._declared("volumes", spec.Volume, _volumes(services)),
-            secrets=self._declared("secrets", spec.Source, _secrets(services)),
-            configs=self._declared("configs", spec.Source, _configs(services)),
+            networks=self._declared("networks", spec.Network, services),
+            volumes=self._declared("volumes", spec.Volume, services),
+            secrets=self._declared("secrets", spec.Source, services),
+            configs=self._declared("configs", spec.Source, services),
         )
         self._warn(services)
         places = {k: s.place for k, s in self.project.services.items() if k in services}
@@ -165,7 +165,7 @@ class _Canonizer:
     def _complete(self, key: str, service: spec.Service, wanted: set[str]) -> spec.Service:
         """The service with what its files say, and without what it is not brought up with."""
         node = self.project.services[key].node
-        self.errors += refused(key, node)
+        self.errors += [*self._undeclared(key, service), *refused(key, node)]
         self.warnings += ignored(key, node)
         try:
             service = replace(
@@ -181,10 +181,26 @@ class _Canonizer:
             service = replace(service, depends_on=kept)
         return service
 
-    def _declared(self, section: str, kind: type[T], used: Iterable[str]) -> dict[str, T]:
+    def _undeclared(self, key: str, service: spec.Service) -> Iterator[Problem]:
+        """The names that variables without a value have left of those that a service gives."""
+        node = self.project.services[key].node
+        for section, names in _USED.items():
+            declared = self.project.declared(section)
+            for name in names({key: service}):
+                if name not in declared and (section, name) != ("networks", "default"):
+                    place = node.get(section) or node
+                    yield at(place, f"services.{key}.{section}: {name!r} is not declared", name)
+        for name in service.depends_on:
+            if name not in self.project.services:
+                place = node.get("depends_on") or node
+                yield at(place, f"services.{key}.depends_on: there is no service {name!r}", name)
+
+    def _declared(
+        self, section: str, kind: type[T], services: Mapping[str, spec.Service]
+    ) -> dict[str, T]:
         """The things of a section that services use, with the engine's names for them."""
         declared = self.project.declared(section)
-        wanted = set(used)
+        wanted = set(_USED[section](services))
         found: dict[str, T] = {}
         if section == "networks" and "default" in wanted and "default" not in declared:
             found["default"] = kind(name=f"{self.name}_default")
@@ -199,8 +215,7 @@ class _Canonizer:
         return found
 
     def _named(self, section: str, key: str, node: Node, made: T) -> T:
-        if section in ("secrets", "configs"):
-            self.errors += refused_source(section, key, node)
+        self.errors += refused_beside(section, key, node)
         if node.get("name") and not made.name:
             self.errors.append(at(node.entries["name"].key, f"{section}.{key} has an empty name"))
         return replace(made, name=made.name or (key if made.external else f"{self.name}_{key}"))
@@ -284,3 +299,7 @@ def _secrets(services: Mapping[str, spec.Service]) -> Iterator[str]:
 def _configs(services: Mapping[str, spec.Service]) -> Iterator[str]:
     for service in services.values():
         yield from (grant.source for grant in service.configs)
+
+
+_USED = {"networks": _networks, "volumes": _volumes, "secrets": _secrets, "configs": _configs}
+"""The keys of each section that services use."""

@@ -25,10 +25,10 @@ _BY_TARGET = {"configs", "devices", "secrets", "volumes"}
 def merged(base: Node, over: Node, path: tuple[str, ...] = ()) -> Node:
     """The base with what lies over it."""
     inside = ".".join(path[2:])
-    if over.tag == "!override" or inside in _REPLACED:
+    if over.tag == "!override" or inside in _REPLACED or inside.startswith("ulimits."):
         return over
-    if inside.startswith("ulimits.") or (inside == "logging" and _differ(base, over, "driver")):
-        return base if over.is_null else over
+    if inside == "logging" and _differ(base, over, "driver"):
+        return over
     form = _form(inside)
     base, over = form(base), form(over)
     if base.kind != over.kind or over.kind == "scalar":
