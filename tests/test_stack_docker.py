@@ -547,6 +547,19 @@ def test_what_only_buildkit_builds_is_refused_before_the_build_where_there_is_no
     assert "buildx" in failure.next_step
 
 
+def test_what_only_buildkit_builds_is_given_to_dockers_own_command(
+    made: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", "/usr/bin:/bin")  # where Debian's docker.io has it
+    built(
+        made,
+        f"FROM {engine.IMAGE}\nRUN --mount=type=cache,target=/c echo hi > /word\nCMD sleep 600\n",
+    )
+    made.up()
+    assert made.exec("app", "/bin/busybox", "cat", "/word") == "hi\n"
+    assert made.verbs() == {"app": "keep"}
+
+
 # Ends.
 
 
