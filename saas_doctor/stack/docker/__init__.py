@@ -92,7 +92,7 @@ class DockerBackend:
             raise
         maker.commit()
         chosen = set(made.services)
-        return [m for m in self.members() if m.service in chosen]
+        return [m for m in self._members(memory=False) if m.service in chosen]
 
     def _make(self, made: Plan, maker: Maker, options: Options) -> None:
         import docker
@@ -197,7 +197,10 @@ class DockerBackend:
     @answering()
     def members(self) -> list[Member]:
         """All containers of the stack, running or not."""
-        return reading.members(self.engine, self.scope.name)
+        return self._members(memory=True)
+
+    def _members(self, *, memory: bool) -> list[Member]:
+        return reading.members(self.engine, self.scope.name, memory=memory)
 
     def logs(
         self, services: Sequence[str], *, tail: int | None, since: datetime | None, follow: bool
@@ -236,4 +239,4 @@ class DockerBackend:
 
         ordered = [name for name in ordered if name in there]
         Starting(self.engine, self.scope, ordered, (), start, say).run(wait)
-        return [m for m in self.members() if m.service in there]
+        return [m for m in self._members(memory=False) if m.service in there]
