@@ -134,19 +134,7 @@ class Running:
 
     def listens_on(self) -> set[int]:
         """The ports that it, or what it has started, listens on."""
-        import psutil
-
-        try:
-            top = psutil.Process(self.process.pid)
-            tree = [top, *top.children(recursive=True)]
-        except psutil.Error:
-            return set()
-        found: set[int] = set()
-        for one in tree:
-            with contextlib.suppress(psutil.Error, OSError):
-                ask = getattr(one, "net_connections", None) or one.connections
-                found |= {c.laddr.port for c in ask("tcp") if c.status == psutil.CONN_LISTEN}
-        return found
+        return listens_on(self.process.pid)
 
     def stop(self, first: int = signal.SIGTERM, patience: float = PATIENCE) -> None:
         """End it with its whole group: asked first, killed where that takes too long (seconds)."""
@@ -155,6 +143,23 @@ class Running:
             self.process.wait()
             return
         end_group(self.process.pid, lambda limit: self.wait(limit) is not None, first, patience)
+
+
+def listens_on(pid: int) -> set[int]:
+    """The ports that a process, or what it has started, listens on; none where it has ended."""
+    import psutil
+
+    try:
+        top = psutil.Process(pid)
+        tree = [top, *top.children(recursive=True)]
+    except psutil.Error:
+        return set()
+    found: set[int] = set()
+    for one in tree:
+        with contextlib.suppress(psutil.Error, OSError):
+            ask = getattr(one, "net_connections", None) or one.connections
+            found |= {c.laddr.port for c in ask("tcp") if c.status == psutil.CONN_LISTEN}
+    return found
 
 
 def end_group(

@@ -71,7 +71,7 @@ class Stack:
         self.said.append((name, what))
 
     def up(self, *services: str, **options: Any) -> dict[str, Member]:
-        found = self.backend.up(Options(services=services, wait=60, **options), self.say)
+        found = self.backend.up(Options(services=services, **{"wait": 60.0, **options}), self.say)
         return {member.service: member for member in found}
 
     def down(self, volumes: bool = True) -> list[Change]:
@@ -251,6 +251,21 @@ def test_a_service_that_ends_at_once_is_told_with_its_error_and_not_tried_again(
     (member,) = [m for m in stack.backend.members() if m.service == "demo-service"]
     assert (member.state, member.health, member.exit_code) == ("exited", "", 1)
     assert stack.listens() == ["registry"]
+
+
+def test_a_service_that_listens_elsewhere_is_told_with_its_port(stack: Stack) -> None:
+    other = free_port()
+    stack.edit(
+        "examples/plugins/demo-service/run.py", "get_settings().DEMO_SERVICE_PORT", str(other)
+    )
+    (failure,) = stack.failures("demo-service", wait=8)
+    port = stack.ports["demo-service"]
+    assert (
+        f"demo-service is not well within 8 s: nothing listens at 127.0.0.1:{port}" in failure.what
+    )
+    assert f"it listens on port {other}" in failure.what
+    stack.down()
+    assert stack.processes() == []
 
 
 def test_a_failed_up_is_rolled_back_where_that_is_asked(stack: Stack) -> None:

@@ -129,6 +129,8 @@ class Service(Part):
             answer = ask(http, url, (2.0,))
         if answer.status and answer.status < 500:
             return self._registration()
+        if "refused" in answer.detail:
+            return f"nothing listens at {self.address}"
         return f"{url} answers with {answer.shown}" if answer.status else f"{url}: {answer.shown}"
 
     def _registration(self) -> str:
