@@ -20,8 +20,7 @@ from saas_doctor.facts.logs import log_name, output_name
 from saas_doctor.facts.ports import Port, Ports, State, wrong_service
 from saas_doctor.facts.registered import (
     gateway_of,
-    listed_at,
-    normal,
+    is_listed,
     registering_line,
     registry_of,
 )
@@ -143,10 +142,10 @@ class Service(Part):
             return ""
         url = f"{home.facts.get(Addresses).services[self.registry].url}/api/registry/services"
         try:
-            names = listed_at(url)
+            listed = is_listed(url, self.name, self.address.port)
         except (Absent, Unreadable):
             return ""  # the registry's own trouble, or it has no such list
-        return "" if normal(self.name) in names else f"{url} does not list it yet"
+        return "" if listed else f"{url} does not list it"
 
 
 _ELSEWHERE = "run this as root to see it, or end what listens there"
