@@ -558,6 +558,39 @@ def test_a_log_stays_small_and_keeps_its_latest_lines(
     assert [line.text.split()[1] for line in log.lines("core", tail=2)] == ["98", "99"]
 
 
+def test_logs_are_followed_by_time_and_over_the_beginning_of_a_new_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    logs = {n: Log(tmp_path / f"{n}.log", tmp_path / f"{n}.times") for n in ("core", "gateway")}
+
+    def write(name: str, text: str) -> None:
+        with logs[name].path.open("a") as file:
+            file.write(f"{text}\n")
+        logs[name].tend()
+        time.sleep(0.01)
+
+    for name, text in (("core", "one"), ("gateway", "two"), ("core", "three")):
+        write(name, text)
+    seen = log_files.read(logs, tail=None, since=None, follow=True)
+    first = [next(seen) for _ in range(3)]
+    assert [(line.service, line.text) for line in first] == [
+        ("core", "one"),
+        ("gateway", "two"),
+        ("core", "three"),
+    ]
+    write("gateway", "four")
+    assert next(seen).text == "four"
+    later = log_files.read(logs, tail=None, since=first[1].at, follow=False)
+    assert [line.text for line in later] == ["two", "three", "four"]
+    last = log_files.read(logs, tail=1, since=None, follow=False)
+    assert [line.text for line in last] == ["three", "four"]
+    monkeypatch.setattr(log_files, "LARGEST", 1)
+    write("gateway", "five, the last of its file")
+    monkeypatch.setattr(log_files, "LARGEST", 1000)
+    write("gateway", "six")
+    assert next(seen).text == "six"
+
+
 def test_root_starts_it_for_the_caller_of_sudo_or_the_owner_of_the_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
