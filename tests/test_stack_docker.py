@@ -314,7 +314,7 @@ def test_a_service_that_ends_at_once_is_told_with_its_code_log_and_rule(made: St
         }
     )
     failure = made.fails()
-    assert failure.what == "app ended with code 3; web waits for it"
+    assert failure.what == f"app ended with code 3: its log says {text}; web waits for it"
     assert text in failure.evidence
     assert failure.code.startswith(("DB", "SRC"))
     assert failure.code in failure.next_step
@@ -547,6 +547,19 @@ def test_what_only_buildkit_builds_is_refused_before_the_build_where_there_is_no
     assert "buildx" in failure.next_step
 
 
+def test_what_only_buildkit_builds_is_given_to_dockers_own_command(
+    made: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", "/usr/bin:/bin")  # where Debian's docker.io has it
+    built(
+        made,
+        f"FROM {engine.IMAGE}\nRUN --mount=type=cache,target=/c echo hi > /word\nCMD sleep 600\n",
+    )
+    made.up()
+    assert made.exec("app", "/bin/busybox", "cat", "/word") == "hi\n"
+    assert made.verbs() == {"app": "keep"}
+
+
 # Ends.
 
 
@@ -657,3 +670,29 @@ def test_a_socket_that_nobody_answers_at_and_one_that_is_closed_to_this_user(
     with pytest.raises(DoctorError) as told:
         Engine({"DOCKER_HOST": f"unix://{stale}"}).api.ping()
     assert "connection refused" in str(told.value)
+
+
+def test_a_script_without_its_first_line_is_told_as_that(made: Stack) -> None:
+    script = made.folder / "run"
+    script.write_text("echo hi\n")
+    script.chmod(0o755)
+    made.write({"app": {**service("/run"), "init": False, "volumes": ["./run:/run"]}})
+    assert "no script with a first line `#!/bin/sh`" in made.fails().what
+
+
+def test_settings_of_a_network_that_have_changed_are_told(made: Stack) -> None:
+    made.write({"app": service()}, networks={"default": {}})
+    made.up()
+    made.write({"app": service()}, networks={"default": {"driver_opts": {"com.example": "1"}}})
+    made.up()
+    assert any("was made with other settings" in text for _, text in made.said)
+
+
+def test_one_that_was_cut_off_while_it_was_made_anew_is_put_right(made: Stack) -> None:
+    made.write({"app": service()})
+    made.up()
+    name = f"{made.name}-app-1"
+    made.api.rename(name, f"0123456789ab_{name}")
+    made.api.stop(f"0123456789ab_{name}", timeout=1)
+    made.up()
+    assert set(made.containers()) == {name}

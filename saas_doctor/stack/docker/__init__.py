@@ -80,6 +80,8 @@ class DockerBackend:
             names = ", ".join(row.name for row in orphans)
             say("", f"orphans, of services that the file no longer has: {names} (--remove-orphans)")
         made = self._with_images(made, there, options, say)
+        for note in plan.notes(self.scope, there):
+            say("", note)
         maker = Maker(self.engine, self.scope, say, keeps=options.rollback)
         try:
             self._make(made, maker, options)
@@ -90,7 +92,7 @@ class DockerBackend:
             raise
         maker.commit()
         chosen = set(made.services)
-        return [m for m in self.members() if m.service in chosen]
+        return [m for m in self._members(memory=False) if m.service in chosen]
 
     def _make(self, made: Plan, maker: Maker, options: Options) -> None:
         import docker
@@ -127,23 +129,35 @@ class DockerBackend:
         if any(image.verb is Verb.BUILD for image in wanted.values()):
             prepare_state(self.platform)
             (self.platform.state / "builds").mkdir(exist_ok=True)
+        groups: dict[str, list[Image]] = {}
+        for image in wanted.values():
+            if image.verb is not Verb.KEEP:
+                groups.setdefault(images.origin(self.scope, image), []).append(image)
         calls = [
-            (name, partial(self._got, image, say, no_cache=no_cache))
-            for name, image in wanted.items()
-            if image.verb is not Verb.KEEP
+            (where, partial(self._all_got, group, say, no_cache=no_cache))
+            for where, group in groups.items()
         ]
         ready = dict(wanted)
         failed: list[Failure] = []
-        for name, result in all_done(calls).items():
+        for result in all_done(calls).values():
             if isinstance(result, Failed):
                 failed += result.failures
             elif isinstance(result, BaseException):
                 raise result
             else:
-                ready[name] = replace(wanted[name], identity=result, verb=Verb.KEEP)
+                ready |= result
         if failed:
             raise Failed(failed)
         return ready
+
+    def _all_got(self, group: Iterable[Image], say: Say, *, no_cache: bool) -> dict[str, Image]:
+        """Images of one origin, one after the other: the later ones find the steps that they share."""
+        return {
+            image.name: replace(
+                image, identity=self._got(image, say, no_cache=no_cache), verb=Verb.KEEP
+            )
+            for image in group
+        }
 
     def _got(self, image: Image, say: Say, *, no_cache: bool) -> str:
         """The id of an image, after it was pulled or built."""
@@ -183,7 +197,10 @@ class DockerBackend:
     @answering()
     def members(self) -> list[Member]:
         """All containers of the stack, running or not."""
-        return reading.members(self.engine, self.scope.name)
+        return self._members(memory=True)
+
+    def _members(self, *, memory: bool) -> list[Member]:
+        return reading.members(self.engine, self.scope.name, memory=memory)
 
     def logs(
         self, services: Sequence[str], *, tail: int | None, since: datetime | None, follow: bool
@@ -222,4 +239,4 @@ class DockerBackend:
 
         ordered = [name for name in ordered if name in there]
         Starting(self.engine, self.scope, ordered, (), start, say).run(wait)
-        return [m for m in self.members() if m.service in there]
+        return [m for m in self._members(memory=False) if m.service in there]

@@ -24,9 +24,9 @@ _BLOCK = 1 << 20
 class Unbuildable(Exception):
     """Why an image can't be built, and what to do."""
 
-    def __init__(self, what: str, next_step: str) -> None:
+    def __init__(self, what: str, next_step: str, code: str = "DOCK604") -> None:
         super().__init__(what)
-        self.next_step = next_step
+        self.next_step, self.code = next_step, code
 
 
 class Context(Struct, frozen=True, dict=True):

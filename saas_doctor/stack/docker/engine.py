@@ -65,7 +65,11 @@ class Engine:
 
         base: str = self.api.base_url
         host = utils.parse_host((self._variables or {}).get("DOCKER_HOST", ""))
-        return base.startswith("http+docker") or "localhost" in host or "127.0.0.1" in host
+        return (
+            base in ("http+docker://localhost", "http+docker://localnpipe")
+            or "localhost" in host
+            or "127.0.0.1" in host
+        )
 
 
 @contextmanager

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from docker.errors import APIError
 
 _LINES = 20
+_SHOWN = 160
+"""Characters of an error that the sentence shows; the log's end has it whole."""
 _ID = re.compile(r"container \"?([0-9a-f]{12,64})\"?")
 _PORT = re.compile(r"(?:Bind for |listen \w+ )(\S+?):(\d+)(?: failed|:)")
 
@@ -60,9 +62,12 @@ def _refusal(
         words = " ".join(spec.entrypoint or spec.command or ()) or "the image's own"
         return (
             f"its command is not in the image ({words})",
-            "correct `command` or `entrypoint` in the Compose file, or install it in the Dockerfile",
+            "correct `command` or `entrypoint` in the Compose file, or install it in the Dockerfile; "
+            "of a script that is there, the first line names what is not (or ends in \\r)",
             "",
         )
+    if "exec format error" in low:
+        return (*not_of_this_machine(engine, scope.image_name(service)), "")
     if "permission denied" in low and "exec" in low:
         return (
             "its command is not executable",
@@ -119,18 +124,16 @@ def ended(engine: Engine, service: str, identity: str, waiting: str) -> Failure:
         )
     lines = log_tail(engine, identity)
     what, step, evidence = _state(service, found)
-    code = _code(lines)
+    error, code = _error(lines)
     if any("exec format error" in line for line in lines):
-        image = engine.api.inspect_image(found["Image"])
-        machine = engine.api.version()["Arch"]
-        what = (
-            f"{what}: the image is made for {image.get('Architecture')}, this engine runs {machine}"
-        )
-        step = "build or pull the image for this machine, or set `platform`"
+        why, step = not_of_this_machine(engine, found["Image"])
+        what = f"{what}: {why}"
     elif any("No space left on device" in line for line in lines):
         what = f"{what}: no space is left where it writes"
+    elif error and not found["State"].get("Running"):
+        what = f"{what}: its log says {error[:_SHOWN]}{'...' if len(error) > _SHOWN else ''}"
     if code:
-        step = f"saas-doctor explain {code} tells what its log's error is about"
+        step = f"see {code} (saas-doctor explain {code})"
     return Failure(service, f"{what}{waiting}", step, (*evidence, *lines), code)
 
 
@@ -205,10 +208,25 @@ def log_tail(engine: Engine, identity: str, lines: int = _LINES) -> list[str]:
     return [redact(line.rstrip()) for line in text.splitlines() if line.strip()]
 
 
-def _code(lines: list[str]) -> str:
-    """The rule that the log's last error points to."""
-    from saas_doctor.facts.logs import Tail
+def _error(lines: list[str]) -> tuple[str, str]:
+    """The log's last error, and the rule that it points to."""
+    from saas_doctor.facts.logs import Tail, plain
     from saas_doctor.symptoms import pointed_to
 
-    error = Tail("", tuple(lines)).error
-    return pointed_to(error) if error else ""
+    error = Tail("", plain(lines)).error
+    return error, pointed_to(error) if error else ""
+
+
+def not_of_this_machine(engine: Engine, image: str) -> tuple[str, str]:
+    """Why the machine does not know the program's form, and what to do."""
+    made_for = str(engine.api.inspect_image(image).get("Architecture"))
+    machine = str(engine.api.version()["Arch"])
+    if made_for == machine:
+        return (
+            "its command is no program of this machine, and no script with a first line `#!/bin/sh`",
+            "give the script its first line, without \\r at its end",
+        )
+    return (
+        f"its image is made for {made_for}, this engine runs {machine}",
+        "build or pull the image for this machine, or set `platform`",
+    )

@@ -85,6 +85,9 @@ class Maker:
             self.remove(row)
             return ""
         if step.verb is Verb.START and row:
+            name = self.scope.container_name(step.service, step.number)
+            if row.name.endswith(f"_{name}"):  # what renamed it was cut off before
+                api.rename(row.identity, name)
             self._start(row, step.reason)
             return row.identity
         self.say(step.service, f"creating again ({step.reason})" if row else "creating")

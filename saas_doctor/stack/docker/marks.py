@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from hashlib import sha256
 from pathlib import Path
 
+import msgspec
 from msgspec import Struct
 
 from saas_doctor import __version__
-from saas_doctor.compose.spec import Project, Service
+from saas_doctor.compose.spec import Network, Project, Service, Volume
 from saas_doctor.facts.docker import PROJECT, SERVICE, WORKING_DIR
 
 _COMPOSE = "com.docker.compose."
@@ -25,6 +27,8 @@ VOLUME = f"{_COMPOSE}volume"
 MADE_BY = "saas-doctor.version"
 KEYS = "saas-doctor.keys"
 """A digest of each key of the service, by which a later run tells which of them has changed."""
+SETTINGS = "saas-doctor.settings"
+"""A digest of what the file says of a network or volume, which is only heeded when it is made."""
 CONTEXT = "saas-doctor.context"
 """A digest of what an image was built from."""
 
@@ -60,8 +64,10 @@ class Scope(Struct, frozen=True):
         return self.project.services[service].image or f"{self.name}-{service}"
 
     def network_labels(self, key: str) -> dict[str, str]:
+        network = self.project.networks[key]
         return {
-            **self.project.networks[key].labels,
+            **network.labels,
+            SETTINGS: settings(network),
             PROJECT: self.name,
             NETWORK: key,
             VERSION: SPOKEN,
@@ -69,8 +75,10 @@ class Scope(Struct, frozen=True):
         }
 
     def volume_labels(self, key: str) -> dict[str, str]:
+        volume = self.project.volumes[key]
         return {
-            **self.project.volumes[key].labels,
+            **volume.labels,
+            SETTINGS: settings(volume),
             PROJECT: self.name,
             VOLUME: key,
             VERSION: SPOKEN,
@@ -100,6 +108,11 @@ class Scope(Struct, frozen=True):
             MADE_BY: __version__,
             KEYS: keys,
         }
+
+
+def settings(declared: Network | Volume) -> str:
+    """The digest of a network's or a volume's settings."""
+    return sha256(msgspec.json.encode(declared, order="deterministic")).hexdigest()[:16]
 
 
 def depends_on_text(service: Service) -> str:

@@ -16,7 +16,7 @@ from saas_doctor.stack.docker.create import networks, shares_with
 from saas_doctor.stack.docker.engine import Engine
 from saas_doctor.stack.docker.found import Existing, Row
 from saas_doctor.stack.docker.images import Image
-from saas_doctor.stack.docker.marks import KEYS, MADE_BY, VERSION, Scope
+from saas_doctor.stack.docker.marks import KEYS, MADE_BY, SETTINGS, VERSION, Scope, settings
 
 _UNCOUNTED = {"build", "pull_policy", "scale", "depends_on", "profiles"}
 
@@ -242,6 +242,26 @@ def with_dependents(project: Project, services: Iterable[str]) -> tuple[str, ...
             if any(need.restart and other in found for other, need in spec.depends_on.items()):
                 found[name] = None
     return tuple(found)
+
+
+def notes(scope: Scope, existing: Existing) -> Iterator[str]:
+    """Networks and volumes that are there, and whose settings in the file have changed since."""
+    for network in scope.project.networks.values():
+        there = existing.networks.get(network.name, {})
+        noted = (there.get("Labels") or {}).get(SETTINGS)
+        if noted and noted != settings(network):
+            yield (
+                f"the network {network.name} was made with other settings: it gets the new ones by "
+                "saas-doctor down, then up"
+            )
+    for volume in scope.project.volumes.values():
+        there = existing.volumes.get(volume.name, {})
+        noted = (there.get("Labels") or {}).get(SETTINGS)
+        if noted and noted != settings(volume):
+            yield (
+                f"the volume {volume.name} was made with other settings, and keeps them with its "
+                f"data: docker volume rm {volume.name} drops both"
+            )
 
 
 def unsupported(project: Project, service: str) -> Iterator[Failure]:
