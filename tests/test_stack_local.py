@@ -471,7 +471,7 @@ def test_a_reused_pid_is_never_taken_for_a_service(stack: Stack) -> None:
 
 def test_up_killed_in_the_middle_is_recovered_by_the_next_one(stack: Stack) -> None:
     with subprocess.Popen(
-        [*DOCTOR, "up", "--local"],
+        [*DOCTOR, "up", "--local", "core"],
         cwd=stack.root,
         env=stack.environ,
         stdin=subprocess.DEVNULL,
@@ -529,6 +529,30 @@ def test_what_runs_already_is_used_and_stays(stack: Stack, make_copy: Callable[.
         assert [change.name for change in removed] == ["demo-service"]
         assert psutil.pid_exists(pids["registry"])
     assert copy.cluster.sql("SELECT 1") == [(1,)]
+
+
+def test_what_the_platform_has_no_more_is_removed_where_that_is_asked(stack: Stack) -> None:
+    stack.up("redis")
+    with subprocess.Popen(["sleep", "60"], start_new_session=True) as former:
+        record = stack.record("redis")
+        record.name, record.supervisor = "former", None
+        record.process = Identity.of(former.pid)
+        jobs.write(stack.root / ".saas-doctor/local/former.json", record)
+        assert "former" not in stack.plan("redis")
+        stack.up("redis")
+        assert former.poll() is None
+        members = stack.up("redis", remove_orphans=True)
+        assert former.wait(10) == -signal.SIGTERM
+        assert list(members) == ["redis"]
+
+
+def test_one_command_at_a_time_changes_the_stack(stack: Stack) -> None:
+    stack.up("redis")
+    with stack.backend.state.locked():
+        for command in (lambda: stack.up("redis"), stack.down):
+            with pytest.raises(DoctorError, match="another `up --local`"):
+                command()
+    assert stack.process("redis").alive
 
 
 def test_what_was_not_started_by_it_is_not_restarted(stack: Stack) -> None:
