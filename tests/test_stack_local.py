@@ -18,6 +18,7 @@ from urllib.parse import quote
 
 import psutil
 import pytest
+from msgspec.structs import replace
 
 from saas_doctor import platform as platforms
 from saas_doctor.config import Config
@@ -459,8 +460,10 @@ def test_a_reused_pid_is_never_taken_for_a_service(stack: Stack) -> None:
     record = stack.record("registry")
     stack.down()
     with subprocess.Popen(["sleep", "60"], start_new_session=True) as stranger:
-        old = Identity(stranger.pid, time.time() - 3600)
-        record.process = record.supervisor = old
+        now = Identity.of(stranger.pid)
+        assert now
+        assert now.alive
+        record.process = record.supervisor = replace(now, created=now.created - 100)
         jobs.write(stack.root / ".saas-doctor/local/registry.json", record)
         (member,) = stack.backend.members()
         assert member.state == "exited"
