@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 
 from msgspec import Struct
 
-from saas_doctor.facts.logs import Logs, Tail
+from saas_doctor.facts.logs import Logs, Tail, own_modules
+from saas_doctor.platform import Platform
 from saas_doctor.redact import redact
-from saas_doctor.symptoms import pointed_to
+from saas_doctor.symptoms import all_pointed_to, pointed_to
 
 _OLD = 24 * 3600.0
 """Seconds after which the last words of a log no longer count as the reason."""
@@ -47,6 +49,25 @@ def reason(logs: Logs, service: str, besides: tuple[str, ...] = ()) -> Reason | 
         return None
     text = redact(tail.error)
     return Reason(text, pointed_to(tail.error, logs.own, besides), str(tail))
+
+
+def confirmed(platform: Platform, error: str, output: Iterable[str] = ()) -> tuple[str, str]:
+    """The code that an error, else the output around it, points to; and the next step.
+
+    Of several it is the one that finds the same on this platform now, and the next step is that
+    finding's. Both are empty where the text points to nothing.
+    """
+    from saas_doctor import runner  # the checks, which it knows, use this module
+
+    own = tuple(own_modules(platform))
+    codes = all_pointed_to(error, own) or all_pointed_to(" ".join(output), own)
+    if not codes:
+        return "", ""
+    report = runner.run(platform, runner.Selection(tuple(codes)))
+    found = next((f for f in report.findings if f.code in codes), None)
+    if found:
+        return found.code, f"{found.message}: {found.next_step}"
+    return codes[0], f"saas-doctor explain {codes[0]}"
 
 
 def _is_old(tail: Tail) -> bool:

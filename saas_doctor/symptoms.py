@@ -17,6 +17,11 @@ def pointed_to(text: str, own: Iterable[str] = (), besides: Iterable[str] = ()) 
     The symptom that covers most of the text knows most about it. `own`: the platform's own
     modules, which no package is called; `besides`: codes that are left out.
     """
+    return next(iter(all_pointed_to(text, own, besides)), "")
+
+
+def all_pointed_to(text: str, own: Iterable[str] = (), besides: Iterable[str] = ()) -> list[str]:
+    """All codes whose symptoms know as much of the text as that one's."""
     left_out, names = set(besides), set(own)
     found = [
         (len(match.group()), code)
@@ -24,7 +29,8 @@ def pointed_to(text: str, own: Iterable[str] = (), besides: Iterable[str] = ()) 
         if code not in left_out
         and (match.groupdict().get("package") or "").partition(".")[0] not in names
     ]
-    return max(found, key=lambda pair: pair[0])[1] if found else ""
+    most = max((length for length, _ in found), default=0)
+    return list(dict.fromkeys(code for length, code in found if length == most))
 
 
 def _matches(text: str) -> Iterator[tuple[str, re.Match[str]]]:

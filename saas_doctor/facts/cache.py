@@ -92,10 +92,15 @@ def _address(url: str, key: str, settings: Settings) -> str:
 
 def _of_compose(platform: Platform) -> ComposeRedis | None:
     for service in Compose.read(platform).known_services.values():
-        if _IMAGE.search(service.image):
+        if is_redis(service):
             ports = tuple(n for p in service.ports if (n := p.published_for(_PORT)))
             return ComposeRedis(service.name, service.place, ports, _password(service))
     return None
+
+
+def is_redis(service: Service) -> bool:
+    """Whether a service of the compose file is a Redis server."""
+    return bool(_IMAGE.search(service.image))
 
 
 def _password(service: Service) -> Place | None:

@@ -122,15 +122,20 @@ class Starts(Fact, frozen=True):
 
 def start_command(platform: Platform, address: Address, python: Path) -> str:
     """How a developer starts a service, from any folder."""
-    folder = platform.path(platform.config.services[address.service].directory)
-    backend = platform.path(platform.config.backend)
-    if (folder / "run.py").is_file():
-        words = ["run.py"]
-    elif folder.parent == backend:
-        folder, words = backend, ["-m", "uvicorn", f"{folder.name}.main:app"]
-    else:
-        words = ["-m", "uvicorn", "main:app"]
-    if words[0] == "-m":
-        words += ["--host", address.host, "--port", str(address.port)]
+    words, folder = start_words(platform, address.service, address.host, address.port)
     interpreter = os.path.relpath(python, folder)
     return f"cd {shlex.quote(str(folder))} && {shlex.join([interpreter, *words])}"
+
+
+def start_words(platform: Platform, service: str, host: str, port: int) -> tuple[list[str], Path]:
+    """What the interpreter is told to start a service, and the folder to be in.
+
+    One with a `run.py` takes its address from its own settings.
+    """
+    folder = platform.path(platform.config.services[service].directory)
+    if (folder / "run.py").is_file():
+        return ["run.py"], folder
+    app, place = "main:app", folder
+    if folder.parent == platform.path(platform.config.backend):
+        app, place = f"{folder.name}.main:app", folder.parent
+    return ["-m", "uvicorn", app, "--host", host, "--port", str(port)], place

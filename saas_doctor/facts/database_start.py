@@ -6,6 +6,7 @@ import os
 import re
 import sys
 
+from saas_doctor.compose.model import Service
 from saas_doctor.facts.compose import Compose
 from saas_doctor.facts.database_address import Address
 from saas_doctor.platform import Platform
@@ -59,5 +60,19 @@ def published(platform: Platform) -> list[tuple[str, int | None]]:
     return [
         (service.name, next((n for port in service.ports for n in port.numbers), None))
         for service in Compose.read(platform).known_services.values()
-        if _IMAGES.search((service.image or service.name).partition(":")[0])
+        if is_postgres(service)
     ]
+
+
+def is_postgres(service: Service) -> bool:
+    """Whether a service of the compose file is a Postgres server."""
+    return bool(_IMAGES.search((service.image or service.name).partition(":")[0]))
+
+
+def image_version(platform: Platform) -> str:
+    """The major version of Postgres that the compose file's image names; nothing where none does."""
+    for service in Compose.read(platform).known_services.values():
+        tag = service.image.rpartition(":")[2]
+        if is_postgres(service) and (found := re.match(r"\d+", tag)):
+            return found.group()
+    return ""

@@ -105,8 +105,10 @@ class Logs(Fact, frozen=True):
         names = {service: log_name(platform, service) for service in platform.config.services}
         for service, name in names.items():
             try:
-                if found := tail_of(platform.path(name), name):
-                    files[service] = found
+                outputs = (name, output_name(platform, service))
+                ends = [end for n in outputs if (end := tail_of(platform.path(n), n))]
+                if ends:
+                    files[service] = max(ends, key=lambda end: end.written or 0)
             except OSError as error:
                 closed[service] = f"{name}: {error.strerror}"
         return cls(files, names, containers, closed, frozenset(own_modules(platform)))
@@ -148,15 +150,27 @@ def log_name(platform: Platform, service: str) -> str:
     return pattern.replace("{service}", service)
 
 
+def output_name(platform: Platform, service: str) -> str:
+    """Where the output of a service goes that `up --local` starts and that writes its log itself."""
+    name = log_name(platform, service)
+    return f"{name.removesuffix('.log')}.out.log"
+
+
 def tail_of(path: Path, name: str) -> Tail | None:
     """The end of a file, or None where there is none; raises OSError."""
+    return tail_from(path, name, 0)
+
+
+def tail_from(path: Path, name: str, start: int) -> Tail | None:
+    """The same of what comes after so many bytes."""
     if not path.is_file():  # nor a pipe, which would never end
         return None
     with path.open("rb") as file:
         status = os.fstat(file.fileno())
-        file.seek(max(0, status.st_size - _BYTES))
+        start = start if start <= status.st_size else 0
+        file.seek(max(start, status.st_size - _BYTES))
         data = file.read(_BYTES)
-    if len(data) < status.st_size:
+    if len(data) < status.st_size - start:
         data = data.partition(b"\n")[2]  # a line that begins before
     text = data.decode("utf-8", "replace")
     return Tail(name, plain(text.splitlines()), status.st_mtime)

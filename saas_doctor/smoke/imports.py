@@ -11,7 +11,7 @@ from pathlib import Path
 from saas_doctor.discovery import is_left_out
 from saas_doctor.facts.interpreter import python_in
 from saas_doctor.platform import Platform
-from saas_doctor.smoke.processes import Running
+from saas_doctor.processes import Running
 from saas_doctor.smoke.steps import Part, Step, StepFailed, StepSkipped, step
 
 _MOST = 80

@@ -10,6 +10,7 @@ from pathlib import Path
 from saas_doctor.facts import Facts
 from saas_doctor.facts.addresses import Address
 from saas_doctor.facts.answers import Answers, ask, client
+from saas_doctor.facts.commands import start_words
 from saas_doctor.facts.dotenv import Settings
 from saas_doctor.facts.interpreter import python_in
 from saas_doctor.facts.logs import Logs
@@ -17,7 +18,7 @@ from saas_doctor.facts.ports import Port, Ports, State, wrong_service
 from saas_doctor.facts.registered import registry_of
 from saas_doctor.model import Absent, Unreadable
 from saas_doctor.platform import Platform
-from saas_doctor.smoke.processes import Running, undisturbed
+from saas_doctor.processes import Running, undisturbed
 from saas_doctor.smoke.steps import Part, Step, StepFailed, step
 
 _PAUSE = 0.05
@@ -67,7 +68,8 @@ class Services:
 
     def _start(self, name: str, address: Address, port: int) -> str:
         """Start it and wait for its first answer."""
-        argv, folder = self._command(name, port)
+        words, folder = start_words(self.platform, name, "127.0.0.1", port)
+        argv = [str(python_in(self.platform.path(self.platform.config.environment))), *words]
         with undisturbed():
             process = Running(argv, folder, self._environ(name, port), self.scratch / f"{name}.log")
             self.started[name] = process
@@ -93,18 +95,6 @@ class Services:
             raise StepFailed.of(f"it answers with {answer.shown}", process.tail)
         self.urls[name] = url
         return f"started at {url.partition('//')[2]}: {answer.shown} after {time.monotonic() - began:.1f} s"
-
-    def _command(self, name: str, port: int) -> tuple[list[str], Path]:
-        python = str(python_in(self.platform.path(self.platform.config.environment)))
-        folder = self.platform.path(self.platform.config.services[name].directory)
-        backend = self.platform.path(self.platform.config.backend)
-        if (folder / "run.py").is_file():
-            return [python, "run.py"], folder
-        server = ["-m", "uvicorn"]
-        rest = ["--host", "127.0.0.1", "--port", str(port)]
-        if folder.parent == backend:
-            return [python, *server, f"{folder.name}.main:app", *rest], backend
-        return [python, *server, "main:app", *rest], folder
 
     def _environ(self, name: str, port: int) -> dict[str, str]:
         environ = dict(self.platform.environ)

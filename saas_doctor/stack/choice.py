@@ -27,9 +27,17 @@ def backend(
     that is there is meant, whatever its profile, also where the Compose file has mistakes. Raises
     DoctorError with the way out.
     """
-    if asked == "local":
-        raise DoctorError("--local is not there yet")
+    if asked == "local" or (not asked and _runs_locally(platform)):
+        from saas_doctor.stack.local.backend import LocalBackend
+
+        return LocalBackend(platform)
     return docker_backend(platform, profiles=profiles, services=services, whole=whole)
+
+
+def _runs_locally(platform: Platform) -> bool:
+    from saas_doctor.stack.local.jobs import records_of
+
+    return any(records_of(platform).all())
 
 
 def docker_backend(
