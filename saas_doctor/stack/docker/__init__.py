@@ -82,6 +82,12 @@ class DockerBackend:
         made = self._with_images(made, there, options, say)
         for note in plan.notes(self.scope, there):
             say("", note)
+        if self.engine.proxies and any(s.verb is not Verb.KEEP for s in made.steps):
+            names = ", ".join(sorted(self.engine.proxies))
+            say(
+                "",
+                f"every container gets the proxies of the Docker client's configuration: {names}",
+            )
         maker = Maker(self.engine, self.scope, say, keeps=options.rollback)
         try:
             self._make(made, maker, options)

@@ -81,6 +81,10 @@ class Starting:
                 settling = self._seen.keys() - self._settled_ones
                 self._results += self._work.done(_SOON if settling else _TICK)
                 time.sleep(_LAG)
+        except KeyboardInterrupt:
+            # No container is left half replaced; a second Ctrl-C does not wait.
+            self._finish(5)
+            raise
         finally:
             stream.close()
             self._work.end()
@@ -142,9 +146,10 @@ class Starting:
                 self._tell_of_slow_check(name)
         return failed
 
-    def _finish(self) -> None:
+    def _finish(self, limit: float = 15) -> None:
         """Let those end that are in the midst of being started; nothing else is begun."""
-        deadline = time.monotonic() + 15
+        self._work.drop()
+        deadline = time.monotonic() + limit
         while self._work.open and time.monotonic() < deadline:
             self._work.done(0.2)
 
@@ -196,6 +201,8 @@ class Starting:
 
     def _is_up(self, name: str, containers: list[Row]) -> None:
         self.up.add(name)
+        if not containers:
+            return
         if all(row.state == "exited" for row in containers):
             self.completed.add(name)
             self.say(name, "finished, code 0")

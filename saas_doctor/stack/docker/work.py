@@ -44,6 +44,12 @@ class Work(Generic[K, T]):
         self.open -= {key for key, _ in found}
         return found
 
+    def drop(self) -> None:
+        """Forget the calls that nobody has begun."""
+        with suppress(queue.Empty):
+            while call := self._calls.get_nowait():
+                self.open.discard(call[0])
+
     def wake(self) -> None:
         """Let `done` return, since something else has happened."""
         self._done.put(None)
