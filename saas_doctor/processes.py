@@ -20,15 +20,21 @@ if TYPE_CHECKING:
 PATIENCE = 5.0
 """Seconds that a process may take for its own end, before it is killed."""
 _SAME = 1.0
-"""Seconds by which the time of one process' start may differ: the system's clock is corrected."""
+"""Seconds by which what is told of one process may differ: the system's clock is corrected."""
+_BOOT = Path("/proc/sys/kernel/random/boot_id")
 _KILL = getattr(signal, "SIGKILL", signal.SIGTERM)
 
 
 class Identity(Struct, frozen=True):
-    """A process that is never taken for a later one of its pid; `created`: seconds since 1970."""
+    """A process that is never taken for a later one of its pid, by when it was created.
+
+    That is in seconds since 1970; on Linux in ticks since the boot that `boot` names, which are the
+    same also after the system's clock was set.
+    """
 
     pid: int
     created: float
+    boot: str = ""
 
     @classmethod
     def of(cls, pid: int) -> Identity | None:
@@ -36,20 +42,19 @@ class Identity(Struct, frozen=True):
         import psutil
 
         try:
-            return cls(pid, psutil.Process(pid).create_time())
+            process = psutil.Process(pid)
+            if process.status() == psutil.STATUS_ZOMBIE:
+                return None
+            boot, ticks = _since_boot(pid)
+            return cls(pid, ticks if boot else process.create_time(), boot)
         except psutil.Error:
             return None
 
     @property
     def alive(self) -> bool:
-        import psutil
-
-        try:
-            process = psutil.Process(self.pid)
-            same = abs(process.create_time() - self.created) < _SAME
-            return same and process.status() != psutil.STATUS_ZOMBIE
-        except psutil.Error:
-            return False
+        now = Identity.of(self.pid)
+        same = now is not None and now.boot == self.boot
+        return now is not None and same and abs(now.created - self.created) < _SAME
 
     def ends_within(self, limit: float) -> bool:
         """Whether it has ended after at most so many seconds."""
@@ -65,6 +70,16 @@ class Identity(Struct, frozen=True):
         if self.alive:
             end_group(self.pid, self.ends_within, first, patience)
         return not self.alive
+
+
+def _since_boot(pid: int) -> tuple[str, float]:
+    """On Linux: which boot it was, and the clock ticks from there to the process' start."""
+    try:
+        # After its name, which may hold anything, come its numbers.
+        numbers = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        return _BOOT.read_text().strip(), float(numbers[19])
+    except (OSError, IndexError):
+        return "", 0.0
 
 
 @contextlib.contextmanager
@@ -134,19 +149,7 @@ class Running:
 
     def listens_on(self) -> set[int]:
         """The ports that it, or what it has started, listens on."""
-        import psutil
-
-        try:
-            top = psutil.Process(self.process.pid)
-            tree = [top, *top.children(recursive=True)]
-        except psutil.Error:
-            return set()
-        found: set[int] = set()
-        for one in tree:
-            with contextlib.suppress(psutil.Error, OSError):
-                ask = getattr(one, "net_connections", None) or one.connections
-                found |= {c.laddr.port for c in ask("tcp") if c.status == psutil.CONN_LISTEN}
-        return found
+        return listens_on(self.process.pid)
 
     def stop(self, first: int = signal.SIGTERM, patience: float = PATIENCE) -> None:
         """End it with its whole group: asked first, killed where that takes too long (seconds)."""
@@ -155,6 +158,23 @@ class Running:
             self.process.wait()
             return
         end_group(self.process.pid, lambda limit: self.wait(limit) is not None, first, patience)
+
+
+def listens_on(pid: int) -> set[int]:
+    """The ports that a process, or what it has started, listens on; none where it has ended."""
+    import psutil
+
+    try:
+        top = psutil.Process(pid)
+        tree = [top, *top.children(recursive=True)]
+    except psutil.Error:
+        return set()
+    found: set[int] = set()
+    for one in tree:
+        with contextlib.suppress(psutil.Error, OSError):
+            ask = getattr(one, "net_connections", None) or one.connections
+            found |= {c.laddr.port for c in ask("tcp") if c.status == psutil.CONN_LISTEN}
+    return found
 
 
 def end_group(

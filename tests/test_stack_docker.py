@@ -468,6 +468,46 @@ def test_waiting_for_the_health_of_one_that_has_no_check(made: Stack) -> None:
     assert failure.code == "DOCK608"
 
 
+@pytest.mark.parametrize(
+    ("script", "what"),
+    [
+        ("kill -9 $$$$", "app was killed from outside (code 137)"),
+        ("nothing-of-that-name", "app ended with code 127: its command was not found"),
+        (
+            "/bin/busybox dd if=/dev/zero of=/small/file",
+            "app ended with code 1: no space is left where it writes",
+        ),
+    ],
+)
+def test_how_it_ended_is_told_by_its_code_and_log(made: Stack, script: str, what: str) -> None:
+    made.write({"app": service("sh", "-c", f"{script}; exit $$?", tmpfs=["/small:size=64k"])})
+    assert made.fails().what == what
+
+
+def test_a_range_of_addresses_that_another_network_has(made: Stack, other: Stack) -> None:
+    subnet = {"ipam": {"config": [{"subnet": "10.251.7.0/24"}]}}
+    other.write({"app": service()}, networks={"default": {**subnet}})
+    other.up()
+    made.write({"app": service()}, networks={"default": {**subnet}})
+    failure = made.fails()
+    assert "Pool overlaps" in failure.what
+    assert "docker network prune" in failure.next_step
+
+
+def test_a_slow_health_check_is_told_of(made: Stack) -> None:
+    made.write({"app": service(healthcheck=checked(interval="30s"))})
+    made.fails(wait=4)
+    assert (
+        "app",
+        "its health check is asked every 30 s, so it takes as long to be up",
+    ) in made.said
+
+
+def test_a_service_of_which_none_is_to_run(made: Stack) -> None:
+    made.write({"none": service(scale=0), "app": service()})
+    assert [m.service for m in made.up()] == ["app"]
+
+
 # Images.
 
 DOCKERFILE = f"FROM {engine.IMAGE}\nARG WORD=default\nCOPY file /file\nRUN echo $WORD > /word\nCMD sleep 600\n"
@@ -547,6 +587,19 @@ def test_what_only_buildkit_builds_is_refused_before_the_build_where_there_is_no
     assert "buildx" in failure.next_step
 
 
+def test_what_only_buildkit_builds_is_given_to_dockers_own_command(
+    made: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", "/usr/bin:/bin")  # where Debian's docker.io has it
+    built(
+        made,
+        f"FROM {engine.IMAGE}\nRUN --mount=type=cache,target=/c echo hi > /word\nCMD sleep 600\n",
+    )
+    made.up()
+    assert made.exec("app", "/bin/busybox", "cat", "/word") == "hi\n"
+    assert made.verbs() == {"app": "keep"}
+
+
 # Ends.
 
 
@@ -585,6 +638,21 @@ def test_a_network_that_others_use_is_told_with_them(made: Stack, other: Stack) 
     other.down()
     made.down()
     assert made.api.networks(names=[network]) == []
+
+
+def test_a_volume_that_others_use_is_told_with_them(made: Stack, other: Stack) -> None:
+    made.write({"app": service(volumes=["data:/data"])}, volumes={"data": {}})
+    made.up()
+    volume = f"{made.name}_data"
+    other.write(
+        {"app": service(volumes=["theirs:/x"])},
+        volumes={"theirs": {"external": True, "name": volume}},
+    )
+    other.up()
+    with pytest.raises(Failed) as failed:
+        made.down(volumes=True)
+    assert f"the volume {volume} is still used by {other.name}-app-1" in str(failed.value)
+    other.down()
 
 
 def test_restart_goes_by_the_dependencies_and_takes_those_along_that_ask(made: Stack) -> None:

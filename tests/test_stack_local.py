@@ -18,6 +18,7 @@ from urllib.parse import quote
 
 import psutil
 import pytest
+from msgspec.structs import replace
 
 from saas_doctor import platform as platforms
 from saas_doctor.config import Config
@@ -71,7 +72,7 @@ class Stack:
         self.said.append((name, what))
 
     def up(self, *services: str, **options: Any) -> dict[str, Member]:
-        found = self.backend.up(Options(services=services, wait=60, **options), self.say)
+        found = self.backend.up(Options(services=services, **{"wait": 60.0, **options}), self.say)
         return {member.service: member for member in found}
 
     def down(self, volumes: bool = True) -> list[Change]:
@@ -252,6 +253,21 @@ def test_a_service_that_ends_at_once_is_told_with_its_error_and_not_tried_again(
     (member,) = [m for m in stack.backend.members() if m.service == "demo-service"]
     assert (member.state, member.health, member.exit_code) == ("exited", "", 1)
     assert stack.listens() == ["registry"]
+
+
+def test_a_service_that_listens_elsewhere_is_told_with_its_port(stack: Stack) -> None:
+    other = free_port()
+    stack.edit(
+        "examples/plugins/demo-service/run.py", "get_settings().DEMO_SERVICE_PORT", str(other)
+    )
+    (failure,) = stack.failures("demo-service", wait=8)
+    port = stack.ports["demo-service"]
+    assert (
+        f"demo-service is not well within 8 s: nothing listens at 127.0.0.1:{port}" in failure.what
+    )
+    assert f"it listens on port {other}" in failure.what
+    stack.down()
+    assert stack.processes() == []
 
 
 def test_a_failed_up_is_rolled_back_where_that_is_asked(stack: Stack) -> None:
@@ -445,8 +461,10 @@ def test_a_reused_pid_is_never_taken_for_a_service(stack: Stack) -> None:
     record = stack.record("registry")
     stack.down()
     with subprocess.Popen(["sleep", "60"], start_new_session=True) as stranger:
-        old = Identity(stranger.pid, time.time() - 3600)
-        record.process = record.supervisor = old
+        now = Identity.of(stranger.pid)
+        assert now
+        assert now.alive
+        record.process = record.supervisor = replace(now, created=now.created - 100)
         jobs.write(stack.root / ".saas-doctor/local/registry.json", record)
         (member,) = stack.backend.members()
         assert member.state == "exited"
@@ -457,7 +475,7 @@ def test_a_reused_pid_is_never_taken_for_a_service(stack: Stack) -> None:
 
 def test_up_killed_in_the_middle_is_recovered_by_the_next_one(stack: Stack) -> None:
     with subprocess.Popen(
-        [*DOCTOR, "up", "--local"],
+        [*DOCTOR, "up", "--local", "core"],
         cwd=stack.root,
         env=stack.environ,
         stdin=subprocess.DEVNULL,
@@ -517,6 +535,30 @@ def test_what_runs_already_is_used_and_stays(stack: Stack, make_copy: Callable[.
     assert copy.cluster.sql("SELECT 1") == [(1,)]
 
 
+def test_what_the_platform_has_no_more_is_removed_where_that_is_asked(stack: Stack) -> None:
+    stack.up("redis")
+    with subprocess.Popen(["sleep", "60"], start_new_session=True) as former:
+        record = stack.record("redis")
+        record.name, record.supervisor = "former", None
+        record.process = Identity.of(former.pid)
+        jobs.write(stack.root / ".saas-doctor/local/former.json", record)
+        assert "former" not in stack.plan("redis")
+        stack.up("redis")
+        assert former.poll() is None
+        members = stack.up("redis", remove_orphans=True)
+        assert former.wait(10) == -signal.SIGTERM
+        assert list(members) == ["redis"]
+
+
+def test_one_command_at_a_time_changes_the_stack(stack: Stack) -> None:
+    stack.up("redis")
+    with stack.backend.state.locked():
+        for command in (lambda: stack.up("redis"), stack.down):
+            with pytest.raises(DoctorError, match="another `up --local`"):
+                command()
+    assert stack.process("redis").alive
+
+
 def test_what_was_not_started_by_it_is_not_restarted(stack: Stack) -> None:
     with pytest.raises(DoctorError, match="nothing was started by"):
         stack.backend.restart([], stack.say)
@@ -542,6 +584,39 @@ def test_a_log_stays_small_and_keeps_its_latest_lines(
     numbers = [int(line.text.split()[1]) for line in log.lines("core")]
     assert numbers == list(range(numbers[0], 100))
     assert [line.text.split()[1] for line in log.lines("core", tail=2)] == ["98", "99"]
+
+
+def test_logs_are_followed_by_time_and_over_the_beginning_of_a_new_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    logs = {n: Log(tmp_path / f"{n}.log", tmp_path / f"{n}.times") for n in ("core", "gateway")}
+
+    def write(name: str, text: str) -> None:
+        with logs[name].path.open("a") as file:
+            file.write(f"{text}\n")
+        logs[name].tend()
+        time.sleep(0.01)
+
+    for name, text in (("core", "one"), ("gateway", "two"), ("core", "three")):
+        write(name, text)
+    seen = log_files.read(logs, tail=None, since=None, follow=True)
+    first = [next(seen) for _ in range(3)]
+    assert [(line.service, line.text) for line in first] == [
+        ("core", "one"),
+        ("gateway", "two"),
+        ("core", "three"),
+    ]
+    write("gateway", "four")
+    assert next(seen).text == "four"
+    later = log_files.read(logs, tail=None, since=first[1].at, follow=False)
+    assert [line.text for line in later] == ["two", "three", "four"]
+    last = log_files.read(logs, tail=1, since=None, follow=False)
+    assert [line.text for line in last] == ["three", "four"]
+    monkeypatch.setattr(log_files, "LARGEST", 1)
+    write("gateway", "five, the last of its file")
+    monkeypatch.setattr(log_files, "LARGEST", 1000)
+    write("gateway", "six")
+    assert next(seen).text == "six"
 
 
 def test_root_starts_it_for_the_caller_of_sudo_or_the_owner_of_the_folder(

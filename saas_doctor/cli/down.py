@@ -39,7 +39,7 @@ def down(
     from saas_doctor.stack import Failed
 
     platform = stack_platform(directory, config)
-    backend = chosen_backend(platform, local=local, docker=docker, whole=True)
+    backend = chosen_backend(platform, local=local, docker=docker)
     try:
         removals = backend.removals(volumes=volumes)
         if dry_run:

@@ -34,7 +34,7 @@ def logs(
     """Show what the services wrote, by time. A line that a rule is about ends with its code."""
     platform = stack_platform(directory, config)
     begin = moment(since) if since else None
-    backend = chosen_backend(platform, local=local, docker=docker, services=services, whole=True)
+    backend = chosen_backend(platform, local=local, docker=docker, services=services)
     names = services or backend.services
     width = max((len(name) for name in names), default=0)
     printer = _Printer(width)

@@ -30,7 +30,7 @@ def ps(
     from saas_doctor.cli.screen import say, show
 
     platform = stack_platform(directory, config)
-    backend = chosen_backend(platform, local=local, docker=docker, whole=True)
+    backend = chosen_backend(platform, local=local, docker=docker)
     members = backend.members()
     if output_format is Format.JSON:
         import msgspec

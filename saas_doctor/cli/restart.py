@@ -28,7 +28,7 @@ def restart(
 
     began = time.monotonic()
     platform = stack_platform(directory, config)
-    backend = chosen_backend(platform, local=local, docker=docker, services=services, whole=True)
+    backend = chosen_backend(platform, local=local, docker=docker, services=services)
     try:
         members = backend.restart(services or (), Teller(backend.services))
     except Failed as failed:

@@ -45,25 +45,26 @@ def chosen_backend(
     *,
     local: bool,
     docker: bool,
-    profiles: Sequence[str] | None = None,
     services: Sequence[str] | None = None,
-    whole: bool = False,
 ) -> Backend:
-    """The backend that the options name; raises DoctorError with the way out."""
+    """The backend that the options name, for all that is there; raises DoctorError with the way out."""
     from saas_doctor.stack import choice
 
-    asked = asked_backend(local=local, docker=docker)
-    return choice.backend(
-        platform, asked, profiles=profiles or (), services=services or (), whole=whole
-    )
+    name = chosen_kind(platform, local=local, docker=docker)
+    return choice.backend(platform, name, services=services or (), whole=True)
 
 
-def asked_backend(*, local: bool, docker: bool) -> str:
-    """The backend that the options name; empty: none."""
+def chosen_kind(platform: Platform, *, local: bool, docker: bool) -> str:
+    """The name of the backend that the options name, else of that which there is, and says so."""
+    from saas_doctor.cli.screen import say
     from saas_doctor.model import DoctorError
+    from saas_doctor.stack import choice
 
     if local and docker:
         raise DoctorError(
             "--local and --docker exclude each other; leave both out to have it chosen"
         )
-    return "local" if local else "docker" if docker else ""
+    name, why = choice.kind(platform, "local" if local else "docker" if docker else "")
+    if why:
+        say(f"without Docker, as processes of this machine: {why}", error=True)
+    return name

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated
@@ -16,7 +15,7 @@ from saas_doctor.cli.stack_options import (
     Local,
     Profile,
     Services,
-    asked_backend,
+    chosen_kind,
     stack_platform,
 )
 
@@ -76,7 +75,7 @@ def up(
 
     began = time.monotonic()
     platform = stack_platform(directory, config)
-    name = _backend_name(platform, local=local, docker=docker, yes=yes)
+    name = chosen_kind(platform, local=local, docker=docker)
     options = Options(
         tuple(services or ()),
         build=build,
@@ -110,25 +109,6 @@ def up(
         say(f"interrupted; {left}", error=True)
         raise typer.Exit(130) from None
     show(members_up(members, backend.name, time.monotonic() - began))
-
-
-def _backend_name(platform: Platform, *, local: bool, docker: bool, yes: bool) -> str:
-    """The backend that is asked for, or that there is; the local one is offered where no engine is."""
-    from saas_doctor.cli.screen import ask, say
-    from saas_doctor.model import DoctorError
-    from saas_doctor.stack import choice
-
-    asked = asked_backend(local=local, docker=docker)
-    try:
-        return choice.kind(platform, asked)
-    except DoctorError as error:
-        say(str(error), error=True)
-    if not yes and (
-        not sys.stdin.isatty() or ask("As processes of this machine? [y/N]", "yn") != "y"
-    ):
-        raise typer.Exit(2)
-    say("without Docker: as processes of this machine (--local)", error=True)
-    return "local"
 
 
 def _all_is_up(opened: Callable[[], Backend], options: Options) -> bool:

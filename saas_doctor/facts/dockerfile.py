@@ -153,6 +153,10 @@ class Dockerfile(Struct, frozen=True, dict=True):
         for stage in self.built(target):
             yield from found[stage]
 
+    @property
+    def has_heredocs(self) -> bool:
+        return any(instruction.heredocs for instruction in self.instructions)
+
     @cached_property
     def buildkit_only(self) -> tuple[tuple[Instruction, str], ...]:
         """What the classic builder does not know."""

@@ -56,10 +56,7 @@ class Registered(Fact, frozen=True):
         address = require_running(name, ports, answers)
         url = f"{address.url}/api/registry/services"
         entries = _entries(url)
-        names = _names(entries)
-        text = " ".join(str(v) for e in entries for k, v in e.items() if k != "name")
-        listed = {int(p) for p in re.findall(r":(\d{2,5})\b", text)}
-        listed |= {int(e["port"]) for e in entries if str(e.get("port", "")).isdigit()}
+        names, listed = _names(entries), _ports(entries)
         skip = {name, gateway_of(platform)}
         expected = {
             service: line
@@ -113,6 +110,18 @@ def registry_of(platform: Platform, settings: Settings) -> str:
 def listed_at(url: str) -> set[str]:
     """The names that a registry lists at this address; raises Absent, Unreadable."""
     return _names(_entries(url))
+
+
+def is_listed(url: str, service: str, port: int) -> bool:
+    """Whether a registry lists it at this address, by its name or its port; raises as listed_at."""
+    entries = _entries(url)
+    return normal(service) in _names(entries) or port in _ports(entries)
+
+
+def _ports(entries: Iterable[Mapping[str, Any]]) -> set[int]:
+    text = " ".join(str(v) for e in entries for k, v in e.items() if k != "name")
+    listed = {int(p) for p in re.findall(r":(\d{2,5})\b", text)}
+    return listed | {int(e["port"]) for e in entries if str(e.get("port", "")).isdigit()}
 
 
 def _names(entries: Iterable[Mapping[str, Any]]) -> set[str]:

@@ -13,38 +13,46 @@ if TYPE_CHECKING:
     from saas_doctor.stack.docker import DockerBackend
 
 
+def kind(platform: Platform, asked: str = "") -> tuple[str, str]:
+    """The backend `asked` for (docker, local), else that of what runs, else Docker where it answers.
+
+    With it, why Docker is not taken although nobody said so; empty where there is nothing to say.
+    Raises DoctorError where no engine answers, and nothing tells which services to start without one.
+    """
+    if asked or _runs_locally(platform):
+        return asked or "local", ""
+    if platform.config.compose_file is None and platform.config.services:
+        return "local", "there is no Compose file"
+    from saas_doctor.stack.docker.engine import Engine
+
+    try:
+        Engine(platform.environ).connect()
+    except DoctorError as reason:
+        if not platform.config.services:
+            raise
+        return "local", str(reason)
+    return "docker", ""
+
+
 def backend(
     platform: Platform,
-    asked: str = "",
+    name: str,
     *,
     profiles: Sequence[str] = (),
     services: Sequence[str] = (),
     whole: bool = False,
 ) -> Backend:
-    """The backend `asked` for (docker, local), else that of what runs, else Docker where it answers.
+    """The backend of this name.
 
     `services` are those that are meant, whose profiles are then asked for as well. `whole`: all
     that is there is meant, whatever its profile, also where the Compose file has mistakes. Raises
     DoctorError with the way out.
     """
-    if asked == "local" or (not asked and _runs_locally(platform)):
+    if name == "local":
         from saas_doctor.stack.local.backend import LocalBackend
 
         return LocalBackend(platform)
     return docker_backend(platform, profiles=profiles, services=services, whole=whole)
-
-
-def kind(platform: Platform, asked: str = "") -> str:
-    """The backend that `backend` would take, by name: docker or local.
-
-    Raises DoctorError, which tells why, where none was asked for, none runs, and no engine answers.
-    """
-    if asked or _runs_locally(platform):
-        return asked or "local"
-    from saas_doctor.stack.docker.engine import Engine
-
-    Engine(platform.environ).api  # noqa: B018 - it finds the engine
-    return "docker"
 
 
 def _runs_locally(platform: Platform) -> bool:

@@ -82,6 +82,12 @@ class DockerBackend:
         made = self._with_images(made, there, options, say)
         for note in plan.notes(self.scope, there):
             say("", note)
+        if self.engine.proxies and any(s.verb is not Verb.KEEP for s in made.steps):
+            names = ", ".join(sorted(self.engine.proxies))
+            say(
+                "",
+                f"every container gets the proxies of the Docker client's configuration: {names}",
+            )
         maker = Maker(self.engine, self.scope, say, keeps=options.rollback)
         try:
             self._make(made, maker, options)
@@ -92,7 +98,7 @@ class DockerBackend:
             raise
         maker.commit()
         chosen = set(made.services)
-        return [m for m in self.members() if m.service in chosen]
+        return [m for m in self._members(memory=False) if m.service in chosen]
 
     def _make(self, made: Plan, maker: Maker, options: Options) -> None:
         import docker
@@ -197,7 +203,10 @@ class DockerBackend:
     @answering()
     def members(self) -> list[Member]:
         """All containers of the stack, running or not."""
-        return reading.members(self.engine, self.scope.name)
+        return self._members(memory=True)
+
+    def _members(self, *, memory: bool) -> list[Member]:
+        return reading.members(self.engine, self.scope.name, memory=memory)
 
     def logs(
         self, services: Sequence[str], *, tail: int | None, since: datetime | None, follow: bool
@@ -236,4 +245,4 @@ class DockerBackend:
 
         ordered = [name for name in ordered if name in there]
         Starting(self.engine, self.scope, ordered, (), start, say).run(wait)
-        return [m for m in self.members() if m.service in there]
+        return [m for m in self._members(memory=False) if m.service in there]

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 
 from saas_doctor.compose.spec import Build
 from saas_doctor.stack.docker.context import Context, Unbuildable
+from saas_doctor.stack.docker.engine import Engine
 
 _ASK = 20
 """Seconds for a question about versions."""
@@ -32,35 +33,39 @@ def needs(context: Context) -> str:
     return f"build.{used} in the Compose file" if used else ""
 
 
-def command(
-    context: Context, what: str, environ: Mapping[str, str]
-) -> tuple[list[str], dict[str, str]]:
+def command(engine: Engine, context: Context, what: str) -> tuple[list[str], dict[str, str]]:
     """The command that builds it, and its environment; raises Unbuildable with the way out."""
     if context.build.secrets or context.build.ssh:
         raise Unbuildable(
             f"{what} is not passed on by saas-doctor",
             "build the image with `docker compose build`; `saas-doctor up` then takes it",
         )
+    environ = dict(engine.environ)
+    version = str(engine.api.version()["Version"])
+    if _is_before_23(version) and not context.dockerfile.syntax and context.dockerfile.has_heredocs:
+        raise Unbuildable(
+            f"{what}: the engine ({version}) knows no heredocs by itself",
+            "begin the Dockerfile with the line `# syntax=docker/dockerfile:1`, or take an engine from 23 on",
+            "DOCK606",
+        )
     if _answer(["docker", "buildx", "version"], environ):
-        return ["docker", "buildx", "build", "--load", "--progress=plain"], dict(environ)
-    version = _answer(["docker", "version", "--format", "{{.Client.Version}}"], environ)
-    heredoc = any(i.heredocs for i in context.dockerfile.instructions)
-    major = version.partition(".")[0]
-    # The clients before 23 have a BuildKit of their own, whose usual front end knows no heredocs.
-    if major.isdecimal() and int(major) < 23 and (context.dockerfile.syntax or not heredoc):
+        return ["docker", "buildx", "build", "--load", "--progress=plain"], environ
+    client = _answer(["docker", "version", "--format", "{{.Client.Version}}"], environ)
+    # The clients before 23 have a BuildKit of their own.
+    if client and _is_before_23(client):
         return ["docker", "build", "--progress=plain"], {**environ, "DOCKER_BUILDKIT": "1"}
-    if not version:
-        has = "there is no docker command here"
-    elif major.isdecimal() and int(major) < 23:
-        has = f"that of docker {version} knows no heredocs (unless it has `# syntax=docker/dockerfile:1`)"
-    else:
-        has = f"docker {version} is here without it"
+    has = f"docker {client} is here without it" if client else "there is no docker command here"
     raise Unbuildable(
         f"{what} needs BuildKit, which the engine's own builder is not, and {has}",
         "install the buildx plugin (https://docs.docker.com/build/install-buildx/; "
         "on Debian: apt install docker-buildx), or write the line without it",
         "DOCK606",
     )
+
+
+def _is_before_23(version: str) -> bool:
+    major = version.partition(".")[0]
+    return major.isdecimal() and int(major) < 23
 
 
 def options(

@@ -6,6 +6,7 @@ import atexit
 import re
 import subprocess
 import time
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TextIO
@@ -21,6 +22,8 @@ from saas_doctor.stack.docker.engine import Engine
 from saas_doctor.stack.docker.marks import CONTEXT, Scope
 
 _STEP = re.compile(r"Step (\d+)/(\d+) : (.*)")
+_STAGE = re.compile(r"#\d+ (\[[^\]]*\d/\d+\] .*)")
+"""How BuildKit tells of a step: `#5 [stage-0 2/2] RUN ...`."""
 _TAIL = 20
 _TELL = 5.0
 """Seconds between two words about the progress of one pull."""
@@ -219,12 +222,12 @@ def build(
         labels = {**spec.labels, **scope.image_labels(service), CONTEXT: image.digest}
         with log.open("w", encoding="utf-8") as file:
             if what := buildkit.needs(context):
-                words, variables = buildkit.command(context, what, engine.environ)
+                words, variables = buildkit.command(engine, context, what)
                 extra = ["--no-cache"] if no_cache or spec.no_cache else []
                 extra += ["--pull"] if spec.pull else []
                 tags = (image.name, *spec.tags)
                 words += [*extra, *buildkit.options(context, tags, arguments(spec), labels)]
-                _by_command(service, context, words, variables, file)
+                _by_command(service, context, words, variables, say, file)
             else:
                 lines = _classic(engine, image, context, labels, no_cache=no_cache)
                 _by_engine(service, context, lines, say, file)
@@ -350,19 +353,39 @@ def _not_built(
 
 
 def _by_command(
-    service: str, context: Context, words: list[str], variables: Mapping[str, str], log: TextIO
+    service: str,
+    context: Context,
+    words: list[str],
+    variables: Mapping[str, str],
+    say: Say,
+    log: TextIO,
 ) -> None:
     """Build with Docker's own command; an inline Dockerfile goes in by its standard input."""
     process = subprocess.Popen(
-        words, env=dict(variables), stdin=subprocess.PIPE, stdout=log, stderr=subprocess.STDOUT
+        words,
+        env=dict(variables),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        encoding="utf-8",
+        errors="replace",
     )
     # This thread ends with the program, wherever it is; the command is not to outlive it.
     atexit.register(process.kill)
-    process.communicate(context.text if context.build.dockerfile_inline else b"")
+    tail: deque[str] = deque(maxlen=_TAIL)
+    problem = f"{' '.join(words[:2])} failed"
+    with process:
+        if process.stdin and context.build.dockerfile_inline:
+            process.stdin.write(context.build.dockerfile_inline)
+        if process.stdin:
+            process.stdin.close()
+        for line in process.stdout or ():
+            log.write(line)
+            tail.append(line.rstrip())
+            if found := _STAGE.match(line):
+                say(service, redact(found[1])[:100])
+            if line.startswith("ERROR: "):
+                problem = line.removeprefix("ERROR: ")
     atexit.unregister(process.kill)
     if process.returncode:
-        log.flush()
-        lines = Path(log.name).read_text(encoding="utf-8", errors="replace").splitlines()
-        problem = next((li for li in reversed(lines) if "ERROR" in li or "rror:" in li), "")
-        problem = problem or f"{words[0]} ended with {process.returncode}"
-        raise Failed([_not_built(service, context, None, problem, lines[-_TAIL:], log.name)])
+        raise Failed([_not_built(service, context, None, problem, list(tail), log.name)])

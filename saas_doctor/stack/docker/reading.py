@@ -22,14 +22,14 @@ _LOOK = 0.5
 """Seconds between two looks for containers that came up since."""
 
 
-def members(engine: Engine, project: str) -> list[Member]:
-    """All containers of the project, in the order of their services."""
+def members(engine: Engine, project: str, *, memory: bool) -> list[Member]:
+    """All containers of the project, in the order of their services; `memory`: with what they use."""
     found = rows(engine, project)
-    told = each((row.identity, partial(_member, engine, row)) for row in found)
+    told = each((row.identity, partial(_member, engine, row, memory=memory)) for row in found)
     return sorted(filter(None, told.values()), key=lambda m: (m.service, m.name))
 
 
-def _member(engine: Engine, row: Row) -> Member | None:
+def _member(engine: Engine, row: Row, *, memory: bool) -> Member | None:
     import docker
 
     with suppress(docker.errors.NotFound):
@@ -42,7 +42,7 @@ def _member(engine: Engine, row: Row) -> Member | None:
             row.health,
             row.ports,
             moment(state["StartedAt"] if row.runs else state["FinishedAt"]),
-            _memory(engine, row.identity) if row.state == "running" else None,
+            _memory(engine, row.identity) if memory and row.state == "running" else None,
             int(found.get("RestartCount") or 0),
             None if row.runs or row.state == "created" else int(state["ExitCode"]),
         )

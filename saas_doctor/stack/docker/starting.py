@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from functools import partial
+from typing import Any
 
 from saas_doctor.compose.spec import Service
+from saas_doctor.facts.docker import PROJECT
 from saas_doctor.model import DoctorError
 from saas_doctor.stack import Failed, Failure, Say
 from saas_doctor.stack.docker import failures
@@ -23,7 +27,13 @@ STARTED, HEALTHY, COMPLETED = (
     "service_healthy",
     "service_completed_successfully",
 )
-_TICK = 0.05
+_TICK = 0.5
+"""Seconds between two looks while no event of the engine calls for one."""
+_SOON = 0.1
+"""The same while a container without a health check is being watched."""
+_LAG = 0.01
+"""Seconds by which what the engine lists may come later than its event."""
+_EVENTS = ["start", "die", "oom", "health_status", "destroy"]
 _SETTLES = 1.0
 """Seconds that a container without a health check has to run before it counts as up."""
 _TELL = 10.0
@@ -58,22 +68,48 @@ class Starting:
         self._kept = frozenset(self.started)
         self._seen: dict[str, tuple[int, float]] = {}
         self._looping: set[str] = set()
+        self._settled_ones: set[str] = set()
         self._work: Work[str, None] = Work()
+        self._results: list[tuple[str, BaseException | None]] = []
         self._told = self.began
 
     def run(self, limit: float) -> None:
         """Until all are up; raises Failed when one can't be, or `limit` seconds are over."""
+        stream = self._events()
         try:
             while not self._round(limit):
-                pass
+                settling = self._seen.keys() - self._settled_ones
+                self._results += self._work.done(_SOON if settling else _TICK)
+                time.sleep(_LAG)
+        except KeyboardInterrupt:
+            # No container is left half replaced; a second Ctrl-C does not wait.
+            self._finish(5)
+            raise
         finally:
+            stream.close()
             self._work.end()
 
+    def _events(self) -> Any:
+        """The engine's events about the project; each wakes the loop that waits."""
+        stream = self.engine.api.events(
+            decode=True,
+            filters={
+                "type": "container",
+                "event": _EVENTS,
+                "label": f"{PROJECT}={self.scope.name}",
+            },
+        )
+
+        def listen() -> None:
+            with suppress(Exception):  # without them, looking now and then is enough
+                for _ in stream:
+                    self._work.wake()
+
+        threading.Thread(target=listen, daemon=True).start()
+        return stream
+
     def _round(self, limit: float) -> bool:
-        for name in self.services:
-            if name not in self.started and name not in self._work.open and self._may_start(name):
-                self._work.give(name, partial(self.start, name))
-        failed = self._results()
+        failed = self._failed_starts()
         found = self._containers()
         for name in self.services:
             if name in self.started and name not in self.up:
@@ -81,6 +117,9 @@ class Starting:
         if failed:
             self._finish()
             raise Failed(failed)
+        for name in self.services:
+            if name not in self.started and name not in self._work.open and self._may_start(name):
+                self._work.give(name, partial(self.start, name))
         if len(self.up) == len(self.services):
             return True
         waited = time.monotonic() - self.began
@@ -90,11 +129,12 @@ class Starting:
         self._tell(waited, limit)
         return False
 
-    def _results(self) -> list[Failure]:
+    def _failed_starts(self) -> list[Failure]:
         import docker
 
         failed: list[Failure] = []
-        for name, result in self._work.done(_TICK):
+        results, self._results = self._results, []
+        for name, result in results:
             if isinstance(result, docker.errors.APIError):
                 failed.append(failures.refused(self.engine, self.scope, name, result))
             elif isinstance(result, DoctorError):
@@ -106,9 +146,10 @@ class Starting:
                 self._tell_of_slow_check(name)
         return failed
 
-    def _finish(self) -> None:
+    def _finish(self, limit: float = 15) -> None:
         """Let those end that are in the midst of being started; nothing else is begun."""
-        deadline = time.monotonic() + 15
+        self._work.drop()
+        deadline = time.monotonic() + limit
         while self._work.open and time.monotonic() < deadline:
             self._work.done(0.2)
 
@@ -160,6 +201,8 @@ class Starting:
 
     def _is_up(self, name: str, containers: list[Row]) -> None:
         self.up.add(name)
+        if not containers:
+            return
         if all(row.state == "exited" for row in containers):
             self.completed.add(name)
             self.say(name, "finished, code 0")
@@ -196,7 +239,10 @@ class Starting:
 
     def _settled(self, name: str, row: Row) -> bool:
         """Whether it has run for a while without being started again."""
-        return self._same_for(name, row) >= _SETTLES
+        settled = self._same_for(name, row) >= _SETTLES
+        if settled:
+            self._settled_ones.add(row.identity)
+        return settled
 
     def _same_for(self, name: str, row: Row) -> float:
         """Seconds for which its number of restarts has been the same; each further one is told."""

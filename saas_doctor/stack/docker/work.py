@@ -5,6 +5,7 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Callable, Hashable, Iterable
+from contextlib import suppress
 from typing import Generic, TypeVar
 
 K = TypeVar("K", bound=Hashable)
@@ -19,7 +20,7 @@ class Work(Generic[K, T]):
 
     def __init__(self, threads: int = AT_ONCE) -> None:
         self._calls: queue.SimpleQueue[tuple[K, Callable[[], T]] | None] = queue.SimpleQueue()
-        self._done: queue.SimpleQueue[tuple[K, T | BaseException]] = queue.SimpleQueue()
+        self._done: queue.SimpleQueue[tuple[K, T | BaseException] | None] = queue.SimpleQueue()
         self._threads = threads
         self._started = 0
         self.open: set[K] = set()
@@ -33,16 +34,25 @@ class Work(Generic[K, T]):
             threading.Thread(target=self._run, daemon=True).start()
 
     def done(self, wait: float) -> list[tuple[K, T | BaseException]]:
-        """What is over; waits at most these seconds for the first."""
-        found: list[tuple[K, T | BaseException]] = []
-        try:
-            found.append(self._done.get(timeout=wait) if wait else self._done.get_nowait())
+        """What is over; waits at most these seconds for the first, or until `wake`."""
+        got: list[tuple[K, T | BaseException] | None] = []
+        with suppress(queue.Empty):
+            got.append(self._done.get(timeout=wait) if wait else self._done.get_nowait())
             while True:
-                found.append(self._done.get_nowait())
-        except queue.Empty:
-            pass
+                got.append(self._done.get_nowait())
+        found = [result for result in got if result]
         self.open -= {key for key, _ in found}
         return found
+
+    def drop(self) -> None:
+        """Forget the calls that nobody has begun."""
+        with suppress(queue.Empty):
+            while call := self._calls.get_nowait():
+                self.open.discard(call[0])
+
+    def wake(self) -> None:
+        """Let `done` return, since something else has happened."""
+        self._done.put(None)
 
     def end(self) -> None:
         """No further call is taken; those that run go on by themselves."""

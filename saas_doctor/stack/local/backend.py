@@ -25,7 +25,7 @@ from saas_doctor.facts.logs import Tail, tail_from
 from saas_doctor.journal import prepare_state
 from saas_doctor.model import Absent, DoctorError, Unreadable
 from saas_doctor.platform import Platform
-from saas_doctor.processes import Identity
+from saas_doctor.processes import Identity, listens_on
 from saas_doctor.reasons import confirmed
 from saas_doctor.redact import redact
 from saas_doctor.stack import Change, Failed, Failure, LogLine, Member, Options, Say, Verb
@@ -362,6 +362,10 @@ class LocalBackend:
         return self._failure(part, first, f"{part.name} ended right after its start{_with(code)}")
 
     def _not_well(self, part: Part, record: Record | None, problem: str, limit: float) -> Failure:
+        process = record.process if record else None
+        other = listens_on(process.pid) if process and part.kind == "service" else set()
+        if other and "nothing listens" in problem:
+            problem += f"; it listens on port {', '.join(map(str, sorted(other)))}"
         what = f"{part.name} is not well within {limit:g} s: {problem}"
         return self._failure(part, record, what)
 

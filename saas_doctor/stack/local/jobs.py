@@ -185,9 +185,9 @@ def left_over(folder: Path, name: str = "") -> list[Identity]:
         with suppress(psutil.Error, OSError):
             mark = process.environ().get(MARK, "")
             ours = mark == place if place else os.path.dirname(mark) == str(folder)
-            if ours and process.pid != os.getpid() and process.status() != psutil.STATUS_ZOMBIE:
-                found.append(Identity(process.pid, process.create_time()))
-    return found
+            if ours and process.pid != os.getpid():
+                found.append(Identity.of(process.pid))
+    return [one for one in found if one]
 
 
 def mark(environ: Mapping[str, str], job: Job) -> dict[str, str]:

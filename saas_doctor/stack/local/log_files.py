@@ -38,7 +38,7 @@ class Log:
             if size == self._noted:
                 return False
             with self.times.open("a") as file:
-                file.write(f"{time.time():.1f} {size}\n")
+                file.write(f"{time.time():.3f} {size}\n")
             self._noted = size
             if size > LARGEST:
                 self._turn()

@@ -20,8 +20,7 @@ from saas_doctor.facts.logs import log_name, output_name
 from saas_doctor.facts.ports import Port, Ports, State, wrong_service
 from saas_doctor.facts.registered import (
     gateway_of,
-    listed_at,
-    normal,
+    is_listed,
     registering_line,
     registry_of,
 )
@@ -129,6 +128,8 @@ class Service(Part):
             answer = ask(http, url, (2.0,))
         if answer.status and answer.status < 500:
             return self._registration()
+        if "refused" in answer.detail:
+            return f"nothing listens at {self.address}"
         return f"{url} answers with {answer.shown}" if answer.status else f"{url}: {answer.shown}"
 
     def _registration(self) -> str:
@@ -141,10 +142,10 @@ class Service(Part):
             return ""
         url = f"{home.facts.get(Addresses).services[self.registry].url}/api/registry/services"
         try:
-            names = listed_at(url)
+            listed = is_listed(url, self.name, self.address.port)
         except (Absent, Unreadable):
             return ""  # the registry's own trouble, or it has no such list
-        return "" if normal(self.name) in names else f"{url} does not list it yet"
+        return "" if listed else f"{url} does not list it"
 
 
 _ELSEWHERE = "run this as root to see it, or end what listens there"
