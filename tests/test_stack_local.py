@@ -17,6 +17,7 @@ from typing import Any
 from urllib.parse import quote
 
 import psutil
+import psycopg
 import pytest
 from msgspec.structs import replace
 
@@ -222,6 +223,23 @@ def test_no_password_is_on_a_command_line_or_in_a_log(stack: Stack) -> None:
     for path in (stack.root / ".saas-doctor").rglob("*"):
         if path.is_file() and path.stat().st_mode & 0o077:
             assert PASSWORD.encode() not in path.read_bytes(), path
+
+
+def test_a_changed_database_is_made_in_the_server_that_runs(stack: Stack) -> None:
+    stack.up("postgres")
+    process = stack.process("postgres")
+    stack.edit("backend/.env", "/saas\n", "/other\n")
+    stack.edit("backend/.env", f"saas_user:{quote(PASSWORD, safe='')}", "saas_user:changed")
+    stack.up("postgres")
+    assert stack.process("postgres") == process
+    address = f"postgresql://saas_user:changed@127.0.0.1:{stack.ports['postgres']}/other"
+    with psycopg.connect(address) as connection:
+        owner = connection.execute(
+            "SELECT pg_get_userbyid(datdba) FROM pg_database WHERE datname = 'other'"
+        ).fetchone()
+        rights = connection.execute("SELECT rolsuper FROM pg_roles WHERE rolname = 'saas_user'")
+        assert owner == ("saas_user",)
+        assert rights.fetchone() == (False,)
 
 
 def test_a_taken_port_is_told_before_anything_is_started(stack: Stack) -> None:

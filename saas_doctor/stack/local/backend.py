@@ -7,6 +7,7 @@ import shutil
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import datetime, timezone
 from functools import cached_property
 from graphlib import CycleError, TopologicalSorter
@@ -201,7 +202,8 @@ class LocalBackend:
     def _kept(self) -> Iterator[tuple[Path, str]]:
         """The folders and files of what the parts keep, each with its part."""
         for part in self._servers:
-            yield from ((path, part.name) for path in part.keeps)
+            with suppress(Refused):  # one that can't be started here has kept nothing
+                yield from ((path, part.name) for path in part.keeps)
 
     # Looking at it.
 

@@ -93,7 +93,7 @@ def _verdict(home: Home, part: Part, record: Record | None, options: Options) ->
         return Verb.RECREATE, f"it ends each time{code_of(record.exit_code)}"
     if reason := record.difference(part.job()):
         return Verb.RECREATE, reason
-    if time.time() - record.since > YOUNG and (problem := part.answer()):
+    if time.time() - record.since > YOUNG and (problem := part.accepts()):
         return Verb.RECREATE, problem
     return Verb.KEEP, "" if record.is_supervised else "what kept it running has ended"
 

@@ -79,13 +79,8 @@ class Database(Part):
         if address.is_socket or not address.is_local:
             what = f"nothing answers at {address}, which is not an address to start Postgres at"
             raise Refused(what, start(address, self.home.platform), code="DB501")
-        argv = [
-            str(self.cluster.bin / "postgres"),
-            "-D",
-            str(self.cluster.data),
-            "-p",
-            str(address.port),
-        ]
+        program, data = str(self.cluster.bin / "postgres"), str(self.cluster.data)
+        argv = [program, "-D", data, "-p", str(address.port)]
         argv += ["-c", f"listen_addresses={listens_at(address.host)}"]
         # Everybody comes by TCP: a socket's folder would have to be writable for this account.
         argv += ["-c", "unix_socket_directories=", "-c", "logging_collector=off"]
@@ -109,14 +104,8 @@ class Database(Part):
         compose = image_version(self.home.platform)
         version = self.cluster.version(self.cluster.bin)
         other = f"; compose has Postgres {compose}" if compose not in ("", version) else ""
-        return [
-            Change(
-                Verb.CREATE,
-                "volume",
-                str(self.cluster.data),
-                f"a cluster of Postgres {version}{other}",
-            )
-        ]
+        what = f"a cluster of Postgres {version}{other}"
+        return [Change(Verb.CREATE, "volume", str(self.cluster.data), what)]
 
     def prepare(self) -> None:
         self.cluster.make()
