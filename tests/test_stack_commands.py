@@ -14,6 +14,7 @@ from pathlib import Path
 import pexpect
 import pytest
 
+from tests.testbed import platforms
 from tests.testbed.ports import free_port
 from tests.testbed.stack import LISTENS, Stack, checked, service, stack, until
 
@@ -176,3 +177,12 @@ def test_build_builds_what_is_named_and_refuses_what_is_not_built(made: Stack) -
     assert "db has no `build`" in doctor(made, "build", "db", code=1)[0]
     assert os.path.isfile(made.folder / ".saas-doctor/builds/app.log")
     assert (made.folder / ".saas-doctor/.gitignore").read_text() == "*\n"
+
+
+def test_without_an_engine_a_platform_is_told_that_it_runs_as_processes(tmp_path: Path) -> None:
+    platforms.copy_files(tmp_path / "platform")
+    nowhere = Stack("unix:///nonexistent/docker.sock", tmp_path / "platform", "none")
+    _, told = doctor(nowhere, "ps")
+    assert "without Docker, as processes of this machine: no Docker engine answers" in told
+    assert "no such socket" in doctor(nowhere, "ps", "--docker", code=2)[1]
+    assert "without Docker" not in doctor(nowhere, "ps", "--local")[1]

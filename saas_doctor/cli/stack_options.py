@@ -50,6 +50,7 @@ def chosen_backend(
     whole: bool = False,
 ) -> Backend:
     """The backend that the options name; raises DoctorError with the way out."""
+    from saas_doctor.cli.screen import say
     from saas_doctor.model import DoctorError
     from saas_doctor.stack import choice
 
@@ -58,6 +59,9 @@ def chosen_backend(
             "--local and --docker exclude each other; leave both out to have it chosen"
         )
     asked = "local" if local else "docker" if docker else ""
-    return choice.backend(
+    found, why = choice.backend(
         platform, asked, profiles=profiles or (), services=services or (), whole=whole
     )
+    if why:
+        say(f"without Docker, as processes of this machine: {why}", error=True)
+    return found

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -64,7 +64,7 @@ def opened(
     paths = [path.absolute() for path in paths]
     folder = (folder or paths[0].parent).absolute()
     environ = {"PWD": os.getcwd(), **environ}
-    name = project_name(name, paths, folder, {**dotenv(folder, environ), **environ})
+    name = project_name(name, paths, folder, {**dotenv(folder, environ), **environ}, shown)
     loaded = load(paths, {**environ, VARIABLE: name}, shown, folder)
     if profiles:
         loaded = replace(loaded, profiles=",".join(profiles))
@@ -89,7 +89,7 @@ class _Canonizer:
         self.chosen = services
         self.errors: list[Problem] = []
         self.warnings: list[Problem] = []
-        self.shaper = Shaper(self.loaded.variables, project.folder, self._dropped)
+        self.shaper = Shaper(self.loaded.variables, self._note)
 
     def made(self) -> Canonical:
         self.errors += [*self.loaded.problems, *self.loaded.required, *self.loaded.elsewhere]
@@ -106,10 +106,10 @@ class _Canonizer:
         project = spec.Project(
             name=self.name,
             services=services,
-            networks=self._declared("networks", spec.Network, _networks(services)),
-            volumes=self._declared("volumes", spec.Volume, _volumes(services)),
-            secrets=self._declared("secrets", spec.Source, _secrets(services)),
-            configs=self._declared("configs", spec.Source, _configs(services)),
+            networks=self._declared("networks", spec.Network, services),
+            volumes=self._declared("volumes", spec.Volume, services),
+            secrets=self._declared("secrets", spec.Source, services),
+            configs=self._declared("configs", spec.Source, services),
         )
         self._warn(services)
         places = {k: s.place for k, s in self.project.services.items() if k in services}
@@ -127,15 +127,17 @@ class _Canonizer:
         """The services that are to run."""
         enabled = {k: s for k, s in self.project.services.items() if s.enabled}
         made: dict[str, spec.Service] = {}
+        quiet = replace(self.shaper, warn=lambda *_: None)
         for key, service in self.project.services.items():
+            shaper = self.shaper if key in enabled else quiet
             try:
-                shaped = _normal(self.shaper.part(spec.Service, service.node), service.node)
+                shaped = shaper.part(spec.Service, service.node)
             except Bad as error:
                 self.errors.append(at(error.node, f"services.{key}: {error}", key))
                 continue
             if key in enabled:
                 self.errors += contradictions(key, shaped, service.node)
-                made[key] = shaped
+                made[key] = _normal(shaped, service.node)
         wanted = self._with_needed(made)
         return {
             key: self._complete(key, service, wanted)
@@ -163,13 +165,13 @@ class _Canonizer:
     def _complete(self, key: str, service: spec.Service, wanted: set[str]) -> spec.Service:
         """The service with what its files say, and without what it is not brought up with."""
         node = self.project.services[key].node
-        self.errors += refused(key, node)
+        self.errors += [*self._undeclared(key, service), *refused(key, node)]
         self.warnings += ignored(key, node)
         try:
             service = replace(
                 service, environment=environment(service, self.loaded.variables), env_file=()
             )
-            service = replace(service, labels=labels(service), label_file=())
+            service = replace(service, labels=labels(service))
         except NoEnvFile as error:
             place = node.get("env_file") or node.get("label_file") or node
             shown = self.loaded.name(Path(error.path))
@@ -179,28 +181,48 @@ class _Canonizer:
             service = replace(service, depends_on=kept)
         return service
 
-    def _declared(self, section: str, kind: type[T], used: Iterable[str]) -> dict[str, T]:
+    def _undeclared(self, key: str, service: spec.Service) -> Iterator[Problem]:
+        """The names that variables without a value have left of those that a service gives."""
+        node = self.project.services[key].node
+        for section, names in _USED.items():
+            declared = self.project.declared(section)
+            for name in names({key: service}):
+                if name not in declared and (section, name) != ("networks", "default"):
+                    place = node.get(section) or node
+                    yield at(place, f"services.{key}.{section}: {name!r} is not declared", name)
+        for name in service.depends_on:
+            if name not in self.project.services:
+                place = node.get("depends_on") or node
+                yield at(place, f"services.{key}.depends_on: there is no service {name!r}", name)
+
+    def _declared(
+        self, section: str, kind: type[T], services: Mapping[str, spec.Service]
+    ) -> dict[str, T]:
         """The things of a section that services use, with the engine's names for them."""
         declared = self.project.declared(section)
+        wanted = set(_USED[section](services))
         found: dict[str, T] = {}
-        for key in sorted(set(used)):
-            node = declared.get(key)
-            if node is None and (section, key) != ("networks", "default"):
-                continue
+        if section == "networks" and "default" in wanted and "default" not in declared:
+            found["default"] = kind(name=f"{self.name}_default")
+        for key, node in declared.items():
             try:
-                made = kind() if node is None or node.is_null else self.shaper.part(kind, node)
+                made = kind() if node.is_null else self.shaper.part(kind, node)
             except Bad as error:
                 self.errors.append(at(error.node, f"{section}.{key}: {error}", key))
                 continue
-            if node and kind is spec.Source:
-                self.errors += refused_source(section, key, node)
-            if node and node.get("name") and not made.name:
-                self.errors.append(
-                    at(node.entries["name"].key, f"{section}.{key} has an empty name")
-                )
-            name = made.name or (key if made.external else f"{self.name}_{key}")
-            found[key] = replace(made, name=name)
+            if key in wanted:
+                found[key] = self._named(section, key, node, made)
         return found
+
+    def _named(self, section: str, key: str, node: Node, made: T) -> T:
+        if section in ("secrets", "configs"):
+            self.errors += refused_source(section, key, node)
+        if node.get("name") and not made.name:
+            self.errors.append(at(node.entries["name"].key, f"{section}.{key} has an empty name"))
+        return replace(made, name=made.name or (key if made.external else f"{self.name}_{key}"))
+
+    def _note(self, node: Node, message: str) -> None:
+        self.warnings.append(at(node, message))
 
     def _warn(self, services: Mapping[str, spec.Service]) -> None:
         root = self.project.root
@@ -218,15 +240,6 @@ class _Canonizer:
                         unset.add(variable)
                         message = f"{variable} is not set, and taken as empty"
                         self.warnings.append(at(scalar, message, variable))
-
-    def _dropped(self, node: Node, text: str) -> None:
-        self.warnings.append(
-            at(
-                node,
-                f"{text!r} is not run: there is no shell that would know it; write sh -c '...'",
-                text,
-            )
-        )
 
 
 def _with_profiles_of(project: Project, services: Sequence[str]) -> Project:
@@ -246,7 +259,7 @@ def _normal(service: spec.Service, node: Node) -> spec.Service:
             name, spec.Dependency(condition=STARTED, restart=restart, required=True)
         )
     networks = service.networks
-    if not networks and not service.network_mode and not node.get("provider"):
+    if not networks and not node.get("network_mode") and not node.get("provider"):
         networks = {"default": None}
     deploy = service.deploy
     if deploy and service.scale is not None:
@@ -287,3 +300,7 @@ def _secrets(services: Mapping[str, spec.Service]) -> Iterator[str]:
 def _configs(services: Mapping[str, spec.Service]) -> Iterator[str]:
     for service in services.values():
         yield from (grant.source for grant in service.configs)
+
+
+_USED = {"networks": _networks, "volumes": _volumes, "secrets": _secrets, "configs": _configs}
+"""The keys of each section that services use."""

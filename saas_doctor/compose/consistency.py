@@ -39,7 +39,8 @@ def _of_service(project: Project, service: Service) -> Iterator[Problem]:
     build = node.get("build")
     if build and build.string("dockerfile") and build.string("dockerfile_inline"):
         yield at(build, f"service {name} has both `dockerfile` and `dockerfile_inline`")
-    if node.get("network_mode") and (networks := node.get("networks")):
+    networks = node.get("networks")
+    if networks and node.get("network_mode") and (networks.items or networks.entries):
         yield at(networks, f"service {name} has both `network_mode` and `networks`")
     if service.known("container_name") and service.replicas > 1:
         yield at(
@@ -189,7 +190,10 @@ def _cycles(project: Project) -> Iterator[tuple[Service, Problem]]:
 
 def _of_source(name: str, node: Node, section: str, keys: tuple[str, ...]) -> Iterator[Problem]:
     given = [key for key in keys if node.get(key)]
-    if node.kind != "map" or node.get("external") or node.get("driver"):
+    external = node.get("external")
+    if node.kind != "map" or (external and external.text.lower() != "false"):
+        return
+    if section == "configs" and (external or node.get("driver")):
         return
     if len(given) != 1:
         words = " or ".join(f"`{key}`" for key in keys)

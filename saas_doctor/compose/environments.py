@@ -45,7 +45,9 @@ def _read(
         found = read_env(text, lookup_in(*sources), raw=file.format == "raw", before=before)
     except FileNotFoundError:
         if file.required:
-            raise NoEnvFile(file.path, "it is not there") from None
+            raise NoEnvFile(
+                file.path, "it is not there; write it, or say `required: false`"
+            ) from None
         return {}
     except OSError as error:
         raise NoEnvFile(file.path, error.strerror or str(error)) from None

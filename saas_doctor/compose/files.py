@@ -139,11 +139,15 @@ class _Loader(Struct):
         for path in paths:
             file = self._file(path, folder)
             for document in self._documents(file, variables):
-                self.problems += validate(document)
-                if document.kind == "map":
-                    part = self._included(document, folder, variables, (*including, path))
-                    part = self._extended_all(part, variables)
-                    root = merged(root, part) if root else part
+                if document.kind != "map":
+                    self.problems += validate(document)
+                    continue
+                part = self._included(document, folder, variables, (*including, path))
+                part = self._extended_all(part, variables)
+                root = merged(root, part) if root else part
+                self.problems += validate(document, over=root is not document)
+                if root is not document:
+                    self.problems += [p for p in validate(root) if p not in self.problems]
         if root is None:
             root = Node(self._file(paths[0], folder), "map", 0, 0)
         return root

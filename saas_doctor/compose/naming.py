@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from saas_doctor.compose.files import LARGEST
@@ -16,7 +16,11 @@ VARIABLE = "COMPOSE_PROJECT_NAME"
 
 
 def project_name(
-    asked: str, paths: Sequence[Path], folder: Path, variables: Mapping[str, str]
+    asked: str,
+    paths: Sequence[Path],
+    folder: Path,
+    variables: Mapping[str, str],
+    shown: Callable[[Path], str] = str,
 ) -> str:
     """The name asked for, or COMPOSE_PROJECT_NAME, or `name` in the files, or the folder's.
 
@@ -33,7 +37,7 @@ def project_name(
             return given
     written = ""
     for path in paths:
-        documents, _ = read(File(str(path), path, folder, read_bytes(path, LARGEST)))
+        documents, _ = read(File(shown(path), path, folder, read_bytes(path, LARGEST)))
         for document in documents:
             written = document.string("name") or written
     if written:

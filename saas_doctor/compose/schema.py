@@ -26,24 +26,36 @@ _WORDS = {
 }
 
 
+_SETS = {
+    "aliases", "annotations", "args", "cap_add", "cap_drop", "devices", "dns", "dns_opt",
+    "dns_search", "environment", "env_file", "expose", "labels", "link_local_ips", "links", "ports",
+    "profiles", "sysctls", "tags", "tmpfs", "volumes",
+}  # fmt: skip
+"""Lists in which Compose itself leaves out what is there twice."""
+
+
 @cache
 def specification() -> Schema:
     found: Schema = json.loads(Path(__file__).with_name("schema.json").read_text(encoding="utf-8"))
     return found
 
 
-def validate(root: Node, part: str = "", *, sure: bool = False) -> list[Problem]:
+def validate(
+    root: Node, part: str = "", *, sure: bool = False, over: bool = False
+) -> list[Problem]:
     """What the schema does not allow in a file, or in one of its `$defs` (`service`).
 
-    `sure`: the variables have the values that they will have when it is brought up.
+    `sure`: the variables have the values that they will have when it is brought up. `over`: it lies
+    over another, of which a value that is nothing leaves what is there.
     """
     schema = specification()["$defs"][part] if part else specification()
-    return list(_Validator(sure).check(root, schema, ()))
+    return list(_Validator(sure, over).check(root, schema, ()))
 
 
 class _Validator:
-    def __init__(self, sure: bool) -> None:
+    def __init__(self, sure: bool, over: bool) -> None:
         self.sure = sure
+        self.over = over
         self.done: set[tuple[int, int]] = set()
 
     def check(self, node: Node, schema: Schema, path: tuple[str, ...]) -> Iterator[Problem]:
@@ -51,6 +63,8 @@ class _Validator:
         key = (id(node), id(schema))
         if not schema or key in self.done or node.tag == "!reset":
             return  # a part that several places share is told once
+        if self.over and node.is_null:
+            return
         self.done.add(key)
         branches = schema.get("oneOf") or schema.get("anyOf")
         if branches and "required" not in branches[0]:
@@ -59,7 +73,10 @@ class _Validator:
                 yield _wrong_type(node, [t for b in branches for t in _types(_flat(b))], path)
                 return
             # Two kinds of text, say; the first is told where no one fits.
-            found = [list(_Validator(self.sure).check(node, branch, path)) for branch in fitting]
+            found = [
+                list(_Validator(self.sure, self.over).check(node, branch, path))
+                for branch in fitting
+            ]
             yield from min(found, key=len)
             return
         types = _types(schema)
@@ -68,6 +85,8 @@ class _Validator:
         elif node.kind == "map":
             yield from self._map(node, schema, path)
         elif node.kind == "list":
+            if schema.get("uniqueItems") and path[-1] not in _SETS:
+                yield from _twice(node, path)
             below = schema.get("items", _ANYTHING)
             for number, item in enumerate(node.items):
                 yield from self.check(item, below, (*path, str(number)))
@@ -82,12 +101,23 @@ class _Validator:
             if name not in node.entries:
                 yield at(node, f"{_shown(path)} has no `{name}`", name)
         for name, entry in node.entries.items():
+            if path == () and name == "include" and entry.value.is_null:
+                continue  # an include of nothing is taken away before Compose looks
             patterned = (p for k, p in patterns.items() if re.search(k, name))
             below = properties[name] if name in properties else next(patterned, None)
             if below is not None:
                 yield from self.check(entry.value, below, (*path, name))
             elif schema.get("additionalProperties") is False:
                 yield _unknown(entry.key, name, list(properties), node, path)
+
+
+def _twice(node: Node, path: tuple[str, ...]) -> Iterator[Problem]:
+    there: set[tuple[type, object]] = set()
+    for item in node.items:
+        said = (type(item.value), item.value)
+        if item.kind == "scalar" and "$" not in item.raw and said in there:
+            yield at(item, f"{_shown(path)} has {item.text} twice", item.text)
+        there.add(said)
 
 
 def _unknown(

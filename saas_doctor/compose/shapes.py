@@ -7,7 +7,6 @@ import posixpath
 import re
 from collections.abc import Callable, Iterable, Mapping
 from functools import cache
-from pathlib import Path
 from types import UnionType
 from typing import Any, TypeVar, Union, get_args, get_origin
 
@@ -44,14 +43,13 @@ class Bad(Exception):
 
 
 class Shaper(Struct, frozen=True):
-    """Makes parts. `variables`: the shell's and those of `.env`; `folder`: the project's.
+    """Makes parts. `variables`: the shell's and those of `.env`.
 
-    `dropped` is told of each command that has a part which no one will run.
+    `warn` is told of what Compose reads in another way than it is meant.
     """
 
     variables: Mapping[str, str]
-    folder: Path
-    dropped: Callable[[Node, str], None]
+    warn: Callable[[Node, str], None]
 
     def part(self, kind: type[T], node: Node) -> T:
         """The part of this kind that a node says; raises Bad."""
@@ -60,7 +58,7 @@ class Shaper(Struct, frozen=True):
             value = node.get(name)
             if value is not None:
                 found[name] = self.value(wanted, value)
-                if name in _SETS:
+                if name in _SETS and wanted == spec.Names:
                     found[name] = _unique(found[name], lambda text: text.partition("=")[0])
             elif required:
                 found[name] = None
@@ -144,6 +142,8 @@ def _count(shaper: Shaper, node: Node) -> int:
 
 
 def _bytes(_: Shaper, node: Node) -> str:
+    if isinstance(node.value, float):
+        raise Bad(node, f"{node.text} has no unit, and is no whole number of bytes")
     try:
         return str(size(text_of(node)) or "")
     except ValueError as error:
@@ -181,6 +181,10 @@ def _pairs(shaper: Shaper, node: Node) -> dict[str, str]:
 
 
 def _variables(shaper: Shaper, node: Node) -> dict[str, str | None]:
+    for item in node.items:
+        name = item.text.partition("=")[0]
+        if name[-1:].isspace():
+            raise Bad(item, f"{name!r} ends with a blank")
     return {
         k: None if e.value.is_null else _text(shaper, e.value)
         for k, e in as_pairs(node).entries.items()
@@ -196,7 +200,8 @@ def _command(shaper: Shaper, node: Node) -> tuple[str, ...]:
     except NoCommand as error:
         raise Bad(node, f"{text!r} is no command: {error}") from None
     if end is not None:
-        shaper.dropped(node, text[end:])
+        why = "there is no shell that would know it; write sh -c '...'"
+        shaper.warn(node, f"{text[end:]!r} is not run: {why}")
     return words
 
 
@@ -264,6 +269,10 @@ def _grants(shaper: Shaper, node: Node) -> tuple[spec.Grant, ...]:
     )
 
 
+def _in_grant(_: Shaper, node: Node, __: Values) -> None:
+    _need(node, "source")
+
+
 def _depends_on(shaper: Shaper, node: Node) -> dict[str, spec.Dependency]:
     return {k: shaper.part(spec.Dependency, e.value) for k, e in as_names(node).entries.items()}
 
@@ -288,6 +297,7 @@ def _devices(shaper: Shaper, node: Node) -> tuple[spec.Device, ...]:
     found = []
     for item in node.items:
         if item.kind == "map":
+            _need(item, "target")
             found.append(shaper.part(spec.Device, item))
             continue
         parts = text_of(item).split(":")
@@ -374,21 +384,33 @@ def _mounts(shaper: Shaper, node: Node) -> tuple[spec.Mount, ...]:
     return _unique(found, lambda mount: mount.target)
 
 
+def _need(node: Node, key: str) -> Node:
+    value = node.get(key)
+    if value is None:
+        raise Bad(node, f"it has no `{key}`")
+    return value
+
+
 def _in_mount(shaper: Shaper, node: Node, found: Values) -> None:
-    found["target"] = _clean(found.get("target", ""))
+    _need(node, "target")
+    found["target"] = _clean(found["target"])
     if found.get("type") == "bind":
-        source = node.get("source")
-        if source is None:
-            raise Bad(node, "a bind mount needs a `source`")
-        found["source"] = shaper.path(source)
+        found["source"] = shaper.path(_need(node, "source"))
 
 
 def _short_mount(shaper: Shaper, node: Node) -> spec.Mount:
     text = text_of(node)
     if len(text) in (1, 2):
         return spec.Mount(type="volume", target=_clean(text))
-    # A letter and a colon are a Windows drive, wherever they stand.
-    parts = re.split(r"(?<!^[A-Za-z])(?<!:[A-Za-z]):", text)
+    parts = [""]
+    for sign in text:
+        # A letter and a colon are a Windows drive, wherever they stand.
+        if sign == ":" and not (len(parts[-1]) == 1 and parts[-1].isalpha()):
+            parts.append("")
+        else:
+            parts[-1] += sign
+    if re.match("[A-Za-z]:/", parts[0]) and len(parts) == 1:
+        shaper.warn(node, f"{text!r} is read as a Windows drive: give the volume a longer name")
     if "" in parts or len(parts) > 3:
         raise Bad(node, f"{text!r} is not SOURCE:TARGET:OPTIONS")
     source, target = ("", parts[0]) if len(parts) == 1 else (parts[0], parts[1])
@@ -416,8 +438,12 @@ def _clean(target: str) -> str:
 
 
 def _in_trigger(shaper: Shaper, node: Node, found: Values) -> None:
-    path = node.get("path")
-    found["path"] = os.path.realpath(shaper.path(path)) if path else ""
+    path = _need(node, "path")
+    if not path.text:
+        raise Bad(path, "`path` is empty")
+    if not found.get("target") and found["action"] not in ("rebuild", "restart"):
+        raise Bad(node, f"it has no `target`, which {found['action']} needs")
+    found["path"] = os.path.realpath(shaper.path(path))
     found["exec"] = found["exec"] or spec.Hook(command=None)
 
 
@@ -429,6 +455,7 @@ def _in_service(shaper: Shaper, node: Node, found: Values) -> None:
     secrets = _unique(found.get("secrets", ()), lambda grant: _target(grant, "/run/secrets/"))
     found["secrets"] = tuple(replace(g, target=_target(g, "/run/secrets/")) for g in secrets)
     found["configs"] = _unique(found.get("configs", ()), lambda grant: _target(grant, "/"))
+    found["dns"] = tuple(server for server in found.get("dns", ()) if server)
     files = node.get("label_file")
     if files:
         found["label_file"] = tuple(shaper.path(item) for item in as_list(files).items)
@@ -442,7 +469,10 @@ def _external(node: Node, found: Values) -> None:
     """`external: {name: X}` is an older form of `external: true` and `name: X`."""
     external = node.get("external")
     if external and external.kind == "map":
-        found["name"] = found.get("name") or external.string("name")
+        older = external.string("name")
+        if older and found.get("name", older) != older:
+            raise Bad(external, "it has two names")
+        found["name"] = found.get("name") or older
 
 
 def _is_external(shaper: Shaper, node: Node) -> bool:
@@ -455,6 +485,9 @@ def _in_declared(_: Shaper, node: Node, found: Values) -> None:
 
 def _in_volume(shaper: Shaper, node: Node, found: Values) -> None:
     _external(node, found)
+    for key, entry in node.entries.items() if found.get("external") else ():
+        if key not in ("name", "external") and not key.startswith("x-"):
+            raise Bad(entry.key, f"`{key}` is not for a volume that is external")
     options = node.get("driver_opts")
     device = options.get("device") if options else None
     if device and found.get("driver") == "local" and found["driver_opts"].get("o") == "bind":
@@ -505,6 +538,7 @@ _ADJUST: dict[type[Struct], Callable[[Shaper, Node, Values], None]] = {
     spec.Dependency: _in_dependency,
     spec.DeviceRequest: _in_device_request,
     spec.EnvFile: _in_env_file,
+    spec.Grant: _in_grant,
     spec.Mount: _in_mount,
     spec.Network: _in_declared,
     spec.Port: _in_port,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import struct
 from decimal import Decimal
@@ -80,6 +81,9 @@ def single(value: float) -> int | float:
     return int(kept) if kept.is_integer() else kept
 
 
+_TIME = re.compile(r"(\d{4}-\d\d?-\d\d?)(?:([Tt]|[ \t]+)(\d\d?:\d\d:\d\d)(?:[ \t]*Z)?)?")
+
+
 def text_of(node: Node) -> str:
     """A scalar's value as the text that Compose makes of it: `010` is 8, `1e3` is 1000."""
     value = node.value
@@ -87,8 +91,18 @@ def text_of(node: Node) -> str:
         return ""
     if isinstance(value, bool):
         return str(value).lower()
-    if isinstance(value, float):
-        return str(int(value)) if value.is_integer() and abs(value) < 1e21 else repr(value)
-    if node.plain and isinstance(value, str) and re.fullmatch(r"\d{4}-\d\d-\d\d", value):
-        return f"{value} 00:00:00 +0000 UTC"
-    return str(value)
+    if isinstance(value, int) and -(2**63) <= value < 2**64:
+        return str(value)
+    if isinstance(value, int | float):
+        return _shown(float(value))
+    time = _TIME.fullmatch(value) if node.plain else None
+    if time:
+        return f"{time[1]} {time[3] or '00:00:00'} +0000 UTC"
+    return value
+
+
+def _shown(value: float) -> str:
+    if math.isfinite(value) and value.is_integer() and abs(value) < 1e21:
+        return f"{value:.0f}"
+    text = {math.inf: "+Inf", -math.inf: "-Inf"}.get(value) or repr(value)
+    return "NaN" if math.isnan(value) else text

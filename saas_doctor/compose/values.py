@@ -140,6 +140,8 @@ def port(node: Node) -> Port | None:
         target, published, host, protocol = (part.text if part else "" for part in parts)
         if not target:
             raise BadPort("it has no target")
+        if host and not _is_address(host):
+            raise BadPort(f"{host!r} is no IP address")
     else:
         if node.unset or node.is_null:
             return None

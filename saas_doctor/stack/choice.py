@@ -20,18 +20,32 @@ def backend(
     profiles: Sequence[str] = (),
     services: Sequence[str] = (),
     whole: bool = False,
-) -> Backend:
+) -> tuple[Backend, str]:
     """The backend `asked` for (docker, local), else that of what runs, else Docker where it answers.
 
+    With it, why Docker is not taken although nobody said so; empty where there is nothing to say.
     `services` are those that are meant, whose profiles are then asked for as well. `whole`: all
     that is there is meant, whatever its profile, also where the Compose file has mistakes. Raises
     DoctorError with the way out.
     """
     if asked == "local" or (not asked and _runs_locally(platform)):
-        from saas_doctor.stack.local.backend import LocalBackend
+        return _local_backend(platform), ""
+    if not asked and platform.config.compose_file is None and platform.config.services:
+        return _local_backend(platform), "there is no Compose file"
+    found = docker_backend(platform, profiles=profiles, services=services, whole=whole)
+    try:
+        found.engine.connect()
+    except DoctorError as reason:
+        if asked or not platform.config.services:
+            raise
+        return _local_backend(platform), str(reason)
+    return found, ""
 
-        return LocalBackend(platform)
-    return docker_backend(platform, profiles=profiles, services=services, whole=whole)
+
+def _local_backend(platform: Platform) -> Backend:
+    from saas_doctor.stack.local.backend import LocalBackend
+
+    return LocalBackend(platform)
 
 
 def _runs_locally(platform: Platform) -> bool:

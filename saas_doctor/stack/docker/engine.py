@@ -36,6 +36,10 @@ class Engine:
             client = self._local.client = self._connected()
         return client
 
+    def connect(self) -> None:
+        """Raises DoctorError where no engine answers."""
+        self.api  # noqa: B018 - it asks for the engine's version
+
     def _connected(self) -> Any:
         import docker
 
@@ -49,7 +53,7 @@ class Engine:
     @property
     def environ(self) -> Mapping[str, str]:
         """The environment in which Docker's own command reaches the same engine."""
-        self.api  # noqa: B018 - it finds the engine
+        self.connect()
         return {**self._environ, **(self._variables or {})}
 
     @property
@@ -113,7 +117,6 @@ def _told(environ: Mapping[str, str], problem: Exception | None) -> str:
 
     text = str(problem)
     host = environ.get("DOCKER_HOST", "")
-    local = "or run the platform without Docker: saas-doctor up --local"
     if isinstance(problem, docker.errors.TLSParameterError) or "certificate" in text.lower():
         where = environ.get("DOCKER_CERT_PATH") or "unset"
         return (
@@ -123,23 +126,23 @@ def _told(environ: Mapping[str, str], problem: Exception | None) -> str:
     if "PermissionError" in text or "Permission denied" in text:
         return (
             f"the Docker engine is there ({host or sockets(environ)[0]}), and this user may not talk to it: "
-            f"sudo usermod -aG docker {environ.get('USER') or '$USER'}, log in again, {local}"
+            f"sudo usermod -aG docker {environ.get('USER') or '$USER'}, log in again"
         )
     if host:
         return (
             f"no Docker engine answers at DOCKER_HOST={host} ({_cause(text)}): "
-            f"start it, or correct or unset DOCKER_HOST, {local}"
+            f"start it, or correct or unset DOCKER_HOST"
         )
     if "ConnectionRefused" in text or "Connection refused" in text:
         socket = next((s for s in sockets(environ) if s.exists()), sockets(environ)[0])
         return (
             f"the Docker engine has ended and left its socket ({socket}): {_start()} "
-            f"(its log: journalctl -u docker), {local}"
+            f"(its log: journalctl -u docker)"
         )
     path = environ.get("PATH")
     if shutil.which("dockerd", path=path) or shutil.which("docker", path=path):
-        return f"Docker is installed, and its engine does not run (no {sockets(environ)[0]}): {_start()}, {local}"
-    return f"Docker is not installed here: install it (https://docs.docker.com/get-docker), {local}"
+        return f"Docker is installed, and its engine does not run (no {sockets(environ)[0]}): {_start()}"
+    return "Docker is not installed here: install it (https://docs.docker.com/get-docker)"
 
 
 def _cause(text: str) -> str:

@@ -105,9 +105,6 @@ class Starting:
         return stream
 
     def _round(self, limit: float) -> bool:
-        for name in self.services:
-            if name not in self.started and name not in self._work.open and self._may_start(name):
-                self._work.give(name, partial(self.start, name))
         failed = self._failed_starts()
         found = self._containers()
         for name in self.services:
@@ -116,6 +113,9 @@ class Starting:
         if failed:
             self._finish()
             raise Failed(failed)
+        for name in self.services:
+            if name not in self.started and name not in self._work.open and self._may_start(name):
+                self._work.give(name, partial(self.start, name))
         if len(self.up) == len(self.services):
             return True
         waited = time.monotonic() - self.began
