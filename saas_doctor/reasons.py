@@ -72,8 +72,8 @@ def confirmed(platform: Platform, error: str, output: Iterable[str] = ()) -> tup
             found = next((f for f in report.findings if f.code == cause), None)
             if found:
                 return cause, f"{found.message}: {found.next_step}"
-    named = ", ".join(codes[:3])
-    return "", f"its text looks like {named}, which finds nothing here now: saas-doctor check"
+    step = f"saas-doctor explain {codes[0]}"
+    return "", f"its text looks like {codes[0]}, which finds nothing here now: {step}"
 
 
 def _is_old(tail: Tail) -> bool:

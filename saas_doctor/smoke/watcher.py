@@ -1,7 +1,7 @@
 """Ends what the smoke test started when the smoke test itself is gone without a word (`kill -9`).
 
 Run as a program, it reads process groups from a pipe: `+PID` to watch, `-PID` for one that has
-ended. The system closes that pipe whenever the smoke test dies, and then its groups end.
+ended, `.` at the end. The system closes that pipe when the smoke test dies, and then its groups end.
 """
 
 from __future__ import annotations
@@ -21,7 +21,9 @@ _PATIENCE = 5.0
 
 
 # Says its own number before it becomes the program: no moment is left in which nobody knows of it.
-_ANNOUNCED = ("/bin/sh", "-c", 'echo "+$$" 1<>"$0"; exec "$@"')
+_ANNOUNCED = ("/bin/sh", "-c", 'echo "+$$" 1<>"$0" && exec "$@"')
+_LATE = 3.0
+"""Seconds in which what was just being started may still announce itself."""
 
 
 class Watcher:
@@ -39,9 +41,12 @@ class Watcher:
 
     def forget(self, group: int) -> None:
         """It has ended: its number may become another's."""
+        self.say(f"-{group}")
+
+    def say(self, line: str) -> None:
         with contextlib.suppress(OSError):  # without a watcher, all goes on
             if self._pipe:
-                os.write(self._end, f"-{group}\n".encode())
+                os.write(self._end, f"{line}\n".encode())
 
 
 @contextlib.contextmanager
@@ -65,9 +70,11 @@ def watching(scratch: Path) -> Iterator[Watcher]:
         start_new_session=True,  # what is meant for the terminal's processes does not reach it
     )
     os.close(start)
+    watcher = Watcher(pipe, end)
     try:
-        yield Watcher(pipe, end)
+        yield watcher
     finally:
+        watcher.say(".")
         os.close(end)
         process.wait()
 
@@ -90,14 +97,36 @@ def _is_there(group: int) -> bool:
     return True
 
 
+def _heard() -> Iterator[str]:
+    """The lines, each as it comes; at the end of the pipe "", again and again."""
+    rest = b""
+    while True:
+        data = os.read(0, 4096)
+        *lines, rest = (rest + data).split(b"\n")
+        yield from (line.decode() for line in lines)
+        if not data:
+            yield ""
+
+
 def main(scratch: str) -> None:
     groups: list[int] = []
-    for line in sys.stdin:
-        sign, number = line[0], int(line[1:])
-        groups = [*groups, number] if sign == "+" else [g for g in groups if g != number]
-    if groups:
-        _end(groups)
-        shutil.rmtree(scratch, ignore_errors=True)
+    deadline = float("inf")
+    for line in _heard():
+        if line == ".":
+            break
+        if line:
+            number = int(line[1:])
+            groups = [*groups, number] if line[0] == "+" else [g for g in groups if g != number]
+        elif time.monotonic() < deadline:  # the smoke test is gone
+            deadline = min(deadline, time.monotonic() + _LATE)
+            _end(groups)
+            groups = []
+            time.sleep(0.05)
+        else:
+            shutil.rmtree(scratch, ignore_errors=True)
+            return
+    # What it could not end itself, on its way out.
+    _end(groups)
 
 
 if __name__ == "__main__":
