@@ -89,6 +89,29 @@ def test_a_running_platform_is_healthy_and_a_stopped_one_has_a_cause_for_each_th
     }
 
 
+def test_where_every_port_is_silent_it_ends_and_tells_all_that_did_answer(tmp_path: Path) -> None:
+    with bed.silent_platform(tmp_path / "platform") as (root, environ):
+        done = subprocess.run(
+            [*DOCTOR, "check", "--format", "json", "--timeout", "5"],
+            cwd=root,
+            env=environ,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+    assert done.returncode in (1, 3), done.stderr
+    status = {c["code"]: c["status"] for c in json.loads(done.stdout)["checks"]}
+    live = ("DB5", "RED5", "NET4", "SVC7", "WEB8")
+    static = {code: told for code, told in status.items() if not code.startswith(live)}
+    assert set(static.values()) <= {"ok", "skipped"}
+    # Nothing that said nothing is called well.
+    assert status["DB501"] in ("failed", "unknown")
+    assert status["RED501"] in ("failed", "unknown")
+    assert "crashed" not in status.values()
+
+
 def test_a_fresh_clone_is_taken_to_where_its_services_start(tmp_path: Path) -> None:
     """The checklist: Python, environment, packages, Postgres, Redis, .env, ports, __init__.py."""
     require(shutil.which("redis-server"), "redis-server")

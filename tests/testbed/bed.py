@@ -5,14 +5,14 @@ from __future__ import annotations
 import itertools
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from tests.faults import Copy
 from tests.testbed import platforms
 from tests.testbed.cache import RedisServer
 from tests.testbed.platforms import UV
-from tests.testbed.ports import free_port
+from tests.testbed.ports import black_hole, free_port
 from tests.testbed.postgres import Cluster
 
 _KEPT = ("LANG", "LC_", "SSL_", "PIP_", "UV_", "PYENV_ROOT")
@@ -90,3 +90,22 @@ def running_platform(folder: Path) -> Iterator[Copy]:
         copy = make_copy(folder / "platform", cluster, redis.url)
         with platforms.started(copy.root, copy.ports, copy.environ):
             yield copy
+
+
+@contextmanager
+def silent_platform(root: Path) -> Iterator[tuple[Path, dict[str, str]]]:
+    """A copy whose every port (services, Postgres, Redis) takes calls and never says a word.
+
+    Yields its folder and the environment to call the doctor in.
+    """
+    platforms.copy_files(root)
+    (root / "backend/.venv").symlink_to(platforms.template_environment())
+    ports = {name: free_port() for name in (*platforms.SERVICES, "postgres", "redis")}
+    values = platforms.set_ports(root, {name: ports[name] for name in platforms.SERVICES})
+    values["DATABASE_URL"] = f"postgresql://saas_user:secret@127.0.0.1:{ports['postgres']}/saas"
+    values["REDIS_URL"] = f"redis://127.0.0.1:{ports['redis']}/0"
+    platforms.write_settings(root, values)
+    with ExitStack() as holes:
+        for port in ports.values():
+            holes.enter_context(black_hole(port))
+        yield root, shell_environment()

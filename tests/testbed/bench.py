@@ -8,7 +8,7 @@ import tempfile
 from pathlib import Path
 
 from tests.testbed import big_tree, platforms
-from tests.testbed.bed import running_platform
+from tests.testbed.bed import running_platform, silent_platform
 from tests.testbed.timing import Argv, compare, peak_memory
 
 DOCTOR = [sys.executable, "-m", "saas_doctor"]
@@ -55,6 +55,13 @@ def main() -> None:
         }
         for name, (ours, peer) in peers.items():
             print(compare(name, ours, peer, cwd=copy.root, environ=copy.environ))
+    with (
+        tempfile.TemporaryDirectory(prefix="sd-bench-") as folder,
+        silent_platform(Path(folder) / "platform") as (root, environ),
+    ):
+        silent: Argv = [CONSOLE, "check", "--timeout", "5", "-C", root]
+        name = "check --timeout 5, every port silent : sleep 5"
+        print(compare(name, silent, ["sleep", "5"], cwd=root, environ=environ, runs=3))
     with tempfile.TemporaryDirectory(prefix="sd-bench-") as folder:
         large(Path(folder), here)
 
