@@ -78,7 +78,7 @@ class Failure(Struct, frozen=True):
     code: str = ""
 
 
-class Failed(Exception):  # noqa: N818 - the stack failed, not the program
+class Failed(Exception):
     """The stack is not up."""
 
     def __init__(self, failures: Sequence[Failure]) -> None:
@@ -107,11 +107,18 @@ class Backend(Protocol):
 
     name: str
 
+    @property
+    def services(self) -> Sequence[str]:
+        """The names of all services that it may run."""
+
     def changes(self, options: Options) -> list[Change]:
         """What `up` would do, nothing done."""
 
     def up(self, options: Options, say: Say) -> list[Member]:
         """Bring it up and wait until everything is healthy; raises Failed."""
+
+    def removals(self, *, volumes: bool) -> list[Change]:
+        """What `down` would remove, nothing done; of kind `volume` or `data` is what is lost for ever."""
 
     def down(self, *, volumes: bool, say: Say) -> list[Change]:
         """Stop and remove all that belongs to the stack; what was removed."""
