@@ -8,10 +8,11 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pexpect
+import psutil
 import pytest
 
 from tests.testbed import platforms
@@ -112,22 +113,47 @@ def test_wrong_use_ends_with_2(made: Stack) -> None:
     assert "no such socket" in doctor(nowhere, "up", "--docker", code=2)[1]
 
 
-def test_ctrl_c_ends_it_at_once_with_130(made: Stack) -> None:
-    made.write({"app": service(healthcheck=checked("exit 1", retries=1000))})
+def interrupted(made: Stack, *words: str, when: Callable[[], object]) -> str:
+    """What a command says that is interrupted as by Ctrl-C once something holds."""
     process = subprocess.Popen(
-        [*DOCTOR, "up"], cwd=made.folder, env=made.environ, stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        [*DOCTOR, *words], cwd=made.folder, env=made.environ, stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
     )  # fmt: skip
-    until(lambda: made.containers(), 30)
+    until(when, 30)
     time.sleep(0.5)
     process.send_signal(signal.SIGINT)
-    began = time.monotonic()
-    shown, told = process.communicate(timeout=30)
-    assert time.monotonic() - began < 20
-    assert process.returncode == 130, shown + told
-    assert "interrupted; what was started stays" in told
+    told, _ = process.communicate(timeout=20)
+    assert process.returncode == 130, told
     assert "Traceback" not in told
+    return told
+
+
+def test_ctrl_c_ends_it_at_once_with_130(made: Stack) -> None:
+    made.write({"app": service(healthcheck=checked("exit 1", retries=1000))})
+    told = interrupted(made, "up", when=made.containers)
+    assert "interrupted; what was started stays" in told
     assert made.containers()
+    made.down()
+    interrupted(made, "up", "--rollback", when=made.containers)
+    assert made.containers() == {}
+
+
+def test_ctrl_c_ends_a_build_by_dockers_own_command_too(
+    made: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", "/usr/bin:/bin")  # where Debian's docker.io has it
+    run = "RUN --mount=type=cache,target=/c sleep 60"
+    (made.folder / "Dockerfile").write_text(f"FROM {service()['image']}\n{run}\n")
+    made.write({"app": {"build": "."}})
+
+    def builds() -> bool:
+        commands = (p.info["cmdline"] or [] for p in psutil.process_iter(["cmdline"]))
+        return any(
+            words[:2] == ["docker", "build"] and str(made.folder) in words for words in commands
+        )
+
+    interrupted(made, "build", when=builds)
+    until(lambda: not builds(), 5)
 
 
 def test_on_a_terminal_it_asks_before_data_is_lost(made: Stack) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,7 @@ from saas_doctor.stack.docker.engine import Engine
 from tests.testbed import engine
 from tests.testbed.ports import free_port, listener
 from tests.testbed.stack import LISTENS, Stack, checked, needs, service, stack
+from tests.testbed.users import as_user
 
 pytestmark = pytest.mark.xdist_group("docker")
 
@@ -751,3 +754,13 @@ def test_one_that_was_cut_off_while_it_was_made_anew_is_put_right(made: Stack) -
     made.api.stop(f"0123456789ab_{name}", timeout=1)
     made.up()
     assert set(made.containers()) == {name}
+
+
+def test_an_engine_that_this_user_may_not_talk_to(docker_engine: str, open_folder: Path) -> None:
+    (open_folder / "compose.yaml").write_text("services: {app: {image: x}}\n")
+    doctor = [sys.executable, "-m", "saas_doctor", "ps", "--docker"]
+    environ = {**os.environ, "DOCKER_HOST": docker_engine}
+    done = as_user(doctor, cwd=open_folder, environ=environ, reads_all=True)
+    if os.geteuid() == 0:  # else it is this very user, who may
+        assert done.returncode == 2
+        assert "this user may not talk to it: sudo usermod -aG docker" in done.stderr

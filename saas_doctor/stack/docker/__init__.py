@@ -145,7 +145,12 @@ class DockerBackend:
         ]
         ready = dict(wanted)
         failed: list[Failure] = []
-        for result in all_done(calls).values():
+        try:
+            results = all_done(calls)
+        except KeyboardInterrupt:
+            images.end_commands()
+            raise
+        for result in results.values():
             if isinstance(result, Failed):
                 failed += result.failures
             elif isinstance(result, BaseException):

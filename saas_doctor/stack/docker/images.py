@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import atexit
 import re
 import subprocess
 import time
@@ -352,6 +351,15 @@ def _not_built(
     )  # fmt: skip
 
 
+_COMMANDS: set[subprocess.Popen[str]] = set()
+
+
+def end_commands() -> None:
+    """End the builds by Docker's own command, which would outlive this program."""
+    for process in tuple(_COMMANDS):
+        process.kill()
+
+
 def _by_command(
     service: str,
     context: Context,
@@ -370,8 +378,7 @@ def _by_command(
         encoding="utf-8",
         errors="replace",
     )
-    # This thread ends with the program, wherever it is; the command is not to outlive it.
-    atexit.register(process.kill)
+    _COMMANDS.add(process)
     tail: deque[str] = deque(maxlen=_TAIL)
     problem = f"{' '.join(words[:2])} failed"
     with process:
@@ -386,6 +393,6 @@ def _by_command(
                 say(service, redact(found[1])[:100])
             if line.startswith("ERROR: "):
                 problem = line.removeprefix("ERROR: ")
-    atexit.unregister(process.kill)
+    _COMMANDS.discard(process)
     if process.returncode:
         raise Failed([_not_built(service, context, None, problem, list(tail), log.name)])
