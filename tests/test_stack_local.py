@@ -24,7 +24,7 @@ from msgspec.structs import replace
 from saas_doctor import platform as platforms
 from saas_doctor.config import Config
 from saas_doctor.model import DoctorError
-from saas_doctor.processes import Identity
+from saas_doctor.processes import Identity, listens_on
 from saas_doctor.smoke.run import smoke
 from saas_doctor.smoke.steps import State
 from saas_doctor.stack import Change, Failed, Failure, Member, Options, Verb
@@ -278,12 +278,13 @@ def test_a_service_that_listens_elsewhere_is_told_with_its_port(stack: Stack) ->
     stack.edit(
         "examples/plugins/demo-service/run.py", "get_settings().DEMO_SERVICE_PORT", str(other)
     )
-    (failure,) = stack.failures("demo-service", wait=8)
+    stack.up("registry")
+    stack.failures("demo-service", wait=0.1)
+    wait_for(lambda: listens_on(stack.process("demo-service").pid) == {other}, "it listens")
+    (failure,) = stack.failures("demo-service", wait=0.1)
     port = stack.ports["demo-service"]
-    assert (
-        f"demo-service is not well within 8 s: nothing listens at 127.0.0.1:{port}" in failure.what
-    )
-    assert f"it listens on port {other}" in failure.what
+    said = f"demo-service is not well within 0.1 s: nothing listens at 127.0.0.1:{port}"
+    assert f"{said}; it listens on port {other}" in failure.what
     stack.down()
     assert stack.processes() == []
 
