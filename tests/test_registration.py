@@ -270,10 +270,10 @@ def test_the_engine_is_asked_by_a_small_request_whether_there_are_containers_of_
     from pathlib import Path
 
     socket = Path(composed.copy.environ["DOCKER_HOST"].removeprefix("unix://"))
-    monkeypatch.setattr(engines, "_sockets", lambda _: [socket])
+    monkeypatch.setattr(engines, "sockets", lambda _: [socket])
     assert certainly_none({}, f"saas-doctor-nothing={free_port()}")
     composed.ends_with("core", "nothing")
     assert not certainly_none({}, WORKING_DIR)
     assert not certainly_none({"DOCKER_HOST": f"unix://{socket}"}, "saas-doctor-nothing")
-    monkeypatch.setattr(engines, "_sockets", lambda _: [Path("/nonexistent")])
+    monkeypatch.setattr(engines, "sockets", lambda _: [Path("/nonexistent")])
     assert not certainly_none({}, WORKING_DIR)
