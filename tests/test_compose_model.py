@@ -232,6 +232,7 @@ UNSUPPORTED = {
     "cpu_rt_period": "10", "cpu_rt_runtime": "10", "device_cgroup_rules": "['c 1:3 mr']",
     "storage_opt": "{size: 1G}", "networks.*.gw_priority": "{default: {gw_priority: 1}}",
     "networks.*.interface_name": "{default: {interface_name: eth0}}",
+    "volumes.*.bind.recursive": "[{type: bind, source: ., target: /i, bind: {recursive: disabled}}]",
     "volumes.*.image": "[{type: image, source: i, target: /i, image: {subpath: x}}]",
     "volumes.*.volume.subpath": "[{type: volume, target: /i, volume: {subpath: x}}]",
     "build.additional_contexts": "{additional_contexts: [a=./x]}",
@@ -241,6 +242,13 @@ UNSUPPORTED = {
     "build.ssh": "{ssh: [default]}",
 }  # fmt: skip
 IGNORED = {
+    "attach": "false", "ports.*.app_protocol": "[{target: 1, app_protocol: http}]",
+    "ports.*.name": "[{target: 1, name: x}]",
+    "volumes.*.consistency": "[{type: volume, target: /a, consistency: cached}]",
+    "deploy.resources.*.generic_resources":
+        "{resources: {reservations: {generic_resources: [{discrete_resource_spec: {kind: a, value: 1}}]}}}",
+    "deploy.restart_policy.delay": "{restart_policy: {delay: 1s}}",
+    "deploy.restart_policy.window": "{restart_policy: {window: 1s}}",
     "build.cache_to": "{cache_to: [a]}", "build.provenance": "{provenance: 'true'}",
     "build.sbom": "{sbom: 'true'}", "deploy.endpoint_mode": "{endpoint_mode: vip}",
     "deploy.labels": "{labels: [a=b]}", "deploy.placement": "{placement: {constraints: [a]}}",
@@ -283,6 +291,10 @@ def test_a_key_that_makes_no_difference_is_left_out_with_a_warning(
         ("services: {a: {image: x, volumes: [{type: npipe, source: a, target: /b}]}}", "npipe"),
         ("services: {a: {image: x, secrets: [s]}}\nsecrets: {s: {external: true}}", "secrets.s"),
         ("services: {a: {image: x, configs: [c]}}\nconfigs: {c: {external: true}}", "configs.c"),
+        (
+            "services: {a: {image: x, networks: [n]}}\nnetworks: {n: {enable_ipv4: false}}",
+            "networks.n",
+        ),
         ("include: ['https://github.com/a/b.git']\nservices: {a: {image: x}}", "includes"),
         ("services: {a: {extends: {file: 'git@github.com:a/b', service: x}}}", "a extends"),
         (

@@ -20,7 +20,7 @@ from saas_doctor.compose.naming import VARIABLE, project_name
 from saas_doctor.compose.nodes import Node, Problem, at
 from saas_doctor.compose.schema import validate
 from saas_doctor.compose.shapes import Bad, Shaper
-from saas_doctor.compose.support import ignored, obsolete, refused, refused_source
+from saas_doctor.compose.support import ignored, obsolete, refused, refused_beside
 from saas_doctor.model import DoctorError, Place
 
 T = TypeVar("T", spec.Network, spec.Volume, spec.Source)
@@ -215,8 +215,7 @@ class _Canonizer:
         return found
 
     def _named(self, section: str, key: str, node: Node, made: T) -> T:
-        if section in ("secrets", "configs"):
-            self.errors += refused_source(section, key, node)
+        self.errors += refused_beside(section, key, node)
         if node.get("name") and not made.name:
             self.errors.append(at(node.entries["name"].key, f"{section}.{key} has an empty name"))
         return replace(made, name=made.name or (key if made.external else f"{self.name}_{key}"))

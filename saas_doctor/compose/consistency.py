@@ -121,7 +121,8 @@ def _missing_services(service: Service, services: Mapping[str, Service]) -> Iter
     for wanted, node, required in needed(service):
         found = services.get(wanted)
         if found is None:
-            near = (difflib.get_close_matches(wanted, [*services], n=1) or [""])[0]
+            others = [name for name in services if name != service.name]
+            near = (difflib.get_close_matches(wanted, others, n=1) or [""])[0]
             hint = f"; did you mean {near}?" if near else ""
             yield at(
                 node, f"service {service.name} needs {wanted}, and there is no such service{hint}"

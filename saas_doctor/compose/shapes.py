@@ -444,6 +444,9 @@ def _in_trigger(shaper: Shaper, node: Node, found: Values) -> None:
     if not found.get("target") and found["action"] not in ("rebuild", "restart"):
         raise Bad(node, f"it has no `target`, which {found['action']} needs")
     found["path"] = os.path.realpath(shaper.path(path))
+    older = node.get("x-initialSync")
+    if older and not found.get("initial_sync"):
+        found["initial_sync"] = _truth(shaper, older)
     found["exec"] = found["exec"] or spec.Hook(command=None)
 
 
@@ -455,6 +458,9 @@ def _in_service(shaper: Shaper, node: Node, found: Values) -> None:
     secrets = _unique(found.get("secrets", ()), lambda grant: _target(grant, "/run/secrets/"))
     found["secrets"] = tuple(replace(g, target=_target(g, "/run/secrets/")) for g in secrets)
     found["configs"] = _unique(found.get("configs", ()), lambda grant: _target(grant, "/"))
+    older = node.get("x-develop")
+    if older and not found.get("develop"):
+        found["develop"] = shaper.part(spec.Develop, older)
     found["dns"] = tuple(server for server in found.get("dns", ()) if server)
     files = node.get("label_file")
     if files:

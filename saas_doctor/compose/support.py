@@ -10,7 +10,9 @@ _HOOK = "run it in the entrypoint, or as a service of its own that others wait f
 _WINDOWS = "leave it out: it is for Windows containers alone"
 _COMPOSE = "leave it out, or use docker compose for this project"
 _BUILD = "build the image with `docker buildx build`, and name it with `image`"
-_MACHINE = "leave it out: there is one machine"
+_MACHINE = "there is one machine"
+_ENGINE = "the engine itself decides when it restarts a container"
+_FILE = "take it from a `file`"
 
 REFUSED = {
     "provider": "start what it provides by its own program, and leave the service out",
@@ -32,6 +34,7 @@ REFUSED = {
     "storage_opt": _COMPOSE,
     "networks.*.gw_priority": _COMPOSE,
     "networks.*.interface_name": _COMPOSE,
+    "volumes.*.bind.recursive": _COMPOSE,
     "volumes.*.image": _COMPOSE,
     "volumes.*.volume.subpath": "mount the whole volume, and choose the folder in the command",
     "build.additional_contexts": _BUILD,
@@ -46,15 +49,22 @@ REFUSED = {
 """Of a service; with the way out."""
 
 IGNORED = {
+    "attach": "it is about the log that `docker compose up` follows",
     "build.cache_to": "the build's cache stays on this machine",
     "build.provenance": "it is for images that are pushed",
     "build.sbom": "it is for images that are pushed",
     "deploy.endpoint_mode": _MACHINE,
     "deploy.labels": "they are for a swarm's services, not for containers",
     "deploy.placement": _MACHINE,
+    "deploy.resources.*.generic_resources": _MACHINE,
+    "deploy.restart_policy.delay": _ENGINE,
+    "deploy.restart_policy.window": _ENGINE,
     "deploy.rollback_config": _MACHINE,
     "deploy.update_config": _MACHINE,
     "develop": "it is for `docker compose watch`",
+    "ports.*.app_protocol": "it is a hint for other programs",
+    "ports.*.name": "it is a hint for other programs",
+    "volumes.*.consistency": "no engine of today reads it",
 }
 """Of a service; with the reason why it makes no difference."""
 
@@ -92,15 +102,22 @@ def ignored(name: str, service: Node) -> Iterator[Problem]:
             yield at(entry.key, f"services.{name}.{path} is left out: {reason}", entry.key.text)
 
 
-def refused_source(section: str, name: str, node: Node) -> Iterator[Problem]:
-    """A secret or config that is not on this machine."""
-    for key in ("external", "driver", "template_driver"):
+_SOURCE = {"external": _FILE, "driver": _FILE, "template_driver": _FILE}
+_REFUSED_BESIDE = {
+    "configs": _SOURCE,
+    "networks": {"enable_ipv4": "leave it out: containers reach each other by IPv4"},
+    "secrets": _SOURCE,
+}
+
+
+def refused_beside(section: str, name: str, node: Node) -> Iterator[Problem]:
+    """The keys of a network, secret or config without which it would not be what its file says."""
+    for key, way_out in _REFUSED_BESIDE.get(section, {}).items():
         entry = node.entries.get(key)
-        if entry and entry.value.text.lower() not in ("", "false"):
+        given = entry.value.text.lower() if entry else ""
+        if entry and given != ("true" if section == "networks" else "false"):
             yield at(
-                entry.key,
-                f"{section}.{name}: `saas-doctor up` doesn't do `{key}`; take it from a `file`",
-                key,
+                entry.key, f"{section}.{name}: `saas-doctor up` doesn't do `{key}`; {way_out}", key
             )
 
 
