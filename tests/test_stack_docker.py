@@ -702,3 +702,67 @@ def test_logs_are_by_time_and_go_on_where_they_are_followed(made: Stack) -> None
     (last,) = read("a", tail=1)
     assert last.text == "a3"
     assert read("a", since=last.at) == []
+
+
+@pytest.mark.parametrize(
+    ("variables", "what"),
+    [
+        ({"DOCKER_HOST": "unix:///nonexistent/docker.sock"}, "DOCKER_HOST=unix:///nonexistent/docker.sock (no such socket)"),
+        ({"DOCKER_HOST": "tcp://127.0.0.1:9"}, "DOCKER_HOST=tcp://127.0.0.1:9 (connection refused)"),
+        ({"DOCKER_HOST": "nonsense://x"}, "DOCKER_HOST=nonsense://x"),
+        ({"DOCKER_HOST": "tcp://127.0.0.1:9", "DOCKER_TLS_VERIFY": "1", "DOCKER_CERT_PATH": "/none"}, "DOCKER_CERT_PATH is /none"),
+    ],
+)  # fmt: skip
+def test_an_engine_that_can_not_be_reached_is_told_with_what_was_tried(
+    variables: dict[str, str], what: str
+) -> None:
+    with pytest.raises(DoctorError) as told:
+        Engine(variables).api.ping()
+    assert what in str(told.value)
+
+
+def test_a_socket_that_nobody_answers_at_and_one_that_is_closed_to_this_user(
+    tmp_path: Path,
+) -> None:
+    stale = tmp_path / "docker.sock"
+    with socket.socket(socket.AF_UNIX) as dead:
+        dead.bind(str(stale))
+    with pytest.raises(DoctorError) as told:
+        Engine({"DOCKER_HOST": f"unix://{stale}"}).api.ping()
+    assert "connection refused" in str(told.value)
+
+
+def test_a_script_without_its_first_line_is_told_as_that(made: Stack) -> None:
+    script = made.folder / "run"
+    script.write_text("echo hi\n")
+    script.chmod(0o755)
+    made.write({"app": {**service("/run"), "init": False, "volumes": ["./run:/run"]}})
+    assert "no script with a first line `#!/bin/sh`" in made.fails().what
+
+
+def test_settings_of_a_network_that_have_changed_are_told(made: Stack) -> None:
+    made.write({"app": service()}, networks={"default": {}})
+    made.up()
+    made.write({"app": service()}, networks={"default": {"driver_opts": {"com.example": "1"}}})
+    made.up()
+    assert any("was made with other settings" in text for _, text in made.said)
+
+
+def test_one_that_was_cut_off_while_it_was_made_anew_is_put_right(made: Stack) -> None:
+    made.write({"app": service()})
+    made.up()
+    name = f"{made.name}-app-1"
+    made.api.rename(name, f"0123456789ab_{name}")
+    made.api.stop(f"0123456789ab_{name}", timeout=1)
+    made.up()
+    assert set(made.containers()) == {name}
+
+
+def test_an_engine_that_this_user_may_not_talk_to(docker_engine: str, open_folder: Path) -> None:
+    (open_folder / "compose.yaml").write_text("services: {app: {image: x}}\n")
+    doctor = [sys.executable, "-m", "saas_doctor", "ps", "--docker"]
+    environ = {**os.environ, "DOCKER_HOST": docker_engine}
+    done = as_user(doctor, cwd=open_folder, environ=environ, reads_all=True)
+    if os.geteuid() == 0:  # else it is this very user, who may
+        assert done.returncode == 2
+        assert "this user may not talk to it: sudo usermod -aG docker" in done.stderr
