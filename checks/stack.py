@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 
 from saas_doctor.facts.containers import OwnContainer
+from saas_doctor.facts.image_age import ImageAge
 from saas_doctor.facts.own_stack import OwnStack, has_failed, is_looping
 from saas_doctor.model import Finding, Severity
 from saas_doctor.redact import redact
@@ -149,6 +151,39 @@ def container_restarts(stack: OwnStack) -> Iterator[Finding]:
             if points_to
             else step,
             more={"log": error} if error else {},
+        )
+
+
+@check("DOCK627", severity=Severity.WARNING, needs=_NEEDS)
+def container_is_old(images: ImageAge) -> Iterator[Finding]:
+    """A container of the platform runs an older image than the code, or than its image's name.
+
+    What was changed since is not what runs: an error that is mended stays, a new route answers 404.
+
+    **Detected** by bytes: the files of code that the Dockerfile copies and that were changed since
+    the image was built are read in the container as well. And by the image's name, which means
+    another image than the container was made from, since it was built or pulled anew.
+    **To mend** it, `saas-doctor up --build SERVICE` (`saas-doctor up` for one that is built already).
+    **Silent** where the code is mounted into the container, where a file was only touched or lies as
+    it was built, about what `.dockerignore` leaves out, and about what a build stage makes of the code.
+    """
+    for old in images.old:
+        container, name = old.container, old.container.condition.image_name
+        if old.files:
+            more = f" and {len(old.files) - 1} more" if len(old.files) > 1 else ""
+            what = f"was built before {old.files[0]}{more} changed"
+            step = f"saas-doctor up --build {container.service}"
+        else:
+            what = f"is not what {name} means by now"
+            step = f"saas-doctor up {container.service}"
+        since = time.strftime("%Y-%m-%d %H:%M", time.localtime(old.built))
+        yield Finding(
+            f"{container.name} runs an old image: it {what}",
+            looked_at=f"{container.name} and its image {name}",
+            found=f"an image of {since}",
+            wanted=", ".join(old.files) + " as in the platform" if old.files else f"that of {name}",
+            target=container.service,
+            next_step=step,
         )
 
 

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+import os
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from tests.faults import Copy, Fault, Healthy, Inject
+import docker
+
+from saas_doctor.compose.naming import normal
+from tests.faults import Copy, Fault, Healthy, Inject, write
+from tests.faults.docker import service
 from tests.testbed import sockets
+from tests.testbed.engine import IMAGE
 from tests.testbed.own_containers import GIVEN, own_container, runs, stands, state
 
 ENDED = state("exited")
@@ -75,6 +83,50 @@ def of_another_name() -> Inject:
             yield
 
     return stands
+
+
+def built(after: Callable[[Copy, Any], None], **options: Any) -> Inject:
+    """A container of an image that is built from the platform's files, and what comes after."""
+
+    @contextmanager
+    def stands(copy: Copy) -> Iterator[None]:
+        service("  shown:\n    build: shown\n")(copy)
+        write("shown/Dockerfile", f"FROM {IMAGE}\nWORKDIR /app\nCOPY . code/\n")(copy)
+        write("shown/.dockerignore", "*.txt\n")(copy)
+        write("shown/main.py", "OLD = 1\n")(copy)
+        write("shown/notes.txt", "old\n")(copy)
+        client = docker.DockerClient(base_url=copy.environ["DOCKER_HOST"])
+        tag = f"saas-doctor-test/{normal(copy.root.name)}-{uuid.uuid4().hex[:8]}"
+        mounted = {name: str(copy.root / path) for name, path in options.items()}
+        try:
+            image, _ = client.images.build(path=str(copy.root / "shown"), tag=tag, rm=True)
+            with own_container(copy, "shown", "sleep 600", RUNS, image=tag, mounted=mounted):
+                after(copy, client)
+                yield
+        finally:
+            client.images.remove(tag, force=True)
+            with suppress(docker.errors.ImageNotFound):  # the tag means another by now
+                client.images.remove(image.id or "", force=True)
+            client.close()
+
+    return stands
+
+
+def changes(path: str, text: str) -> Callable[[Copy, Any], None]:
+    """A file gets this text, some seconds after the image was built."""
+
+    def change(copy: Copy, client: Any) -> None:  # noqa: ARG001
+        write(path, text)(copy)
+        os.utime(copy.path(path), (time.time() + 5, time.time() + 5))
+
+    return change
+
+
+def built_anew(copy: Copy, client: Any) -> None:
+    """Its image is built from other code, which the files then are again."""
+    tag = copy.extras["container"].attrs["Config"]["Image"]
+    write("shown/more.py", "NEW = 1\n")(copy)
+    client.images.build(path=str(copy.root / "shown"), tag=tag, rm=True)
 
 
 ENTRIES = [
@@ -185,6 +237,36 @@ ENTRIES = [
             lambda found: found["RestartCount"] == 1 and found["State"]["Running"],
             **policy("on-failure"),
         ),
+        docker=True,
+    ),
+    Fault(
+        "DOCK627",
+        "code that was changed since",
+        built(changes("shown/main.py", "NEW = 1\n")),
+        fixed=False,
+        target="shown",
+        docker=True,
+    ),
+    Fault(
+        "DOCK627",
+        "an image built anew",
+        built(built_anew),
+        fixed=False,
+        target="shown",
+        docker=True,
+    ),
+    Healthy("DOCK627", "as it was built", built(lambda *_: None), docker=True),
+    Healthy(
+        "DOCK627",
+        "a file that was touched",
+        built(changes("shown/main.py", "OLD = 1\n")),
+        docker=True,
+    ),
+    Healthy("DOCK627", "what is left out", built(changes("shown/notes.txt", "new\n")), docker=True),
+    Healthy(
+        "DOCK627",
+        "code that is mounted",
+        built(changes("shown/main.py", "NEW = 1\n"), code="shown"),
         docker=True,
     ),
     Fault("DOCK628", "another folder's", of_another_folder(), fixed=False, docker=True),

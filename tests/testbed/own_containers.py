@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -34,6 +34,7 @@ def own_container(
     one_off: bool = False,
     image: str = IMAGE,
     start: bool = True,
+    mounted: Mapping[str, str] = {},
     **options: Any,
 ) -> Iterator[Container]:
     """A container that runs a line of the shell; waits until what the engine says of it is so."""
@@ -52,7 +53,8 @@ def own_container(
                 "com.docker.compose.container-number": "1",
                 "com.docker.compose.config-hash": "x",
             },
-            volumes={given: {"bind": GIVEN}},
+            volumes={given: {"bind": GIVEN}}
+            | {path: {"bind": f"/app/{name}"} for name, path in mounted.items()},
             **{"init": True, **options},
         )
         copy.extras["given"], copy.extras["container"] = Path(given), made
