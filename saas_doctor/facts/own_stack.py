@@ -14,15 +14,15 @@ from saas_doctor.compose.files import chosen
 from saas_doctor.compose.model import Service
 from saas_doctor.compose.naming import project_name
 from saas_doctor.compose.nodes import Broken
-from saas_doctor.facts import Fact, Facts
+from saas_doctor.facts import Fact
 from saas_doctor.facts.commands import real
 from saas_doctor.facts.compose import Compose
 from saas_doctor.facts.containers import Containers, OwnContainer
 from saas_doctor.facts.docker import PROJECT, WORKING_DIR, certainly_none, connect
 from saas_doctor.facts.docker_engine import DockerEngine
-from saas_doctor.facts.listeners import Listeners
+from saas_doctor.facts.listeners import listening
 from saas_doctor.facts.logs import Tail, plain
-from saas_doctor.model import Absent, DoctorError, Unreadable
+from saas_doctor.model import DoctorError, Unreadable
 from saas_doctor.platform import Platform
 
 _LINES = 50
@@ -48,7 +48,6 @@ class OwnStack(Fact, frozen=True):
     platform: Platform
     compose: Compose
     containers: Containers
-    facts: Facts
 
     live = True
     limit = 6.0
@@ -60,10 +59,9 @@ class OwnStack(Fact, frozen=True):
         compose: Compose,
         engine: DockerEngine,
         containers: Containers,
-        facts: Facts,
     ) -> OwnStack:
         engine.require()
-        return cls(platform, compose, containers, facts)
+        return cls(platform, compose, containers)
 
     @cached_property
     def members(self) -> Sequence[tuple[Service, OwnContainer]]:
@@ -75,18 +73,13 @@ class OwnStack(Fact, frozen=True):
             if c.service in services and services[c.service].active and not c.condition.one_off
         ]
 
-    @property
-    def is_up(self) -> bool:
-        return any(container.runs for _, container in self.members)
-
     def served_otherwise(self, service: Service) -> bool:
         """Whether somebody listens at a port that its container would publish: it runs without."""
         ports = {number for port in service.ports for number in port.numbers}
         try:
-            listeners = self.facts.get(Listeners)
-        except (Absent, Unreadable):
+            return bool(ports and listening(ports)[0])
+        except Unreadable:
             return False
-        return any(listeners.on(port) for port in ports)
 
     def error(self, container: OwnContainer) -> str:
         """The last error that it wrote; empty where there is none, or no log."""
