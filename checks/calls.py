@@ -11,10 +11,11 @@ from saas_doctor.facts.applications import import_string, is_application
 from saas_doctor.facts.clients import Clients, InternalCalls
 from saas_doctor.facts.importstrings import ImportStrings, Missing
 from saas_doctor.facts.memory import Kept, Memory
+from saas_doctor.facts.module import Module
 from saas_doctor.facts.proxies import Proxies
 from saas_doctor.facts.requirements import RequirementLine
 from saas_doctor.facts.servers import Servers, Start
-from saas_doctor.facts.source import Module, Source
+from saas_doctor.facts.source import Source
 from saas_doctor.facts.versions import Versions
 from saas_doctor.model import Finding, Severity, Undecided
 from saas_doctor.rules import check

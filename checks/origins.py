@@ -12,9 +12,10 @@ from msgspec.structs import replace
 from saas_doctor.facts.cors import Cors, CorsMiddleware
 from saas_doctor.facts.dotenv import Settings
 from saas_doctor.facts.literals import Spot, Value
+from saas_doctor.facts.module import dotted_name
 from saas_doctor.facts.proxied import Proxied
 from saas_doctor.facts.requests import FrontendRequests, Request
-from saas_doctor.facts.source import Source, dotted_name
+from saas_doctor.facts.source import Source
 from saas_doctor.model import Absent, Finding, Place, Severity, Undecided
 from saas_doctor.platform import Platform
 from saas_doctor.rules import check

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from saas_doctor.actions import Action
 from saas_doctor.edits import Edit
-from saas_doctor.facts.source import Module
+from saas_doctor.facts.module import Module
 from saas_doctor.model import Finding
 from saas_doctor.rules import fix
 

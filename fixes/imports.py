@@ -8,7 +8,7 @@ from saas_doctor.actions import Action
 from saas_doctor.edits import Edit
 from saas_doctor.facts.launches import Launches, Unstartable
 from saas_doctor.facts.missing import Missing
-from saas_doctor.facts.source import Module
+from saas_doctor.facts.module import Module
 from saas_doctor.model import Finding
 from saas_doctor.rules import fix
 

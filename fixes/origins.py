@@ -10,7 +10,7 @@ from saas_doctor.actions.files import EditFile
 from saas_doctor.edits import Edit
 from saas_doctor.facts.dotenv import EnvFile
 from saas_doctor.facts.literals import Spot
-from saas_doctor.facts.source import Module
+from saas_doctor.facts.module import Module
 from saas_doctor.model import Absent, Finding
 from saas_doctor.rules import fix
 

@@ -14,9 +14,10 @@ from saas_doctor.edits import apply_edits
 from saas_doctor.facts import Facts
 from saas_doctor.facts.clients import Clients
 from saas_doctor.facts.commandlines import CommandLines, servers
+from saas_doctor.facts.module import Module
 from saas_doctor.facts.objects import Objects
 from saas_doctor.facts.servers import Servers
-from saas_doctor.facts.source import Module, Source
+from saas_doctor.facts.source import Source
 from saas_doctor.facts.values import Values
 from saas_doctor.facts.variables import Environment
 from saas_doctor.model import Severity

@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from fnmatch import fnmatch
+from typing import Any
 
 import pytest
 
@@ -79,6 +80,25 @@ def healthy_keys(copy: Copy, selection: Selection) -> set[tuple[str, str]]:
     return _HEALTHY
 
 
+def parameter(*entries: Fault | Healthy) -> Any:
+    """Entries as a parameter; those that need Docker share an engine, and so a worker."""
+    marks = [pytest.mark.xdist_group("docker")] if any(e.docker for e in entries) else []
+    return pytest.param(*entries, id="-".join(map(str, entries)), marks=marks)
+
+
+@pytest.fixture
+def made(make_copy: MakeCopy, request: pytest.FixtureRequest) -> MakeCopy:
+    """Makes a copy for these entries, with an engine where one of them needs it."""
+
+    def make(*entries: Fault | Healthy, database: bool = True) -> Copy:
+        copy = make_copy(installs(*entries), database=database)
+        if any(entry.docker for entry in entries):
+            copy.environ["DOCKER_HOST"] = request.getfixturevalue("docker_engine")
+        return copy
+
+    return make
+
+
 @pytest.fixture
 def injected() -> Iterator[ExitStack]:
     """Ends, after the test, what injections started."""
@@ -92,12 +112,12 @@ def inject(copy: Copy, entry: Fault | Healthy, stack: ExitStack) -> None:
         stack.enter_context(running)
 
 
-@pytest.mark.parametrize("fault", FAULTS, ids=str)
+@pytest.mark.parametrize("fault", [parameter(fault) for fault in FAULTS])
 def test_a_fault_is_found_alone_fixed_and_undone(
-    fault: Fault, make_copy: MakeCopy, injected: ExitStack
+    fault: Fault, made: MakeCopy, injected: ExitStack
 ) -> None:
     selection = asked_of(fault)
-    copy = make_copy(installs(fault), database=selection.live or fault.works is not None)
+    copy = made(fault, database=selection.live or fault.works is not None)
     healthy, before = healthy_keys(copy, selection), lines_of(copy.root)
     inject(copy, fault, injected)
 
@@ -159,10 +179,10 @@ def prove_fix(
     assert World.of(copy).differences(broken) == []
 
 
-@pytest.mark.parametrize("entry", LOOK_ALIKES, ids=str)
-def test_a_look_alike_is_silent(entry: Healthy, make_copy: MakeCopy, injected: ExitStack) -> None:
+@pytest.mark.parametrize("entry", [parameter(entry) for entry in LOOK_ALIKES])
+def test_a_look_alike_is_silent(entry: Healthy, made: MakeCopy, injected: ExitStack) -> None:
     selection = asked_of(entry)
-    copy = make_copy(installs(entry), database=selection.live)
+    copy = made(entry, database=selection.live)
     healthy = healthy_keys(copy, selection)
     inject(copy, entry, injected)
     assert keys(examine(copy, selection)) - healthy == set()
@@ -189,11 +209,11 @@ STEP = 1 if os.environ.get("ALL_PAIRS") or os.environ.get("ALL_FAULTS") else len
 PAIRS = ALL[::STEP]
 
 
-@pytest.mark.parametrize(("one", "other"), PAIRS, ids=str)
+@pytest.mark.parametrize(("one", "other"), [parameter(*pair) for pair in PAIRS])
 def test_two_faults_are_found_together_fixed_in_one_go_and_undone_in_one(
-    one: Fault, other: Fault, make_copy: MakeCopy, injected: ExitStack
+    one: Fault, other: Fault, made: MakeCopy, injected: ExitStack
 ) -> None:
-    copy, selection = make_copy(installs(one, other)), asked_of(one, other)
+    copy, selection = made(one, other), asked_of(one, other)
     healthy = healthy_keys(copy, selection)
     for fault in (one, other):
         inject(copy, fault, injected)
@@ -203,14 +223,15 @@ def test_two_faults_are_found_together_fixed_in_one_go_and_undone_in_one(
 
 
 @pytest.mark.timeout(600)
+@pytest.mark.xdist_group("docker")
 def test_all_faults_at_once_are_fixed_in_one_go_and_undone_in_one(
-    make_copy: MakeCopy, injected: ExitStack
+    made: MakeCopy, injected: ExitStack
 ) -> None:
     chosen: list[Fault] = []
     for fault in sorted(COMBINABLE, key=lambda f: len(f.against)):
         if all(compatible(fault, other) for other in chosen):
             chosen.append(fault)
-    copy, selection = make_copy(), Selection()
+    copy, selection = made(*chosen), Selection()
     healthy = healthy_keys(copy, selection)
     for fault in chosen:
         inject(copy, fault, injected)

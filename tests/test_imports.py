@@ -24,11 +24,12 @@ from saas_doctor.facts.imports import Imports
 from saas_doctor.facts.interpreter import Interpreter
 from saas_doctor.facts.launches import Launches
 from saas_doctor.facts.missing import Missing, MissingImports
+from saas_doctor.facts.module import Module
 from saas_doctor.facts.outline import TextOutline, TreeOutline, imports_in
 from saas_doctor.facts.reexport import reexport
 from saas_doctor.facts.search_path import Untold, additions
 from saas_doctor.facts.shadows import NEEDED
-from saas_doctor.facts.source import Module, Source
+from saas_doctor.facts.source import Source
 from saas_doctor.model import Finding, Severity
 from saas_doctor.platform import Platform
 from saas_doctor.syntax import parse

@@ -25,11 +25,12 @@ from saas_doctor.facts.constructs import Construct
 from saas_doctor.facts.deprecated import StillTaken
 from saas_doctor.facts.model_config import REMOVED, RENAMED, ModelConfigs
 from saas_doctor.facts.models import PydanticModels
+from saas_doctor.facts.module import dotted_name
 from saas_doctor.facts.objects import Objects
 from saas_doctor.facts.patterns import searched
 from saas_doctor.facts.pydantic_names import GONE
 from saas_doctor.facts.refused import Refused
-from saas_doctor.facts.source import Source, dotted_name
+from saas_doctor.facts.source import Source
 from saas_doctor.model import Severity
 from tests.testbed import big_tree
 from tests.trees import MakeTree, findings, fixed, in_memory, undone

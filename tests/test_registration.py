@@ -14,7 +14,6 @@ from msgspec.structs import replace
 
 from saas_doctor import platform as platforms
 from saas_doctor import runner
-from saas_doctor.facts import docker as engines
 from saas_doctor.facts.containers import Containers, OwnContainer
 from saas_doctor.facts.docker import PROJECT, SERVICE, WORKING_DIR, certainly_none
 from saas_doctor.facts.registry_calls import path_of
@@ -265,15 +264,11 @@ def test_a_service_whose_container_ended_is_told_with_what_it_wrote(composed: Co
 
 @pytest.mark.xdist_group("docker")
 def test_the_engine_is_asked_by_a_small_request_whether_there_are_containers_of_compose(
-    composed: Composed, monkeypatch: pytest.MonkeyPatch
+    composed: Composed,
 ) -> None:
-    from pathlib import Path
-
-    socket = Path(composed.copy.environ["DOCKER_HOST"].removeprefix("unix://"))
-    monkeypatch.setattr(engines, "_sockets", lambda _: [socket])
-    assert certainly_none({}, f"saas-doctor-nothing={free_port()}")
+    environ = composed.copy.environ
+    assert certainly_none(environ, f"saas-doctor-nothing={free_port()}")
     composed.ends_with("core", "nothing")
-    assert not certainly_none({}, WORKING_DIR)
-    assert not certainly_none({"DOCKER_HOST": f"unix://{socket}"}, "saas-doctor-nothing")
-    monkeypatch.setattr(engines, "_sockets", lambda _: [Path("/nonexistent")])
-    assert not certainly_none({}, WORKING_DIR)
+    assert not certainly_none(environ, WORKING_DIR)
+    assert not certainly_none({"DOCKER_HOST": "tcp://127.0.0.1:9"}, "saas-doctor-nothing")
+    assert not certainly_none({"DOCKER_HOST": "unix:///nonexistent"}, "saas-doctor-nothing")

@@ -14,10 +14,11 @@ from hypothesis import strategies as st
 
 from saas_doctor.facts import Facts
 from saas_doctor.facts.filepaths import file_path
+from saas_doctor.facts.module import Module
 from saas_doctor.facts.setting_sources import SettingSources
 from saas_doctor.facts.setting_types import refusal, setting_type
 from saas_doctor.facts.settings_classes import SettingsClasses
-from saas_doctor.facts.source import Module, Source
+from saas_doctor.facts.source import Source
 from saas_doctor.model import Severity
 from tests.testbed.platforms import template_environment
 from tests.trees import MakeTree, findings

@@ -43,6 +43,13 @@ def test_lines_that_python_dotenv_leaves_out_are_named_with_their_line() -> None
     assert [(place.line, text.splitlines()[0]) for place, text in file.bad] == [(3, "B='open")]
 
 
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_a_line_after_one_that_can_not_be_read_has_its_own_number(end: str) -> None:
+    file = parse(end.join(["A=1", "\0export B", "C=3", ""]).encode())
+    assert [place.line for place, _ in file.bad] == [2]
+    assert [(s.key, s.place.line) for s in file.settings] == [("A", 1), ("C", 3)]
+
+
 def test_values_are_interpolated_as_the_services_see_them() -> None:
     assert parse(b"HOST=db\nURL=postgresql://$HOST\nREAL=x://${HOST}/y\n").get("REAL") == "x://db/y"
 

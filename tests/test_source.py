@@ -23,11 +23,12 @@ from saas_doctor.facts.interpreter import Interpreter
 from saas_doctor.facts.layout import Layout
 from saas_doctor.facts.model_config import ModelConfigs
 from saas_doctor.facts.models import PydanticModels
+from saas_doctor.facts.module import Module
 from saas_doctor.facts.objects import Objects
 from saas_doctor.facts.refused import Refused
 from saas_doctor.facts.requirements import Requirements
 from saas_doctor.facts.residues import Residues
-from saas_doctor.facts.source import MAXIMUM, Module, Source
+from saas_doctor.facts.source import MAXIMUM, Source
 from saas_doctor.facts.syntax import Broken, Syntax
 from saas_doctor.facts.tables import Tables
 from saas_doctor.facts.versions import Versions, reaches

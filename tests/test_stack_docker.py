@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from saas_doctor.model import DoctorError
-from saas_doctor.stack import Failed
+from saas_doctor.stack import Failed, LogLine
 from saas_doctor.stack.docker import starting
 from saas_doctor.stack.docker.engine import Engine
 from tests.testbed import engine
@@ -689,17 +689,19 @@ def test_logs_are_by_time_and_go_on_where_they_are_followed(made: Stack) -> None
     )
     backend = made.backend()
     made.up(wait=20)
-    followed = [line.text for line in backend.logs((), tail=None, since=None, follow=True)]
-    assert sorted(followed) == ["a1", "a2", "a3", "b1"]
-    assert [line.text for line in backend.logs((), tail=None, since=None, follow=False)] == [
-        "a1",
-        "b1",
-        "a2",
-        "a3",
-    ]
-    assert [line.text for line in backend.logs(["a"], tail=1, since=None, follow=False)] == ["a3"]
-    (last,) = backend.logs(["a"], tail=1, since=None, follow=False)
-    assert list(backend.logs((), tail=None, since=last.at, follow=False)) == []
+
+    def read(*services: str, **more: Any) -> list[LogLine]:
+        options = {"tail": None, "since": None, "follow": False, **more}
+        return list(backend.logs(services, **options))
+
+    followed = read(follow=True)
+    assert sorted(line.text for line in followed) == ["a1", "a2", "a3", "b1"]
+    lines = read()
+    assert sorted(line.text for line in lines) == ["a1", "a2", "a3", "b1"]
+    assert [line.at for line in lines] == sorted(line.at for line in lines if line.at)
+    (last,) = read("a", tail=1)
+    assert last.text == "a3"
+    assert read("a", since=last.at) == []
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,8 @@ from saas_doctor import rules
 from saas_doctor.actions.files import CreateFile, EditFile
 from saas_doctor.edits import Edit, apply_edits
 from saas_doctor.facts import Facts
-from saas_doctor.facts.source import Module, Source
+from saas_doctor.facts.module import Module
+from saas_doctor.facts.source import Source
 from saas_doctor.model import Finding
 from saas_doctor.platform import Platform
 

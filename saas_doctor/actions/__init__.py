@@ -122,6 +122,7 @@ class Action(ABC):
 def kinds() -> dict[str, type[Action]]:
     """Every kind of action by the name the journal uses."""
     from saas_doctor.actions import (  # noqa: F401
+        containers,
         database,
         database_rights,
         database_role,

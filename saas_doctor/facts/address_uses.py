@@ -22,9 +22,10 @@ from saas_doctor.facts.address_readers import (
 from saas_doctor.facts.clients import Clients, urls_of
 from saas_doctor.facts.engines import MAKERS
 from saas_doctor.facts.literals import UNKNOWN, Spot, Value
+from saas_doctor.facts.module import Module, dotted_name
 from saas_doctor.facts.runs import is_aside
 from saas_doctor.facts.scopes import Scope, given
-from saas_doctor.facts.source import Module, Source, dotted_name
+from saas_doctor.facts.source import Source
 from saas_doctor.facts.values import Values
 from saas_doctor.model import Place
 

@@ -7,9 +7,10 @@ import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
+from saas_doctor.facts.module import Module, dotted_name
 from saas_doctor.facts.names import bound_names
 from saas_doctor.facts.scopes import Function, given, inside
-from saas_doctor.facts.source import Module, Source, dotted_name
+from saas_doctor.facts.source import Source
 
 APPLICATIONS = {
     "fastapi.FastAPI",

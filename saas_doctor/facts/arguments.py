@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import ast
 
+from saas_doctor.facts.module import Module, dotted_name
 from saas_doctor.facts.scopes import given
-from saas_doctor.facts.source import Module, Source, dotted_name
+from saas_doctor.facts.source import Source
 
 _CHANGES = {"update", "pop", "setdefault", "clear", "popitem"}
 

@@ -20,9 +20,9 @@ from saas_doctor.facts.model_config import (
     config_of,
 )
 from saas_doctor.facts.models import MODEL_BASES, SETTINGS_BASES, PydanticModels
+from saas_doctor.facts.module import Module, dotted_name, mentions
 from saas_doctor.facts.objects import expression_of
 from saas_doctor.facts.scopes import Function
-from saas_doctor.facts.source import Module, dotted_name, mentions
 from saas_doctor.model import Place
 
 _OLD_STYLE = re.compile(

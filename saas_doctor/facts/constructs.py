@@ -11,8 +11,8 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from saas_doctor.edits import Edit
+from saas_doctor.facts.module import Module, dotted_name
 from saas_doctor.facts.scopes import Function
-from saas_doctor.facts.source import Module, dotted_name
 from saas_doctor.model import Place
 
 # A module that asks which Pydantic there is, or which methods: written for either version. The

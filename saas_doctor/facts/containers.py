@@ -13,11 +13,41 @@ from msgspec import Struct
 
 from saas_doctor.facts import Fact
 from saas_doctor.facts.commands import real
-from saas_doctor.facts.docker import SERVICE, WORKING_DIR, NoEngine, certainly_none, connect
+from saas_doctor.facts.docker import (
+    ONE_OFF,
+    SERVICE,
+    WORKING_DIR,
+    NoEngine,
+    certainly_none,
+    connect,
+)
 from saas_doctor.model import Unreadable
 from saas_doctor.platform import Platform
 
 _LOG_BYTES = 65_536
+
+
+class Condition(Struct, frozen=True):
+    """How a container fares, as the engine tells of it.
+
+    `error`: why the engine could not start it. `restarts`: how often its policy has started it
+    again since somebody did. `probe`: the health check's command, with what it said last.
+    """
+
+    health: str = ""
+    """healthy, unhealthy, starting, or empty without a health check."""
+    failing: int = 0
+    """How many answers of the health check in a row were bad."""
+    probe: tuple[str, str] = ("", "")
+    out_of_memory: bool = False
+    memory_limit: int = 0
+    error: str = ""
+    policy: str = ""
+    restarts: int = 0
+    image: str = ""
+    """The id of the image that it was made from."""
+    image_name: str = ""
+    one_off: bool = False
 
 
 class OwnContainer(Struct, frozen=True):
@@ -40,6 +70,7 @@ class OwnContainer(Struct, frozen=True):
     """The ports inside of it that its image or its compose service names."""
     published: Mapping[int, int]
     """Ports inside of it by those of this machine that lead there."""
+    condition: Condition = Condition()
 
     @property
     def runs(self) -> bool:
@@ -111,11 +142,13 @@ def _own(platform: Platform) -> list[OwnContainer]:
     import docker
     import requests
 
-    root = real(platform.root)
+    roots = {real(platform.root)}
+    if platform.config.compose_file:
+        roots.add(real(platform.path(platform.config.compose_file)).parent)
     try:
         with closing(client):
             rows = client.api.containers(all=True, filters={"label": WORKING_DIR})
-            own = [r for r in rows if real(Path(r["Labels"][WORKING_DIR])) == root]
+            own = [r for r in rows if real(Path(r["Labels"][WORKING_DIR])) in roots]
             return [described(client.api.inspect_container(row["Id"])) for row in own]
     except (docker.errors.DockerException, requests.RequestException, OSError) as error:
         raise Unreadable(f"the Docker engine does not answer ({error})") from None
@@ -153,6 +186,29 @@ def described(found: Mapping[str, Any]) -> OwnContainer:
             for place in places or ()
             if place.get("HostPort")
         },
+        _condition(found, labels),
+    )
+
+
+def _condition(found: Mapping[str, Any], labels: Mapping[str, str]) -> Condition:
+    config, state, host = found["Config"], found["State"], found["HostConfig"]
+    health = state.get("Health") or {}
+    last = (health.get("Log") or [{}])[-1]
+    return Condition(
+        status if (status := health.get("Status", "")) != "none" else "",
+        int(health.get("FailingStreak") or 0),
+        (
+            " ".join((config.get("Healthcheck") or {}).get("Test") or ()),
+            f"code {last.get('ExitCode')}: {str(last.get('Output', '')).strip()}" if last else "",
+        ),
+        bool(state.get("OOMKilled")),
+        int(host.get("Memory") or 0),
+        state.get("Error", ""),
+        policy if (policy := (host.get("RestartPolicy") or {}).get("Name", "")) != "no" else "",
+        int(found.get("RestartCount") or 0),
+        found.get("Image", ""),
+        config.get("Image", ""),
+        labels.get(ONE_OFF) == "True",
     )
 
 

@@ -12,7 +12,8 @@ from msgspec import Struct
 from saas_doctor.facts import Fact
 from saas_doctor.facts.literals import UNKNOWN, Value, plain, sequence
 from saas_doctor.facts.middleware import CORS, Outer, full_name, keyword, outside
-from saas_doctor.facts.source import Module, Source, dotted_name
+from saas_doctor.facts.module import Module, dotted_name
+from saas_doctor.facts.source import Source
 from saas_doctor.facts.values import Values
 from saas_doctor.model import Absent, Place
 from saas_doctor.platform import Platform

@@ -13,10 +13,10 @@ from saas_doctor.facts import Fact
 from saas_doctor.facts.constructs import in_doubt, is_for_both
 from saas_doctor.facts.model_config import REMOVED, RENAMED, config_of
 from saas_doctor.facts.models import PydanticModels
+from saas_doctor.facts.module import Module, dotted_name, mentions
 from saas_doctor.facts.objects import Objects
 from saas_doctor.facts.refused import Refused
 from saas_doctor.facts.scopes import Scope
-from saas_doctor.facts.source import Module, dotted_name, mentions
 from saas_doctor.model import Place
 
 _METHODS = {

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
+from saas_doctor.facts.docker_socket import ask, socket_of, sockets, with_label
 from saas_doctor.model import Unreadable
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 WORKING_DIR = "com.docker.compose.project.working_dir"
 PROJECT = "com.docker.compose.project"
 SERVICE = "com.docker.compose.service"
+ONE_OFF = "com.docker.compose.oneoff"
 
 _LIMIT = 2
 """Seconds for one answer of the engine."""
@@ -79,17 +81,6 @@ def places(environ: Mapping[str, str]) -> Iterator[dict[str, str]]:
             yield {"DOCKER_HOST": f"unix://{socket}"}
 
 
-def sockets(environ: Mapping[str, str]) -> list[Path]:
-    """Where an engine listens: the system's, a user's own, Docker Desktop's."""
-    home = environ.get("HOME", "/nonexistent")
-    runtime = environ.get("XDG_RUNTIME_DIR", "/nonexistent")
-    return [
-        Path("/var/run/docker.sock"),
-        Path(runtime) / "docker.sock",
-        Path(home) / ".docker/run/docker.sock",
-    ]
-
-
 def running(environ: Mapping[str, str]) -> list[Container]:
     """The running containers with what they publish; raises Unreadable."""
     import docker
@@ -129,21 +120,8 @@ def certainly_none(environ: Mapping[str, str], label: str) -> bool:
 
     One small request, without loading the client, which takes longer than all the rest.
     """
-    path = sockets(environ)[0]
-    if "DOCKER_HOST" in environ or os.name == "nt" or not path.exists():
-        return False
-    import json
-    import socket
-    from urllib.parse import quote
-
-    query = f"all=1&limit=1&filters={quote(json.dumps({'label': [label]}))}"
-    request = f"GET /containers/json?{query} HTTP/1.0\r\nHost: docker\r\n\r\n"
+    path = socket_of(environ)
     try:
-        with socket.socket(socket.AF_UNIX) as engine:
-            engine.settimeout(_LIMIT)
-            engine.connect(str(path))
-            engine.sendall(request.encode())
-            head, _, body = b"".join(iter(lambda: engine.recv(65_536), b"")).partition(b"\r\n\r\n")
+        return path is not None and ask(path, with_label(label)) == (200, [])
     except OSError:
         return False  # the client tells why
-    return b" 200 " in head.partition(b"\r\n")[0] and body.strip() == b"[]"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import posixpath
 import re
 from collections.abc import Iterator, Mapping
 from functools import cached_property
@@ -37,11 +38,16 @@ class Stage(Struct, frozen=True):
 
 
 class Source(Struct, frozen=True):
-    """A path that COPY, ADD or RUN --mount takes; None where its variables leave it open."""
+    """A path that COPY, ADD or RUN --mount takes; None where its variables leave it open.
+
+    `into`: where COPY and ADD put it in the stage, absolute, a folder's with `/` at its end where
+    that is written; empty where it is not known.
+    """
 
     path: str | None
     text: str
     instruction: Instruction
+    into: str = ""
 
 
 class Flaw(Struct, frozen=True):
@@ -136,20 +142,25 @@ class Dockerfile(Struct, frozen=True, dict=True):
         """What a build of the target takes from its context."""
         outside = self._global(args)
         ended: dict[Stage, dict[str, str | None]] = {}
+        works_in: dict[Stage, str] = {}
         found: dict[Stage, list[Source]] = {}
         for stage in self.stages:
             base = next(iter(list(self.line_of(stage))[1:2]), None)
             values = dict(ended[base]) if base else {}
+            folder = works_in[base] if base else ""
             found[stage] = []
             for instruction in stage.instructions:
                 if instruction.name == "ARG":
                     _declare(instruction, values, args, outside)
                 elif instruction.name == "ENV":
                     _set(instruction, values)
+                elif instruction.name == "WORKDIR":
+                    folder = _joined(folder, expand(instruction.text.strip(), values))
                 else:
+                    into = _into(instruction, folder, values)
                     for text in _sources(instruction):
-                        found[stage].append(Source(expand(text, values), text, instruction))
-            ended[stage] = values
+                        found[stage].append(Source(expand(text, values), text, instruction, into))
+            ended[stage], works_in[stage] = values, folder
         for stage in self.built(target):
             yield from found[stage]
 
@@ -198,6 +209,24 @@ def _sources(instruction: Instruction) -> Iterator[str]:
             source = options.get("source") or options.get("src")
             if source and options.get("type", "bind") == "bind" and "from" not in options:
                 yield source
+
+
+def _into(instruction: Instruction, folder: str, values: Mapping[str, str | None]) -> str:
+    """Where COPY or ADD puts what it takes; empty where that is not known."""
+    if instruction.name not in ("COPY", "ADD") or instruction.flag("parents") is not None:
+        return ""
+    target = expand(instruction.words[-1], values) if len(instruction.words) > 1 else None
+    into = _joined(folder, target)
+    is_folder = bool(target) and str(target).endswith(("/", "."))
+    is_folder = is_folder or len(instruction.words) > 2
+    return f"{into}/" if into and is_folder else into
+
+
+def _joined(folder: str, path: str | None) -> str:
+    """An absolute path in the image; empty where the folder that it begins in is not known."""
+    if path is None or not (path.startswith("/") or folder):
+        return ""
+    return posixpath.normpath(posixpath.join(folder or "/", path))
 
 
 def _needs_buildkit(instruction: Instruction) -> str:

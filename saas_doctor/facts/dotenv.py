@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from bisect import bisect_right
 from collections import ChainMap
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -24,6 +25,7 @@ _MOST = 2_000_000
 """Characters of all values that are made of variables; a process can be given no more."""
 
 
+_LINE_END = re.compile(r"\r\n|\n|\r")
 _PLACEHOLDER = re.compile(
     r"(?<![a-z])(change|your|todo|replace|placeholder|insert)|x{3}|<|\.\.\.", re.I
 )
@@ -181,10 +183,14 @@ def parse_dotenv(path: Path, name: str, data: bytes, text: str) -> Dotenv:
     settings: list[Setting] = []
     bad: list[tuple[Place, str]] = []
     at = len(data) - len(text.encode())  # a byte order mark
+    # python-dotenv's own number counts a CRLF after a line that it can't read twice.
+    ends = [end.end() for end in _LINE_END.finditer(text)]
+    begin = 0
     for binding in bindings:
         original = binding.original.string
         lead = len(original) - len(original.lstrip())
-        line = binding.original.line + original[:lead].count("\n")
+        line = bisect_right(ends, begin + lead) + 1
+        begin += len(original)
         if binding.error:
             bad.append((Place(name, line), original.strip()))
         elif binding.key is not None:

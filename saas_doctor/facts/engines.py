@@ -11,8 +11,9 @@ from msgspec import Struct
 
 from saas_doctor.facts import Fact
 from saas_doctor.facts.literals import Spot
+from saas_doctor.facts.module import Module, dotted_name
 from saas_doctor.facts.runs import is_aside, surely_runs
-from saas_doctor.facts.source import Module, Source, dotted_name
+from saas_doctor.facts.source import Source
 from saas_doctor.facts.values import Values
 from saas_doctor.model import Place
 

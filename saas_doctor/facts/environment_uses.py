@@ -10,8 +10,9 @@ from functools import cached_property
 from msgspec import Struct
 
 from saas_doctor.facts import Fact
+from saas_doctor.facts.module import Module, dotted_name
 from saas_doctor.facts.runs import is_aside, surely_runs
-from saas_doctor.facts.source import Module, Source, dotted_name
+from saas_doctor.facts.source import Source
 from saas_doctor.model import Place
 
 _TAKES = re.compile(rb"\benviron\s*\[")

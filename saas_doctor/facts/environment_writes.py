@@ -8,8 +8,9 @@ from fnmatch import fnmatchcase
 from functools import cached_property
 
 from saas_doctor.facts import Fact
+from saas_doctor.facts.module import Module, dotted_name
 from saas_doctor.facts.runs import is_aside
-from saas_doctor.facts.source import Module, Source, dotted_name
+from saas_doctor.facts.source import Source
 
 _ENVIRON = "os.environ"
 _PUTS = {"os.putenv", "os.environ.setdefault", "os.environ.__setitem__"}

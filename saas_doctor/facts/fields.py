@@ -13,10 +13,10 @@ from msgspec.structs import replace
 
 from saas_doctor.facts.literals import UNKNOWN, Spot, Value, from_json, number, plain
 from saas_doctor.facts.model_config import config_of
+from saas_doctor.facts.module import Module, dotted_name
 from saas_doctor.facts.objects import SETTINGS, Class, Made, expression_of
 from saas_doctor.facts.scopes import Function, attribute, inside
 from saas_doctor.facts.setting_types import LIMITED, parts_of
-from saas_doctor.facts.source import Module, dotted_name
 
 if TYPE_CHECKING:
     from saas_doctor.facts.values import Values

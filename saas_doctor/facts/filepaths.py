@@ -6,8 +6,9 @@ import ast
 import os
 from pathlib import Path
 
+from saas_doctor.facts.module import Module, dotted_name
 from saas_doctor.facts.scopes import given
-from saas_doctor.facts.source import Module, Source, dotted_name
+from saas_doctor.facts.source import Source
 
 _DEEP = 24
 _PATHS = {"pathlib.Path", "pathlib.PurePath", "pathlib.PosixPath", "str", "os.fspath"}

@@ -9,9 +9,9 @@ from typing import NoReturn, Protocol
 from msgspec import Struct, field
 
 from saas_doctor.facts.imports import OPEN_PATH, Imports, is_beside
+from saas_doctor.facts.module import Module
 from saas_doctor.facts.outline import Import
 from saas_doctor.facts.search_path import Untold, additions, changes
-from saas_doctor.facts.source import Module
 
 # In every interpreter before the first import looks at the path.
 AT_START = {

@@ -14,8 +14,9 @@ from msgspec.structs import replace
 
 from saas_doctor.facts import Fact
 from saas_doctor.facts.interpreter import Interpreter
+from saas_doctor.facts.module import Module
 from saas_doctor.facts.outline import Import, TextOutline, TreeOutline, defines
-from saas_doctor.facts.source import Module, Source
+from saas_doctor.facts.source import Source
 from saas_doctor.platform import Platform
 
 STANDARD = sys.stdlib_module_names

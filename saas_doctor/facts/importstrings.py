@@ -13,8 +13,9 @@ from msgspec import Struct
 from saas_doctor.facts import Fact
 from saas_doctor.facts.applications import exported, is_application, nearest
 from saas_doctor.facts.interpreter import Interpreter
+from saas_doctor.facts.module import Module
 from saas_doctor.facts.servers import Servers, Start
-from saas_doctor.facts.source import Module, Source
+from saas_doctor.facts.source import Source
 
 _FORM = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")
 _TEMPLATE = re.compile(r"[{}<>$%\s]")

@@ -9,9 +9,9 @@ from msgspec.structs import replace
 
 from saas_doctor.facts.constructs import Construct, construct, scope_name
 from saas_doctor.facts.models import PydanticModels
+from saas_doctor.facts.module import Module, dotted_name
 from saas_doctor.facts.objects import methods
 from saas_doctor.facts.scopes import Function
-from saas_doctor.facts.source import Module, dotted_name
 
 _OLD = "__modify_schema__"
 _NEW = ("__get_pydantic_json_schema__", "__get_pydantic_core_schema__")

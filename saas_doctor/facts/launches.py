@@ -15,10 +15,10 @@ from saas_doctor.edits import Edit
 from saas_doctor.facts import Fact
 from saas_doctor.facts.importing import Failure, Run
 from saas_doctor.facts.imports import Imports
+from saas_doctor.facts.module import Module
 from saas_doctor.facts.notes import Notes
 from saas_doctor.facts.outline import Import
 from saas_doctor.facts.search_path import line_for
-from saas_doctor.facts.source import Module
 from saas_doctor.model import Place
 from saas_doctor.platform import Platform
 from saas_doctor.reading import read_text

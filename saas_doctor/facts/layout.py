@@ -14,7 +14,8 @@ from msgspec import Struct
 
 from saas_doctor.facts import Fact
 from saas_doctor.facts.interpreter import Interpreter
-from saas_doctor.facts.source import Module, Source
+from saas_doctor.facts.module import Module
+from saas_doctor.facts.source import Source
 from saas_doctor.model import Place
 from saas_doctor.platform import Platform
 

@@ -11,7 +11,7 @@ from typing import Any
 from msgspec import Struct
 from msgspec.structs import replace
 
-from saas_doctor.facts.source import Module
+from saas_doctor.facts.module import Module
 from saas_doctor.model import Place
 
 Plain = str | bool | int | float | None

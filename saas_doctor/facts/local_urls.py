@@ -12,8 +12,9 @@ from saas_doctor.edits import Edit
 from saas_doctor.facts import Fact, Facts
 from saas_doctor.facts.dotenv import Dotenv, EnvFile, Settings, read_dotenv
 from saas_doctor.facts.frontend import FrontendSource
+from saas_doctor.facts.module import Module
 from saas_doctor.facts.runs import is_aside
-from saas_doctor.facts.source import Module, Source
+from saas_doctor.facts.source import Source
 from saas_doctor.facts.vite import ViteConfig
 from saas_doctor.model import Absent
 from saas_doctor.platform import Platform

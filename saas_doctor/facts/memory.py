@@ -9,10 +9,11 @@ from collections.abc import Iterator
 from msgspec import Struct
 
 from saas_doctor.facts import Fact
+from saas_doctor.facts.module import Module, dotted_name
 from saas_doctor.facts.objects import Objects
 from saas_doctor.facts.reach import Reach
 from saas_doctor.facts.scopes import Function, Given, attribute, given, inside
-from saas_doctor.facts.source import Module, Source, dotted_name
+from saas_doctor.facts.source import Source
 from saas_doctor.model import Place
 
 _ROUTE = re.compile(rb"@[\w.]+\.(?:post|put|patch)\(")

@@ -8,8 +8,9 @@ from collections.abc import Iterator
 
 from msgspec import Struct
 
+from saas_doctor.facts.module import Module, dotted_name
 from saas_doctor.facts.scopes import Function
-from saas_doctor.facts.source import Module, Source, dotted_name
+from saas_doctor.facts.source import Source
 from saas_doctor.model import Place
 
 CORS = {f"{package}.middleware.cors.CORSMiddleware" for package in ("fastapi", "starlette")}

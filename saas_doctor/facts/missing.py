@@ -17,9 +17,9 @@ from msgspec.structs import replace
 from saas_doctor.facts import Fact
 from saas_doctor.facts.imports import FOREIGN, OPEN_PATH, Imports, Resolved, is_beside
 from saas_doctor.facts.layout import NEVER_DUE
+from saas_doctor.facts.module import Module
 from saas_doctor.facts.outline import Import, defines, imports_in
 from saas_doctor.facts.search_path import changes
-from saas_doctor.facts.source import Module
 from saas_doctor.model import Place
 from saas_doctor.reading import read_text
 

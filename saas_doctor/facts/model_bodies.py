@@ -10,7 +10,7 @@ from saas_doctor.edits import Edit
 from saas_doctor.facts.constructs import Construct, construct
 from saas_doctor.facts.model_config import OLD_KEYS, REMOVED, RENAMED
 from saas_doctor.facts.models import MODEL_BASES, SQLMODEL_BASES, PydanticModels
-from saas_doctor.facts.source import Module, dotted_name, mentions
+from saas_doctor.facts.module import Module, dotted_name, mentions
 
 _ROOTS = {b"BaseModel", b"BaseSettings", b"GenericModel", b"RootModel", b"SQLModel"}
 _CLASS = re.compile(rb"^([ \t]*)class[ \t]+\w+[ \t]*\(([^)]*)", re.M)

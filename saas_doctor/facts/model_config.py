@@ -13,9 +13,10 @@ from saas_doctor.edits import Edit
 from saas_doctor.facts import Fact
 from saas_doctor.facts.constructs import in_branch_of_both, in_doubt
 from saas_doctor.facts.models import SQLMODEL_BASES, PydanticModels
+from saas_doctor.facts.module import Module, dotted_name, mentions
 from saas_doctor.facts.objects import Class, Objects
 from saas_doctor.facts.scopes import Function, Scope
-from saas_doctor.facts.source import Module, Source, dotted_name, mentions
+from saas_doctor.facts.source import Source
 from saas_doctor.model import Place
 
 RENAMED = {

@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from functools import cached_property
 
 from saas_doctor.facts import Fact
+from saas_doctor.facts.module import Module, dotted_name
 from saas_doctor.facts.objects import Objects, methods
-from saas_doctor.facts.source import Module, Source, dotted_name
+from saas_doctor.facts.source import Source
 from saas_doctor.model import Place
 
 SETTINGS_BASES = {"pydantic_settings.BaseSettings", "pydantic_settings.main.BaseSettings"}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 
-from saas_doctor.facts.source import Module
+from saas_doctor.facts.module import Module
 
 # What makes names that no assignment shows.
 _MAGIC = (

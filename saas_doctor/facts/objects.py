@@ -15,6 +15,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from saas_doctor.facts import Fact
+from saas_doctor.facts.module import Module, dotted_name
 from saas_doctor.facts.scopes import (
     Binding,
     Function,
@@ -24,7 +25,7 @@ from saas_doctor.facts.scopes import (
     given,
     inside,
 )
-from saas_doctor.facts.source import Module, Source, dotted_name
+from saas_doctor.facts.source import Source
 from saas_doctor.syntax import parse
 
 Class = tuple[Module, ast.ClassDef]

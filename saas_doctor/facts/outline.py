@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from msgspec import Struct, field
 
-from saas_doctor.facts.source import Module, dotted_name, takes_import_errors
+from saas_doctor.facts.module import Module, dotted_name, takes_import_errors
 
 # Statements at the beginning of a line alone: what is indented is in a function or under a condition.
 _IMPORT = re.compile(

@@ -17,7 +17,8 @@ from saas_doctor.facts import Fact
 from saas_doctor.facts.arguments import arguments
 from saas_doctor.facts.compose import Compose
 from saas_doctor.facts.layout import NEVER_DUE
-from saas_doctor.facts.source import Module, Source, dotted_name
+from saas_doctor.facts.module import Module, dotted_name
+from saas_doctor.facts.source import Source
 from saas_doctor.facts.values import Values
 from saas_doctor.model import Place
 from saas_doctor.platform import Platform

@@ -20,7 +20,8 @@ from saas_doctor.facts.commandlines import CommandLine, CommandLines
 from saas_doctor.facts.compose import Compose
 from saas_doctor.facts.dotenv import EnvFile
 from saas_doctor.facts.local_urls import LocalUrls
-from saas_doctor.facts.source import Module, Source
+from saas_doctor.facts.module import Module
+from saas_doctor.facts.source import Source
 from saas_doctor.model import Absent, Place
 from saas_doctor.platform import Platform
 

@@ -11,9 +11,10 @@ from typing import TypeGuard
 from msgspec import Struct
 
 from saas_doctor.facts import Fact
+from saas_doctor.facts.module import Module, dotted_name
 from saas_doctor.facts.runs import is_aside
 from saas_doctor.facts.scopes import Scope
-from saas_doctor.facts.source import Module, Source, dotted_name
+from saas_doctor.facts.source import Source
 from saas_doctor.facts.values import Values
 from saas_doctor.model import Place
 

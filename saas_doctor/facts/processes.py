@@ -11,10 +11,11 @@ from msgspec import Struct
 
 from saas_doctor.facts import Fact
 from saas_doctor.facts.applications import is_application
+from saas_doctor.facts.module import Module
 from saas_doctor.facts.reach import Reach
 from saas_doctor.facts.scopes import given
 from saas_doctor.facts.servers import Servers, Start
-from saas_doctor.facts.source import Module, Source
+from saas_doctor.facts.source import Source
 from saas_doctor.platform import Platform
 
 

@@ -10,7 +10,8 @@ from pathlib import Path
 from msgspec import field
 
 from saas_doctor.facts import Fact
-from saas_doctor.facts.source import Module, Source
+from saas_doctor.facts.module import Module
+from saas_doctor.facts.source import Source
 
 # Told from the text: parsing all that an application imports would take seconds.
 _IMPORT = re.compile(

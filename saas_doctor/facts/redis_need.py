@@ -5,8 +5,9 @@ from __future__ import annotations
 import ast
 
 from saas_doctor.facts import Fact, Facts
+from saas_doctor.facts.module import Module, dotted_name
 from saas_doctor.facts.settings_classes import SettingsClasses
-from saas_doctor.facts.source import Module, Source, dotted_name
+from saas_doctor.facts.source import Source
 from saas_doctor.model import Absent, Place, Unreadable
 
 _CLIENTS = ("redis", "aioredis", "coredis")

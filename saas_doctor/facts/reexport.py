@@ -12,8 +12,8 @@ from saas_doctor.edits import Edit, apply_edits, newline_of
 from saas_doctor.facts.importing import Outline, Run
 from saas_doctor.facts.imports import STANDARD, Imports
 from saas_doctor.facts.missing import Missing
+from saas_doctor.facts.module import Module
 from saas_doctor.facts.outline import TreeOutline
-from saas_doctor.facts.source import Module
 
 
 def reexport(imports: Imports, missing: Missing) -> tuple[Edit, ...]:

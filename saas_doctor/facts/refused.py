@@ -13,11 +13,11 @@ from saas_doctor.facts.constructs import Construct, construct, in_doubt, is_for_
 from saas_doctor.facts.json_schemas import refused_types
 from saas_doctor.facts.model_bodies import bodies_to_look_at, refused_in_body
 from saas_doctor.facts.models import PydanticModels
+from saas_doctor.facts.module import Module, dotted_name, mentions
 from saas_doctor.facts.objects import Objects
 from saas_doctor.facts.patterns import searched
 from saas_doctor.facts.removed_names import mentions_removed, removed_names
 from saas_doctor.facts.scopes import Function
-from saas_doctor.facts.source import Module, dotted_name, mentions
 
 Found = Iterator[tuple[ast.AST, Construct]]
 

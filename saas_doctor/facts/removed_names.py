@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from saas_doctor.edits import Edit, newline_of
 from saas_doctor.facts.constructs import Construct, construct
 from saas_doctor.facts.models import PydanticModels
+from saas_doctor.facts.module import Module, dotted_name
 from saas_doctor.facts.pydantic_names import GONE, instead_of
-from saas_doctor.facts.source import Module, dotted_name
 
 _IMPORT = re.compile(rb"\bfrom[ \t]+(pydantic[\w.]*)[ \t]+import[ \t]*(\([^)]*|[^\n]*)")
 _USE = re.compile(rb"\bpydantic((?:\.\w+)*)\.(\w+)")

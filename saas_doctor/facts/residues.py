@@ -16,9 +16,9 @@ from saas_doctor.facts import Fact
 from saas_doctor.facts.constructs import in_doubt
 from saas_doctor.facts.model_config import config_of
 from saas_doctor.facts.models import PydanticModels
+from saas_doctor.facts.module import Module, dotted_name
 from saas_doctor.facts.objects import Class, Objects, Thing
 from saas_doctor.facts.scopes import Function, Scope, inside
-from saas_doctor.facts.source import Module, dotted_name
 from saas_doctor.facts.tables import COLUMNS, Tables
 from saas_doctor.model import Place
 

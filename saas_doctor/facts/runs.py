@@ -5,8 +5,9 @@ from __future__ import annotations
 import ast
 import re
 
+from saas_doctor.facts.module import Module, dotted_name
 from saas_doctor.facts.scopes import Function
-from saas_doctor.facts.source import Module, Source, dotted_name
+from saas_doctor.facts.source import Source
 
 # What may keep a call from being made, or an error in it from being seen.
 _STOPS = (

@@ -8,7 +8,8 @@ from typing import Any, Literal, NamedTuple
 
 from msgspec import Struct, field
 
-from saas_doctor.facts.source import Module, Source, dotted_name
+from saas_doctor.facts.module import Module, dotted_name
+from saas_doctor.facts.source import Source
 from saas_doctor.syntax import parts
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef

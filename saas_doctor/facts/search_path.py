@@ -8,7 +8,7 @@ from collections.abc import Container, Iterator
 from pathlib import Path
 
 from saas_doctor.edits import Edit, newline_of
-from saas_doctor.facts.source import Module, dotted_name
+from saas_doctor.facts.module import Module, dotted_name
 
 _WORDS = (b"sys.path", b"sys_path", b"sys import path", b"addsitedir")
 _SAME = {"resolve", "absolute", "as_posix", "strip"}

@@ -15,7 +15,8 @@ from saas_doctor.facts import Fact
 from saas_doctor.facts.applications import exported, nearest
 from saas_doctor.facts.arguments import arguments
 from saas_doctor.facts.commandlines import CommandLine, CommandLines
-from saas_doctor.facts.source import Module, Source, dotted_name
+from saas_doctor.facts.module import Module, dotted_name
+from saas_doctor.facts.source import Source
 from saas_doctor.facts.values import Values
 from saas_doctor.model import Place
 

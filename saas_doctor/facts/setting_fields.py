@@ -10,10 +10,11 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from saas_doctor.facts.model_config import Key, config_of
+from saas_doctor.facts.module import Module, dotted_name
 from saas_doctor.facts.objects import SETTINGS, Class, expression_of
 from saas_doctor.facts.scopes import Function
 from saas_doctor.facts.setting_types import ANYTHING, SettingType, setting_type
-from saas_doctor.facts.source import Module, Source, dotted_name
+from saas_doctor.facts.source import Source
 from saas_doctor.model import Place
 
 # Bases that bring no fields and no behaviour that is not known.

@@ -13,9 +13,10 @@ from msgspec import Struct, field
 from saas_doctor.facts import Fact
 from saas_doctor.facts.dotenv import Dotenv, Setting, read_dotenv
 from saas_doctor.facts.filepaths import file_path
+from saas_doctor.facts.module import Module, dotted_name
 from saas_doctor.facts.runs import is_aside
 from saas_doctor.facts.setting_fields import SettingField, SettingsClass
-from saas_doctor.facts.source import Module, Source, dotted_name
+from saas_doctor.facts.source import Source
 from saas_doctor.model import Place, Unreadable
 from saas_doctor.platform import Platform
 

@@ -15,8 +15,9 @@ from collections.abc import Callable, Mapping
 from msgspec import Struct
 from msgspec.structs import replace
 
+from saas_doctor.facts.module import Module, dotted_name
 from saas_doctor.facts.objects import expression_of
-from saas_doctor.facts.source import Module, Source, dotted_name
+from saas_doctor.facts.source import Source
 
 _LISTS = {"list": "list", "set": "list", "frozenset": "list", "tuple": "list"} | {
     f"{home}.{name}": "list"

@@ -10,10 +10,11 @@ from functools import cached_property
 from msgspec.structs import replace
 
 from saas_doctor.facts import Fact
+from saas_doctor.facts.module import Module, dotted_name
 from saas_doctor.facts.objects import SETTINGS, Class
 from saas_doctor.facts.runs import is_aside, surely_runs
 from saas_doctor.facts.setting_fields import SettingsClass, settings_class
-from saas_doctor.facts.source import Module, Source, dotted_name
+from saas_doctor.facts.source import Source
 from saas_doctor.facts.versions import Versions
 from saas_doctor.model import Place
 

@@ -12,7 +12,7 @@ from saas_doctor.facts import Fact
 from saas_doctor.facts.importing import AT_START, Shadow
 from saas_doctor.facts.imports import STANDARD, Imports
 from saas_doctor.facts.launches import Launches, Way
-from saas_doctor.facts.source import Module, dotted_name
+from saas_doctor.facts.module import Module, dotted_name
 from saas_doctor.model import Place
 
 NEEDED: Mapping[str, tuple[str, ...]] = {

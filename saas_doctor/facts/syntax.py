@@ -16,7 +16,8 @@ from packaging.version import Version
 
 from saas_doctor.facts import Fact
 from saas_doctor.facts.interpreter import Interpreter
-from saas_doctor.facts.source import Module, Source
+from saas_doctor.facts.module import Module
+from saas_doctor.facts.source import Source
 
 BUDGET = 4.0
 """Seconds of compiling; what is left then is told as not examined."""

@@ -7,8 +7,8 @@ import re
 from collections.abc import Iterator
 
 from saas_doctor.edits import Edit
+from saas_doctor.facts.module import Module, dotted_name
 from saas_doctor.facts.scopes import Function
-from saas_doctor.facts.source import Module, dotted_name
 
 
 def renaming(

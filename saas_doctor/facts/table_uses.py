@@ -6,7 +6,8 @@ import ast
 from collections.abc import Iterator
 
 from saas_doctor.facts.models import is_model
-from saas_doctor.facts.source import Module, Source, dotted_name
+from saas_doctor.facts.module import Module, dotted_name
+from saas_doctor.facts.source import Source
 from saas_doctor.facts.table_edits import snake
 
 _QUERIES = {"filter_by", "values", "update", "get_or_create", "having_by"}

@@ -13,9 +13,10 @@ from saas_doctor.edits import Edit
 from saas_doctor.facts import Fact
 from saas_doctor.facts.constructs import in_doubt
 from saas_doctor.facts.models import SQLMODEL_BASES, is_certain
+from saas_doctor.facts.module import Module, dotted_name
 from saas_doctor.facts.objects import Class, expression_of
 from saas_doctor.facts.scopes import Function
-from saas_doctor.facts.source import Module, Source, dotted_name
+from saas_doctor.facts.source import Source
 from saas_doctor.facts.table_edits import renaming, snake
 from saas_doctor.facts.table_uses import last_name, likely_uses
 from saas_doctor.model import Place

@@ -12,8 +12,8 @@ from msgspec import Struct
 from saas_doctor.facts import Fact
 from saas_doctor.facts.imports import Imports
 from saas_doctor.facts.launches import Launches
+from saas_doctor.facts.module import Module
 from saas_doctor.facts.search_path import changes
-from saas_doctor.facts.source import Module
 from saas_doctor.model import Place
 from saas_doctor.reading import read_text
 

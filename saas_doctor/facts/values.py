@@ -30,10 +30,11 @@ from saas_doctor.facts.literals import (
     sequence,
     together,
 )
+from saas_doctor.facts.module import Module, dotted_name
 from saas_doctor.facts.objects import Made, Objects
 from saas_doctor.facts.runs import is_aside
 from saas_doctor.facts.scopes import Function, Scope, given, inside
-from saas_doctor.facts.source import Module, Source, dotted_name
+from saas_doctor.facts.source import Source
 from saas_doctor.facts.variables import Environment
 from saas_doctor.facts.versions import Versions
 

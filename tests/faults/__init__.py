@@ -95,6 +95,8 @@ class Fault:
 
     The path may be a pattern.
     """
+    docker: bool = False
+    """Whether it needs a Docker engine, which the copy's DOCKER_HOST then names."""
 
     def __str__(self) -> str:
         return f"{self.code}-{self.name}".replace(" ", "-")
@@ -108,6 +110,7 @@ class Healthy:
     name: str
     inject: Inject
     environment: bool = False
+    docker: bool = False
 
     def __str__(self) -> str:
         return f"{self.code}-{self.name}".replace(" ", "-")

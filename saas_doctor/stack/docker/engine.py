@@ -10,7 +10,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from saas_doctor.facts.docker import places, sockets
+from saas_doctor.facts.docker import places
+from saas_doctor.facts.docker_socket import sockets
 from saas_doctor.model import DoctorError
 from saas_doctor.redact import redact
 

@@ -11,9 +11,9 @@ from typing import Any
 
 from msgspec import Struct
 
-from saas_doctor.facts.docker import PROJECT, SERVICE, WORKING_DIR
+from saas_doctor.facts.docker import ONE_OFF, PROJECT, SERVICE, WORKING_DIR
 from saas_doctor.stack.docker.engine import Engine
-from saas_doctor.stack.docker.marks import HASH, IMAGE, NUMBER, ONE_OFF, Scope
+from saas_doctor.stack.docker.marks import HASH, IMAGE, NUMBER, Scope
 
 _HEALTH = re.compile(r"\((healthy|unhealthy|health: starting)\)$")
 _EXITED = re.compile(r"^(?:Exited|Restarting) \((\d+)\)")

@@ -11,11 +11,10 @@ from msgspec import Struct
 
 from saas_doctor import __version__
 from saas_doctor.compose.spec import Network, Project, Service, Volume
-from saas_doctor.facts.docker import PROJECT, SERVICE, WORKING_DIR
+from saas_doctor.facts.docker import ONE_OFF, PROJECT, SERVICE, WORKING_DIR
 
 _COMPOSE = "com.docker.compose."
 NUMBER = f"{_COMPOSE}container-number"
-ONE_OFF = f"{_COMPOSE}oneoff"
 HASH = f"{_COMPOSE}config-hash"
 IMAGE = f"{_COMPOSE}image"
 DEPENDS_ON = f"{_COMPOSE}depends_on"

@@ -41,14 +41,9 @@ def taken(engine: Engine, scope: Scope, plan: Plan) -> list[Failure]:
     if not wishes:
         return []
     replaced = {s.row.identity for s in plan.steps if s.row} | {r.identity for r in plan.orphans}
-    rows = [row for row in engine.api.containers() if row["Id"] not in replaced]
-    containers = [container_of(row) for row in rows]
-    given_back = {
-        number
-        for row in engine.api.containers()
-        if row["Id"] in replaced
-        for _, number in container_of(row).ports
-    }
+    running = [container_of(row) for row in engine.api.containers()]
+    containers = [c for c in running if c.identity not in replaced]
+    given_back = {number for c in running if c.identity in replaced for _, number in c.ports}
     return list(_taken(engine, wishes, containers, given_back))
 
 

@@ -161,8 +161,8 @@ def _read(
 
 
 def _instant(at: datetime) -> float:
-    """Just behind a line that was seen already."""
-    return at.timestamp() + 1e-6
+    """Just behind a line that was seen already: by more than a float and `at` leave open."""
+    return at.timestamp() + 2e-6
 
 
 def _line(service: str, data: bytes) -> LogLine:
