@@ -549,6 +549,19 @@ def test_an_image_is_built_and_again_when_what_goes_into_it_has_changed(made: St
     assert made.containers() == before, "nothing has changed, and all steps come from the cache"
 
 
+def test_what_two_dockerfiles_begin_with_is_built_once(made: Stack) -> None:
+    once = "read line < /proc/sys/kernel/random/uuid; echo $line > /once"
+    for name in ("one", "two"):
+        text = f"FROM {engine.IMAGE}\nRUN : {made.name}; {once}\nENV WHO={name}\nCMD sleep 600\n"
+        (made.folder / name).write_text(text)
+    builds = {n: {"build": {"context": ".", "dockerfile": n}, "init": True} for n in ("one", "two")}
+    made.write(builds)
+    made.up()
+    first, second = (made.exec(name, "/bin/busybox", "cat", "/once") for name in builds)
+    assert len(first) > 30
+    assert first == second
+
+
 def test_a_step_that_fails_is_told_with_its_line_and_the_end_of_its_log(made: Stack) -> None:
     built(made, DOCKERFILE.replace("CMD", "RUN echo why it failed; exit 9\nCMD"))
     failure = made.fails()

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import re
 import shutil
-import subprocess
-import sys
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,56 +11,7 @@ import pytest
 
 from saas_doctor import journal
 from saas_doctor import platform as platforms
-from tests.testbed import bed
-from tests.testbed import platforms as copies
-from tests.testbed.ports import free_port
-
-DOCTOR = [sys.executable, "-m", "saas_doctor"]
-
-
-class Clone:
-    """A clone of the reference platform at ports of its own: no environment, no `.env`, no database."""
-
-    def __init__(self, root: Path) -> None:
-        self.root = root
-        # No engine is there, whatever this machine has.
-        self.environ = {
-            **bed.shell_environment(),
-            "DOCKER_HOST": f"unix://{root}/no.sock",
-            "HOME": str(root.parent),
-        }
-        copies.copy_files(root)
-        ports = {name: free_port() for name in (*copies.SERVICES, "postgres", "redis")}
-        self.gateway = ports["gateway"]
-        values = copies.set_ports(root, {name: ports[name] for name in copies.SERVICES})
-        values["DATABASE_URL"] = (
-            f"postgresql://saas_user:saas_password@localhost:{ports['postgres']}/saas_platform"
-        )
-        values["REDIS_URL"] = f"redis://localhost:{ports['redis']}/0"
-        copies.write_settings(root, values)
-        (root / "backend/.env").rename(root / "backend/.env.example")
-
-    def doctor(self, *argv: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [*DOCTOR, *argv],
-            cwd=self.root,
-            env=self.environ,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=300,
-            check=False,
-        )
-
-    def members(self) -> dict[str, str]:
-        found = json.loads(self.doctor("ps", "--local", "--format", "json").stdout)
-        return {member["service"]: member["health"] for member in found["members"]}
-
-    def edit(self, path: str, old: str, new: str) -> None:
-        file = self.root / path
-        text = file.read_text()
-        assert text.count(old) == 1
-        file.write_text(text.replace(old, new))
+from tests.testbed.clone import Clone
 
 
 @pytest.fixture
@@ -90,10 +37,7 @@ def test_from_a_bare_clone_one_command_brings_the_platform_up(clone: Clone) -> N
     assert "PY102" in done.stdout
     assert "CFG901" in done.stdout
     assert "Take it back: saas-doctor undo" in done.stderr
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    url = f"http://127.0.0.1:{clone.gateway}/api/demo-service/items"
-    with opener.open(url, timeout=10) as answer:
-        assert answer.status == 200
+    assert clone.items() == 200
 
     # Nothing is to be done now, so nothing is examined, whatever is wrong by then.
     (clone.root / "backend/.env.example").write_text("KEY_WITHOUT_END='\n")

@@ -90,9 +90,11 @@ def up(
         return choice.backend(platform, name, profiles=profile or (), services=services or ())
 
     try:
-        if not no_check and (dry_run or not _all_is_up(opened, options)):
-            platform = _prepared(platform, name, yes=yes, fix=not no_fix, dry_run=dry_run)
-        backend = opened()
+        backend = None if no_check or dry_run else _all_up(opened, options)
+        if not backend:
+            if not no_check:
+                platform = _prepared(platform, name, yes=yes, fix=not no_fix, dry_run=dry_run)
+            backend = opened()
         if dry_run:
             show(change_lines(backend.changes(options)))
             return
@@ -111,16 +113,17 @@ def up(
     show(members_up(members, backend.name, time.monotonic() - began))
 
 
-def _all_is_up(opened: Callable[[], Backend], options: Options) -> bool:
-    """Whether `up` has nothing to do, so that nothing can stop it."""
+def _all_up(opened: Callable[[], Backend], options: Options) -> Backend | None:
+    """The backend where `up` has nothing to do, so that nothing can stop it."""
     from saas_doctor.model import DoctorError
     from saas_doctor.stack import Failed, Verb
 
     try:
-        changes = opened().changes(options)
+        backend = opened()
+        changes = backend.changes(options)
     except (Failed, DoctorError):
-        return False
-    return all(change.verb is Verb.KEEP for change in changes)
+        return None
+    return backend if all(change.verb is Verb.KEEP for change in changes) else None
 
 
 def _prepared(platform: Platform, backend: str, *, yes: bool, fix: bool, dry_run: bool) -> Platform:

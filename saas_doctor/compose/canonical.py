@@ -32,7 +32,7 @@ class Canonical(Struct, frozen=True):
 
     `folder` and `files` are absolute: the working folder and the Compose files, in their order.
     `variables` is what secrets and configs take from the `environment`, the shell's over `.env`.
-    `places` are where the services stand. Errors and warnings name a file, a line and a key.
+    `places` are where the services stand; `known` are all that the files have, whatever their profile. Errors and warnings name a file, a line and a key.
     """
 
     project: spec.Project
@@ -40,6 +40,7 @@ class Canonical(Struct, frozen=True):
     files: tuple[Path, ...]
     variables: Mapping[str, str]
     places: Mapping[str, Place]
+    known: frozenset[str]
     errors: tuple[Problem, ...] = ()
     warnings: tuple[Problem, ...] = ()
 
@@ -119,6 +120,7 @@ class _Canonizer:
             self.files,
             self.loaded.variables,
             places,
+            frozenset(self.project.services),
             tuple(self.errors),
             tuple(self.warnings),
         )

@@ -73,18 +73,18 @@ def docker_backend(
     from saas_doctor.stack.docker.marks import Scope
     from saas_doctor.stack.project import project_of, sentences
 
-    every = project_of(platform, profiles=("*",))
-    found = every if whole else project_of(platform, profiles=profiles, services=services)
+    found = project_of(
+        platform, profiles=("*",) if whole else profiles, services=() if whole else services
+    )
     if found.errors and not whole:
         first, *more = sentences(found.errors)
         rest = f" (and {len(more)} more; saas-doctor config shows all)" if more else ""
         raise DoctorError(f"{first}{rest}")
-    known = frozenset(every.project.services)
     scope = Scope(
         found.project,
         found.folder,
         found.files,
-        known,
+        found.known,
         found.variables,
         tuple(sentences(found.warnings)),
     )

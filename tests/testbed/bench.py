@@ -7,7 +7,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.testbed import big_tree, platforms
+from tests.testbed import bench_stack, big_tree, platforms
 from tests.testbed.bed import running_platform, silent_platform
 from tests.testbed.timing import Argv, compare, peak_memory
 
@@ -64,6 +64,8 @@ def main() -> None:
         print(compare(name, silent, ["sleep", "5"], cwd=root, environ=environ, runs=3))
     with tempfile.TemporaryDirectory(prefix="sd-bench-") as folder:
         large(Path(folder), here)
+    for line in bench_stack.rows(here):
+        print(line, flush=True)
 
 
 def large(folder: Path, environ: dict[str, str]) -> None:

@@ -14,7 +14,7 @@ from saas_doctor.stack.docker.found import Existing, Row
 from saas_doctor.stack.docker.making import Maker
 from saas_doctor.stack.docker.marks import Scope, dependencies_in
 from saas_doctor.stack.docker.plan import needed
-from saas_doctor.stack.docker.work import each
+from saas_doctor.stack.docker.work import Work, each, good
 
 
 def removals(engine: Engine, scope: Scope, existing: Existing, *, volumes: bool) -> list[Change]:
@@ -53,9 +53,14 @@ def down(
     """Stop and remove; what was removed. Raises Failed for what somebody else still uses."""
     maker = Maker(engine, scope, say, keeps=False)
     done: list[Change] = []
+    removing: Work[str, None] = Work()
     for level in levels(scope, existing.containers):
-        each((row.identity, partial(maker.remove, row, volumes=volumes)) for row in level)
+        each((row.identity, partial(maker.stop, row)) for row in level if row.runs)
+        # What is not needed any more goes while the next ones are being stopped.
+        for row in level:
+            removing.give(row.identity, partial(maker.discard, row, volumes=volumes))
         done += [Change(Verb.REMOVE, "container", r.name, _why(scope, r)) for r in level]
+    good(removing.rest())
     failed: list[Failure] = []
     for name in _own_networks(scope, existing):
         say(name, "removing the network")

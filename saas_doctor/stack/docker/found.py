@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -10,7 +11,6 @@ from typing import Any
 
 from msgspec import Struct
 
-from saas_doctor.facts.commands import real
 from saas_doctor.facts.docker import ONE_OFF, PROJECT, SERVICE, WORKING_DIR
 from saas_doctor.stack.docker.engine import Engine
 from saas_doctor.stack.docker.marks import HASH, IMAGE, NUMBER, Scope
@@ -123,12 +123,12 @@ class Existing(Struct, frozen=True):
 
     def strangers(self, scope: Scope) -> list[Row]:
         """Containers of another folder's project of the same name; a folder that is gone is none."""
-        here = real(scope.folder)
+        here = os.path.realpath(scope.folder)
         return [
             c
             for c in self.containers
             if (folder := c.labels.get(WORKING_DIR))
-            and real(Path(folder)) != here
+            and os.path.realpath(folder) != here
             and Path(folder).is_dir()
         ]
 

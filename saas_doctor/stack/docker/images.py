@@ -115,11 +115,16 @@ def _pulled(
 
 
 def origin(scope: Scope, image: Image) -> str:
-    """Where an image comes from: builds of one context and Dockerfile have steps in common."""
+    """Where an image comes from: builds of one context have their steps up to the first RUN in common.
+
+    What they run first is mostly the installation of packages, the longest step of all.
+    """
     spec = next((b for s in image.services if (b := scope.project.services[s].build)), None)
     if image.verb is not Verb.BUILD or spec is None:
         return image.name
-    return f"{spec.context}\0{spec.dockerfile}\0{spec.dockerfile_inline}"
+    steps = [f"{i.name} {i.text}" for i in Context.of(spec).dockerfile.instructions]
+    until = next((at for at, step in enumerate(steps, 1) if step.startswith("RUN ")), len(steps))
+    return "\0".join((spec.context, *steps[:until]))
 
 
 def inspected(engine: Engine, name: str) -> Mapping[str, Any] | None:

@@ -176,9 +176,13 @@ class Maker:
             api.remove_container(old.identity, force=True)
         api.rename(identity, name)
 
-    def remove(self, row: Row, *, volumes: bool = False) -> None:
+    def remove(self, row: Row) -> None:
         if row.runs:
             self.stop(row)
+        self.discard(row)
+
+    def discard(self, row: Row, *, volumes: bool = False) -> None:
+        """Remove a container that does not run any more, and with it its volumes without name."""
         self.say(row.service or row.name, "removing")
         import docker
 

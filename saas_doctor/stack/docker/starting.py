@@ -226,16 +226,20 @@ class Starting:
         if awaited:
             return Failure(
                 name,
-                f"{' and '.join(awaited)} waits until {name} is healthy, and {name} has no health check",
+                f"{' and '.join(awaited)} {'waits' if len(awaited) == 1 else 'wait'} until {name} is healthy, "
+                f"and {name} has no health check",
                 f"give {name} a `healthcheck`, or wait with `condition: service_started`",
                 code="DOCK608",
             )
         return name in self._kept or self._settled(name, row)
 
     def _failed(self, name: str, row: Row) -> Failure:
+        return failures.ended(self.engine, name, row.identity, self._waiting_words(name))
+
+    def _waiting_words(self, name: str) -> str:
         waiting = self._waiting_for(name)
-        words = f"; {', '.join(waiting)} waits for it" if waiting else ""
-        return failures.ended(self.engine, name, row.identity, words)
+        verb = "waits" if len(waiting) == 1 else "wait"
+        return f"; {', '.join(waiting)} {verb} for it" if waiting else ""
 
     def _settled(self, name: str, row: Row) -> bool:
         """Whether it has run for a while without being started again."""
@@ -293,8 +297,7 @@ class Starting:
         self._told = time.monotonic()
         for name in self.services:
             if name in self.started and name not in self.up:
-                waiting = self._waiting_for(name)
-                words = f"; {', '.join(waiting)} waits for it" if waiting else ""
+                words = self._waiting_words(name)
                 self.say(name, f"not up yet ({waited:.0f} of {limit:g} s){words}")
 
     def _tell_of_slow_check(self, name: str) -> None:

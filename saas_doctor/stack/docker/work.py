@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from contextlib import suppress
 from typing import Generic, TypeVar
 
@@ -44,6 +44,16 @@ class Work(Generic[K, T]):
         self.open -= {key for key, _ in found}
         return found
 
+    def rest(self) -> dict[K, T | BaseException]:
+        """The results of all that is open; no further call is taken."""
+        results: dict[K, T | BaseException] = {}
+        try:
+            while self.open:
+                results.update(self.done(0.5))
+        finally:
+            self.end()
+        return results
+
     def drop(self) -> None:
         """Forget the calls that nobody has begun."""
         with suppress(queue.Empty):
@@ -72,19 +82,18 @@ def all_done(calls: Iterable[tuple[K, Callable[[], T]]]) -> dict[K, T | BaseExce
     work: Work[K, T] = Work()
     for key, call in calls:
         work.give(key, call)
-    results: dict[K, T | BaseException] = {}
-    try:
-        while work.open:
-            results.update(work.done(0.5))
-    finally:
-        work.end()
-    return results
+    return work.rest()
 
 
 def each(calls: Iterable[tuple[K, Callable[[], T]]]) -> dict[K, T]:
     """The results of all calls, run side by side; raises the first exception when all are over."""
+    return good(all_done(calls))
+
+
+def good(results: Mapping[K, T | BaseException]) -> dict[K, T]:
+    """The results, none of which is an exception: the first is raised."""
     found: dict[K, T] = {}
-    for key, result in all_done(calls).items():
+    for key, result in results.items():
         if isinstance(result, BaseException):
             raise result
         found[key] = result
