@@ -78,7 +78,8 @@ _MOCKS = re.compile(rb"\b(?:worker\.start|setupWorker|MockAdapter|fetchMock|mira
 
 def _before(origins: Sequence[str]) -> re.Pattern[bytes]:
     """What nginx, Caddy and Traefik say of a server that they stand before, for the dev server's ports."""
-    ports = "|".join(sorted({o.rpartition(":")[2] for o in origins if o[-1:].isdigit()} | {"5173"}))
+    named = {port for o in origins if (port := o.rpartition(":")[2]).isdecimal()}
+    ports = "|".join(sorted(named | {"5173"}))
     words = r"proxy_pass|reverse_proxy|upstream|\bserver |loadbalancer\.server\.port"
     return re.compile(rf"(?:{words})[^\n#]*(?<!\d)(?:{ports})(?!\d)".encode())
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
 
 from saas_doctor import platform as platforms
 from saas_doctor import runner
-from saas_doctor.facts import Facts, docker, docker_socket
+from saas_doctor.facts import Facts, docker, docker_engine, docker_socket
 from saas_doctor.facts.dockerfile import parse
 from saas_doctor.model import Report, Severity, Status
 from saas_doctor.runner import Selection
@@ -143,6 +145,25 @@ def test_what_the_stack_starts_is_not_wrong_before_it_is_started(
 
 def _copy(root: Path, host: str) -> Copy:
     return Copy(root, {"DOCKER_HOST": host}, {}, None, "", "", "", "")  # type: ignore[arg-type]
+
+
+def test_the_engine_of_the_chosen_context_is_found_as_the_command_finds_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = "colima"
+    store = tmp_path / ".docker/contexts/meta" / sha256(name.encode()).hexdigest()
+    store.mkdir(parents=True)
+    with sockets.answering({"/version": {"Version": "28.0", "ApiVersion": "1.48"}}) as path:
+        host = {"docker": {"Host": f"unix://{path}"}}
+        (store / "meta.json").write_text(json.dumps({"Name": name, "Endpoints": host}))
+        environ = {"HOME": str(tmp_path), "DOCKER_CONTEXT": name}
+        assert path in docker_socket.sockets(environ)
+        del environ["DOCKER_CONTEXT"]
+        assert path not in docker_socket.sockets(environ)
+        (tmp_path / ".docker/config.json").write_text(json.dumps({"currentContext": name}))
+        only = docker_socket.sockets(environ)[-1:]
+        only_at(monkeypatch, *only)
+        assert docker_engine.answer(environ, "/version")["Version"] == "28.0"
 
 
 def test_where_a_dockerfile_puts_what_it_copies() -> None:

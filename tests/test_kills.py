@@ -21,15 +21,15 @@ from tests.test_faults import (
     examine,
     inject,
     injected,
-    installs,
     keys,
     load,
+    made,
     mend,
     take_back,
 )
 from tests.testbed.world import World
 
-__all__ = ["injected"]
+__all__ = ["injected", "made"]
 
 RUNS = int(os.environ.get("SD_KILLS", "4"))
 LONGEST = 4.0
@@ -44,13 +44,14 @@ LIVE = [fault for fault in FAULTS if fault.fixed and is_about_something_live(fau
 
 
 @pytest.mark.timeout(300)
+@pytest.mark.xdist_group("docker")
 @pytest.mark.parametrize("number", range(RUNS))
 def test_a_fix_killed_at_a_random_moment_leaves_a_way_back(
-    number: int, make_copy: MakeCopy, injected: ExitStack
+    number: int, made: MakeCopy, injected: ExitStack
 ) -> None:
     chance = random.Random(number)
     fault, moment = chance.choice(LIVE), chance.uniform(0, LONGEST)
-    copy, selection = make_copy(installs(fault)), asked_of(fault)
+    copy, selection = made(fault), asked_of(fault)
     healthy = keys(examine(copy, selection))
     inject(copy, fault, injected)
     broken = World.of(copy)

@@ -105,6 +105,7 @@ def test_wrong_use_ends_with_2(made: Stack) -> None:
     path = made.write({"app": service()})
     assert "exclude each other" in doctor(made, "up", "--local", "--docker", code=2)[1]
     path.write_text("services: {app: {image: x, comand: y}}\n")
+    assert "did you mean `command`?" in doctor(made, "up", code=1)[0]
     assert "did you mean `command`?" in doctor(made, "up", "--no-check", code=2)[1]
     # What is there can be told, and taken down, with a mistake in the file as well.
     assert "Nothing of it is there" in doctor(made, "ps")[1]

@@ -117,6 +117,18 @@ def test_calls_by_a_path_are_read_from_the_source(
     assert [(c.path, c.whole, certain) for c, certain in calls] == found
 
 
+def test_an_origin_that_is_none_breaks_no_check(tmp_path: Path) -> None:
+    config = '[frontend]\norigins = ["http://localhost:(173", "http://localhost:5174"]\n'
+    files = {
+        "saas-doctor.toml": config,
+        "frontend/package.json": '{"devDependencies": {"vite": "^6"}}',
+        "frontend/vite.config.ts": "export default {}",
+        "frontend/src/api.ts": "fetch('/api/users')",
+    }
+    (finding,) = verdict(gateway_tree(tmp_path, files), "WEB803")
+    assert "no proxy for /api" in finding.message
+
+
 def test_comments_are_not_there_and_nothing_moves() -> None:
     text = b"a('http://x') // fetch('/api/a')\n/* '/api/b'\n*/ b(\"//\") // '\nfetch('/api/c')"
     (found,) = [c for c, _ in calls_in(file(text), "/api")]

@@ -57,14 +57,20 @@ def chosen_backend(
 def chosen_kind(platform: Platform, *, local: bool, docker: bool) -> str:
     """The name of the backend that the options name, else of that which there is, and says so."""
     from saas_doctor.cli.screen import say
-    from saas_doctor.model import DoctorError
     from saas_doctor.stack import choice
+
+    name, why = choice.kind(platform, asked_backend(local=local, docker=docker))
+    if why:
+        say(f"without Docker, as processes of this machine: {why}", error=True)
+    return name
+
+
+def asked_backend(*, local: bool, docker: bool) -> str:
+    """The name of the backend that the options name; empty where they name none."""
+    from saas_doctor.model import DoctorError
 
     if local and docker:
         raise DoctorError(
             "--local and --docker exclude each other; leave both out to have it chosen"
         )
-    name, why = choice.kind(platform, "local" if local else "docker" if docker else "")
-    if why:
-        say(f"without Docker, as processes of this machine: {why}", error=True)
-    return name
+    return "local" if local else "docker" if docker else ""

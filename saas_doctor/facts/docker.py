@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
-from saas_doctor.facts.docker_socket import ask, socket_of, sockets, with_label
+from saas_doctor.facts.docker_socket import ask, is_there, socket_of, sockets, with_label
 from saas_doctor.model import Unreadable
 
 if TYPE_CHECKING:
@@ -51,11 +50,7 @@ def connect(environ: Mapping[str, str]) -> docker.DockerClient:
     Raises Unreadable with the engine's answer (NoEngine where there is not even its socket). The
     caller closes it.
     """
-    if (
-        "DOCKER_HOST" not in environ
-        and os.name != "nt"
-        and not any(map(Path.exists, sockets(environ)))
-    ):
+    if "DOCKER_HOST" not in environ and not is_there(environ):
         raise NoEngine("there is no Docker engine on this machine")
     import docker
 

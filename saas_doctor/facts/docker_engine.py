@@ -110,7 +110,7 @@ class DockerEngine(Fact, frozen=True):
     def cache(self) -> int:
         """Bytes that its builder keeps and nothing uses now; -1 where it does not tell in time."""
         try:
-            found = answer(self.platform.environ, "/system/df", 20.0)
+            found = answer(self.platform.environ, "/system/df?type=build-cache", 5.0)
         except (OSError, Unreadable):
             return -1
         kept = found.get("BuildCache") or ()
@@ -176,7 +176,7 @@ def answer(environ: Mapping[str, str], question: str, limit: float = 3.0) -> Map
 
         asked = {"/version": client.version, "/info": client.info, "/system/df": client.df}
         try:
-            told: Mapping[str, Any] = asked[question]()
+            told: Mapping[str, Any] = asked[question.partition("?")[0]]()
         except (docker.errors.DockerException, requests.RequestException) as error:
             raise OSError(str(error)) from None
     return told

@@ -137,7 +137,7 @@ def has_failed(container: OwnContainer) -> bool:
 
 def is_looping(container: OwnContainer) -> bool:
     """Whether it ends again and again, and its policy starts it each time."""
-    if container.condition.restarts < _LOOP:
+    if container.condition.restarts < _LOOP or container.condition.health == "healthy":
         return False
     recent = time.time() - container.changed < _FRESH
     return container.state == "restarting" or (container.state == "running" and recent)

@@ -8,9 +8,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from enum import Enum
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from msgspec import Struct
+
+if TYPE_CHECKING:
+    from saas_doctor.stack.saving import Saved
 
 
 class Verb(str, Enum):
@@ -36,6 +39,8 @@ class Change(Struct, frozen=True):
     kind: str
     name: str
     reason: str = ""
+    size: int = 0
+    """Bytes that are lost with it."""
 
 
 class Member(Struct, frozen=True):
@@ -122,6 +127,9 @@ class Backend(Protocol):
 
     def down(self, *, volumes: bool, say: Say) -> list[Change]:
         """Stop and remove all that belongs to the stack; what was removed."""
+
+    def save(self, saved: Saved, say: Say) -> None:
+        """Stop it, and put the data aside that `down` with `volumes` removes; raises DoctorError."""
 
     def members(self) -> list[Member]:
         """All that belongs to the stack, running or not."""

@@ -239,6 +239,19 @@ ENTRIES = [
         ),
         docker=True,
     ),
+    Healthy(
+        "DOCK626",
+        "it came up in the end",
+        stands(
+            "core",
+            f"test -e {GIVEN}/c && sleep 600; test -e {GIVEN}/b && touch {GIVEN}/c; "
+            f"test -e {GIVEN}/a && touch {GIVEN}/b; touch {GIVEN}/a; exit 1",
+            lambda found: found["RestartCount"] == 3 and health(found) == "healthy",
+            healthcheck=checked(":"),
+            **policy("always"),
+        ),
+        docker=True,
+    ),
     Fault(
         "DOCK627",
         "code that was changed since",

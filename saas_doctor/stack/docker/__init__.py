@@ -12,6 +12,7 @@ from saas_doctor.journal import prepare_state
 from saas_doctor.platform import Platform
 from saas_doctor.stack import Change, Failed, Failure, LogLine, Member, Options, Say, Verb
 from saas_doctor.stack.docker import ending, failures, images, plan, published, reading
+from saas_doctor.stack.docker import volumes as volumes_of
 from saas_doctor.stack.docker.engine import Engine, answering
 from saas_doctor.stack.docker.found import Existing, existing, rows
 from saas_doctor.stack.docker.images import Image
@@ -20,6 +21,7 @@ from saas_doctor.stack.docker.marks import Scope
 from saas_doctor.stack.docker.plan import Plan
 from saas_doctor.stack.docker.starting import Starting
 from saas_doctor.stack.docker.work import all_done, each
+from saas_doctor.stack.saving import Saved
 
 
 class DockerBackend:
@@ -204,6 +206,18 @@ class DockerBackend:
         there = existing(self.engine, self.scope)
         self._refuse(there, ())
         return ending.down(self.engine, self.scope, there, say, volumes=volumes)
+
+    @answering()
+    def save(self, saved: Saved, say: Say) -> None:
+        """Stop the containers and archive their volumes, named or not, which stay as they are."""
+        there = existing(self.engine, self.scope)
+        self._refuse(there, ())
+        maker = Maker(self.engine, self.scope, say, keeps=False)
+        for level in ending.levels(self.scope, [row for row in there.containers if row.runs]):
+            each((row.identity, partial(maker.stop, row)) for row in level)
+        named = dict.fromkeys(volumes_of.own(self.scope, there), "")
+        all_of_them = {**named, **volumes_of.nameless(self.engine, there)}
+        volumes_of.save(self.engine, all_of_them, saved, say)
 
     @answering()
     def members(self) -> list[Member]:

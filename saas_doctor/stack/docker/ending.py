@@ -8,6 +8,7 @@ from functools import partial
 from saas_doctor.facts.docker import PROJECT
 from saas_doctor.report.sizes import in_words
 from saas_doctor.stack import Change, Failed, Failure, Say, Verb
+from saas_doctor.stack.docker import volumes as volumes_of
 from saas_doctor.stack.docker.engine import Engine
 from saas_doctor.stack.docker.found import Existing, Row
 from saas_doctor.stack.docker.making import Maker
@@ -23,16 +24,13 @@ def removals(engine: Engine, scope: Scope, existing: Existing, *, volumes: bool)
     ]
     found += [Change(Verb.REMOVE, "network", name) for name in _own_networks(scope, existing)]
     if volumes:
-        sizes = _sizes(engine)
-        found += [
-            Change(
-                Verb.REMOVE,
-                "volume",
-                name,
-                f"{in_words(sizes[name])} of data" if name in sizes else "its data is lost",
-            )
-            for name in _own_volumes(scope, existing)
-        ]
+        sizes = volumes_of.sizes(engine)
+        named = dict.fromkeys(volumes_of.own(scope, existing), "")
+        for name, container in {**named, **volumes_of.nameless(engine, existing)}.items():
+            data = f"{in_words(sizes[name])} of data" if name in sizes else "its data is lost"
+            words = f"{data}, of {container}" if container else data
+            size = sizes.get(name, 0)
+            found.append(Change(Verb.REMOVE, "volume", name, words, size))
     return found
 
 
@@ -47,28 +45,6 @@ def _own_networks(scope: Scope, existing: Existing) -> Iterator[str]:
     for name, network in existing.networks.items():
         if name not in external and (network.get("Labels") or {}).get(PROJECT) == scope.name:
             yield name
-
-
-def _own_volumes(scope: Scope, existing: Existing) -> Iterator[str]:
-    external = {v.name for v in scope.project.volumes.values() if v.external}
-    for name, volume in existing.volumes.items():
-        if name not in external and (volume.get("Labels") or {}).get(PROJECT) == scope.name:
-            yield name
-
-
-def _sizes(engine: Engine) -> dict[str, int]:
-    """How much data the engine's volumes hold, where it tells."""
-    import docker
-
-    try:
-        answer = engine.api.df()
-    except docker.errors.APIError:
-        return {}
-    return {
-        volume["Name"]: int(volume["UsageData"]["Size"])
-        for volume in answer.get("Volumes") or ()
-        if (volume.get("UsageData") or {}).get("Size", -1) >= 0
-    }
 
 
 def down(
@@ -90,7 +66,7 @@ def down(
         say(name, "removing the network")
         failed += _network_removed(engine, existing, name)
         done.append(Change(Verb.REMOVE, "network", name))
-    for name in _own_volumes(scope, existing) if volumes else ():
+    for name in volumes_of.own(scope, existing) if volumes else ():
         say(name, "removing the volume")
         failed += _volume_removed(engine, name)
         done.append(Change(Verb.REMOVE, "volume", name))

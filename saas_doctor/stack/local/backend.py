@@ -19,6 +19,7 @@ from saas_doctor.journal import prepare_state
 from saas_doctor.model import Absent, DoctorError, Unreadable
 from saas_doctor.platform import Platform
 from saas_doctor.processes import Identity
+from saas_doctor.report.sizes import in_words
 from saas_doctor.stack import Change, LogLine, Member, Options, Say, Verb
 from saas_doctor.stack.local import log_files
 from saas_doctor.stack.local.ending import end
@@ -30,6 +31,7 @@ from saas_doctor.stack.local.postgres import Database
 from saas_doctor.stack.local.redis import Cache
 from saas_doctor.stack.local.services import services
 from saas_doctor.stack.local.starting import Starting
+from saas_doctor.stack.saving import Saved, size_of
 
 
 class LocalBackend:
@@ -179,7 +181,15 @@ class LocalBackend:
         records = reversed(self._in_order(self.state.all()))
         gone = [Change(Verb.REMOVE, record.kind, record.name) for record in records]
         kept = [path for path, _ in self._kept() if path.is_dir()] if volumes else []
-        return [*gone, *(Change(Verb.REMOVE, "volume", str(path)) for path in kept)]
+        return [*gone, *(_lost(path) for path in kept)]
+
+    def save(self, saved: Saved, say: Say) -> None:
+        """End its processes, and put the servers' data aside."""
+        self.down(volumes=False, say=say)
+        for path, part in self._kept():
+            if os.path.lexists(path):
+                say(part, f"putting {path} aside")
+                saved.move(path, path.name if path.name.startswith(part) else part)
 
     def down(self, *, volumes: bool, say: Say) -> list[Change]:
         """Do so; what was removed."""
@@ -272,6 +282,11 @@ class LocalBackend:
             steps = plan(self.home, self.state, self._chosen(options), options, say)
             Starting(self.home, self.state, options.wait, say).run(steps)
         return self.members()
+
+
+def _lost(path: Path) -> Change:
+    size = size_of(path)
+    return Change(Verb.REMOVE, "volume", str(path), f"{in_words(size)} of data", size)
 
 
 def _as_found(part: Part) -> Member:

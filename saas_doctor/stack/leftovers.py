@@ -1,0 +1,249 @@
+"""What running and installing leave in the platform: logs, the environment, byte-code caches."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from importlib.metadata import Distribution, distributions
+from pathlib import Path
+
+from saas_doctor.model import DoctorError
+from saas_doctor.platform import Platform
+from saas_doctor.stack import Change, Say, Verb
+from saas_doctor.stack.saving import Saved, size_of
+
+_CACHE = "__pycache__"
+_CLOSED = frozenset((".git", "node_modules", ".saas-doctor"))
+_INSTALLED = ("activate", "deactivate", "python", "pip", "pydoc", "easy_install", "wheel")
+"""What the programs of an environment begin with that belong to no package."""
+_TOOLS = frozenset((".gitignore", ".lock", "CACHEDIR.TAG", "pyvenv.cfg"))
+_SITE = frozenset(("_virtualenv.py", "_virtualenv.pth"))
+_EDITED = 2.0
+"""Seconds after its installation from which a change of a package's file is somebody's own."""
+
+
+class Leftovers:
+    """The logs, the environment and the byte-code caches; nothing outside of the platform."""
+
+    def __init__(self, platform: Platform) -> None:
+        self.platform = platform
+        self.kept: list[str] = []
+        """What is left as it is, and why."""
+
+    def changes(self) -> list[Change]:
+        """What would be removed, nothing done."""
+        return [*self._logs_change(), *self._environment_change(), *self._caches_change()]
+
+    # Logs.
+
+    @cached_property
+    def logs(self) -> tuple[Path, Sequence[Path]]:
+        """The folder of the log files, and those that go: git has none of them."""
+        pattern = self.platform.config.logs
+        inside = pattern.partition("{service}")[0].rpartition("/")[0] or "logs"
+        folder = self._inside(inside)
+        if folder is None or folder.name not in ("logs", "log") or not folder.is_dir():
+            return self.platform.root, ()
+        files = [path for path in _files(folder) if path.name not in (".gitkeep", ".gitignore")]
+        tracked = self._tracked(folder) if files else set()
+        return folder, [path for path in files if path not in tracked]
+
+    def _logs_change(self) -> Iterator[Change]:
+        folder, files = self.logs
+        if files:
+            size = sum(map(size_of, files))
+            name = f"{self.platform.relative(folder)}/"
+            yield Change(Verb.REMOVE, "logs", name, _counted(len(files), "file"), size)
+
+    def _tracked(self, folder: Path) -> set[Path]:
+        import subprocess
+
+        git = shutil.which("git", path=self.platform.environ.get("PATH"))
+        if git is None:
+            return set()
+        try:
+            done = subprocess.run(
+                [git, "--no-optional-locks", "ls-files", "-z", "--", str(folder)],
+                cwd=self.platform.root,
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                timeout=10,
+                check=False,
+            )
+        except (OSError, subprocess.TimeoutExpired) as error:
+            raise DoctorError(f"git does not tell which logs it has ({error})") from None
+        names = done.stdout.decode("utf-8", "surrogateescape").split("\0")
+        return {self.platform.root / name for name in names if name}
+
+    # The environment.
+
+    @cached_property
+    def environment(self) -> Path | None:
+        """The environment's folder, where it may be removed."""
+        name = self.platform.config.environment
+        folder = self._inside(name)
+        if folder is None or not (folder / "pyvenv.cfg").is_file():
+            return None
+        if Path(sys.prefix).resolve() == folder.resolve():
+            self.kept.append(f"{name}: the doctor itself runs out of it")
+            return None
+        return folder
+
+    def _environment_change(self) -> Iterator[Change]:
+        folder = self.environment
+        if folder is None:
+            return
+        own = len(self._own_files(folder))
+        words = "can be installed again" + (f"; {_counted(own, 'file')} of your own" if own else "")
+        name = f"{self.platform.relative(folder)}/"
+        yield Change(Verb.REMOVE, "environment", name, words, size_of(folder))
+
+    def _own_files(self, folder: Path) -> list[Path]:
+        """The files in it that no installation made, or that were changed since."""
+        found = list(distributions(path=[str(site) for site in _sites(folder)]))
+        recorded: dict[Path, float] = {}
+        for one in found:
+            at = _installed_at(one)
+            for file in one.files or ():
+                recorded[Path(os.path.normpath(str(one.locate_file(file))))] = at
+        return [path for path in _files(folder) if _is_own(path, folder, recorded)]
+
+    # Byte code.
+
+    @cached_property
+    def caches(self) -> Sequence[Path]:
+        """The folders of byte code; those of environments and of packages of Node.js are left."""
+        found = []
+        for at, folders, _ in os.walk(self.platform.root):
+            folders[:] = [
+                name
+                for name in folders
+                if name not in _CLOSED
+                and not os.path.islink(os.path.join(at, name))
+                and not os.path.isfile(os.path.join(at, name, "pyvenv.cfg"))
+            ]
+            if _CACHE in folders:
+                folders.remove(_CACHE)
+                if any(map(_is_byte_code, Path(at, _CACHE).iterdir())):
+                    found.append(Path(at, _CACHE))
+        return found
+
+    def _caches_change(self) -> Iterator[Change]:
+        if self.caches:
+            size = sum(map(size_of, self.caches))
+            name = _counted(len(self.caches), "folder")
+            yield Change(Verb.REMOVE, "byte code", name, "is made again by itself", size)
+
+    # Doing it.
+
+    def save(self, saved: Saved, say: Say) -> None:
+        """Put aside what can't be made again; raises DoctorError."""
+        folder, files = self.logs
+        if files:
+            say("logs", "putting them aside")
+            saved.move_files(folder, files, "logs")
+        environment = self.environment
+        if environment is None:
+            return
+        if own := self._own_files(environment):
+            say("environment", "putting your own files aside")
+            saved.move_files(environment, own, "environment")
+        if packages := _packages(environment):
+            path = saved.folder / "packages.txt"
+            path.write_text("".join(f"{line}\n" for line in packages), encoding="utf-8")
+            saved.note("packages.txt: what was installed", f"pip install --no-deps -r {path}")
+
+    def require_unused(self) -> None:
+        """Raises DoctorError while a process runs out of the environment."""
+        environment = self.environment
+        if environment is None:
+            return
+        import psutil
+
+        users = []
+        for process in psutil.process_iter(["pid", "name", "cmdline"]):
+            words = process.info["cmdline"] or [""]
+            if words[0].startswith(f"{environment}{os.sep}"):
+                users.append(f"{process.info['name']} (pid {process.info['pid']})")
+        if users:
+            raise DoctorError(
+                f"{', '.join(sorted(users)[:5])} still runs out of {environment}, and was not started by "
+                "this: end it, then do it again; nothing was removed"
+            )
+
+    def remove(self, say: Say) -> None:
+        """Remove what is left; raises DoctorError."""
+        try:
+            if self.environment:
+                say("environment", "removing it")
+                shutil.rmtree(self.environment)
+            for cache in self.caches:
+                _empty(cache)
+        except OSError as error:
+            raise DoctorError(f"{error.filename}: can't be removed ({error.strerror})") from None
+
+    def _inside(self, name: str) -> Path | None:
+        """A folder of the platform; None where a link leads there, or it lies outside."""
+        path = Path(os.path.normpath(self.platform.path(name)))
+        root = self.platform.root
+        if root not in path.parents or not os.path.lexists(path):
+            return None
+        way = [path, *(p for p in path.parents if root in p.parents)]
+        if any(part.is_symlink() for part in way):
+            self.kept.append(f"{name}: a link, which is not followed")
+            return None
+        return path
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    """The files and links below a folder; no link is followed."""
+    for at, folders, files in os.walk(folder):
+        links = [name for name in folders if os.path.islink(os.path.join(at, name))]
+        yield from (Path(at, name) for name in sorted((*files, *links)))
+
+
+def _sites(environment: Path) -> list[Path]:
+    return [*environment.glob("lib/python3*/site-packages"), environment / "Lib/site-packages"]
+
+
+def _installed_at(one: Distribution) -> float:
+    try:
+        return os.stat(str(one.locate_file(f"{one._path.name}/RECORD"))).st_mtime  # type: ignore[attr-defined]
+    except (OSError, AttributeError):
+        return float("inf")
+
+
+def _is_own(path: Path, environment: Path, recorded: dict[Path, float]) -> bool:
+    parts = path.relative_to(environment).parts
+    if _CACHE in parts or path.suffix in (".pyc", ".pyo") or path.name in _TOOLS | _SITE:
+        return False
+    if path in recorded:
+        return path.suffix == ".py" and path.lstat().st_mtime > recorded[path] + _EDITED
+    if path.is_symlink() or any(part.endswith((".dist-info", ".egg-info")) for part in parts):
+        return False
+    return not (parts[0] in ("bin", "Scripts") and path.name.lower().startswith(_INSTALLED))
+
+
+def _packages(environment: Path) -> list[str]:
+    found = distributions(path=[str(site) for site in _sites(environment)])
+    return sorted({f"{one.metadata['Name']}=={one.version}" for one in found}, key=str.lower)
+
+
+def _empty(cache: Path) -> None:
+    """Remove its byte code; the folder too, where nothing else lies in it."""
+    for path in filter(_is_byte_code, list(cache.iterdir())):
+        path.unlink(missing_ok=True)
+    if not any(cache.iterdir()):
+        cache.rmdir()
+
+
+def _is_byte_code(path: Path) -> bool:
+    """Also what an interpreter that was killed left half written."""
+    return path.suffix in (".pyc", ".pyo") or ".pyc." in path.name
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}{'s' if number != 1 else ''}"
