@@ -117,7 +117,7 @@ def _all_up(made: Stack) -> bool:
 def floor_up(folder: Path) -> None:
     plan = _plan(folder)
     client = docker.DockerClient(base_url=os.environ["DOCKER_HOST"])
-    client.networks.create(f"{plan['name']}_default", labels=_label(plan))
+    network = client.networks.create(f"{plan['name']}_default", labels=_label(plan)).id
     checked = {name for name, spec in plan["services"].items() if "healthcheck" in spec}
     began: dict[str, str] = {}
     healthy: set[str] = set()
@@ -130,7 +130,7 @@ def floor_up(folder: Path) -> None:
             name=f"{plan['name']}-{name}-1",
             init=True,
             labels=_label(plan),
-            network=f"{plan['name']}_default",
+            network=network,
             healthcheck=(
                 {"test": spec["healthcheck"]["test"], "interval": 1_000_000_000}
                 if name in checked
@@ -165,7 +165,8 @@ def floor_down(folder: Path) -> None:
 
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(remove, client.api.containers(filters=_filter(plan))))
-    client.api.remove_network(f"{plan['name']}_default")
+    for network in client.networks.list(filters=_filter(plan)):
+        network.remove()
 
 
 def _plan(folder: Path) -> dict[str, Any]:
