@@ -18,7 +18,7 @@ from tests.testbed import images, require
 from tests.testbed.clone import Clone
 from tests.testbed.stack import PROJECT
 
-pytestmark = [pytest.mark.xdist_group("docker"), pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.xdist_group("docker"), pytest.mark.timeout(1500)]
 
 
 def left(host: str, project: str) -> list[str]:

@@ -45,7 +45,7 @@ def down(
     platform = stack_platform(directory, config)
     backend = chosen_backend(platform, local=local, docker=docker)
     try:
-        removals = backend.removals(volumes=volumes)
+        removals = backend.removals(volumes=volumes) if dry_run or volumes else []
         if dry_run:
             show(change_lines(removals))
             return

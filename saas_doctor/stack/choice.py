@@ -17,11 +17,12 @@ def kind(platform: Platform, asked: str = "") -> tuple[str, str]:
     """The backend `asked` for (docker, local), else that of what runs, else Docker where it answers.
 
     With it, why Docker is not taken although nobody said so; empty where there is nothing to say.
-    Raises DoctorError where no engine answers, and nothing tells which services to start without one.
+    Raises DoctorError where no engine answers and Docker was asked for, or nothing tells which services
+    to start without one.
     """
-    if asked or _runs_locally(platform):
-        return asked or "local", ""
-    if platform.config.compose_file is None and platform.config.services:
+    if asked == "local" or (not asked and _runs_locally(platform)):
+        return "local", ""
+    if not asked and platform.config.compose_file is None and platform.config.services:
         return "local", "there is no Compose file"
     from saas_doctor.stack.docker.engine import Engine
 
@@ -30,6 +31,8 @@ def kind(platform: Platform, asked: str = "") -> tuple[str, str]:
     except DoctorError as reason:
         if not platform.config.services:
             raise
+        if asked:
+            raise DoctorError(f"{reason}, or go without it: saas-doctor up --local") from None
         return "local", str(reason)
     return "docker", ""
 

@@ -36,6 +36,7 @@ PARTS = (
     Part("docker.io", "dockerd", "Docker"),
     Part("iptables", "iptables", "Docker"),
     Part("busybox-static", "/bin/busybox", "Docker"),
+    Part("debootstrap", "debootstrap", "the platform in containers"),
     Part("nodejs", "node", "the syntax of repaired Vite configurations"),
     Part("chromium", "chromium", "what a browser blocks"),
     Part("zsh", "zsh", "lines for a shell"),
