@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shlex
 import subprocess
 import sys
@@ -69,6 +70,22 @@ def test_the_action_annotates_and_ends_as_the_check_did(
     assert len(json.loads((tmp_path / "out.sarif").read_text())["runs"][0]["results"]) == code
     assert (tmp_path / "summary").read_text().startswith("# saas-doctor: ")
     assert bash(steps["The verdict"]["run"], tmp_path, CODE=str(code)).returncode == code
+
+
+def test_the_actions_cache_is_another_for_other_sources(tmp_path: Path) -> None:
+    keys = []
+    for name, text in (("a", "1"), ("b", "1"), ("c", "2")):
+        for part in ("saas_doctor", "checks", "fixes"):
+            (tmp_path / name / part).mkdir(parents=True)
+        (tmp_path / name / "pyproject.toml").write_text("")
+        (tmp_path / name / "checks/a b.py").write_text(text)
+        output = tmp_path / f"output-{name}"
+        environ = {"GITHUB_ACTION_PATH": str(tmp_path / name), "GITHUB_OUTPUT": str(output)}
+        done = bash(action_steps()["The sources' hash"]["run"], tmp_path, **environ)
+        assert done.returncode == 0, done.stderr
+        keys.append(output.read_text())
+    assert keys[0] == keys[1] != keys[2]
+    assert re.fullmatch(r"hash=[0-9a-f]{40}\n", keys[0])
 
 
 def test_the_action_takes_no_text_of_its_caller_as_shell() -> None:
