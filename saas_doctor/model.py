@@ -144,6 +144,8 @@ class Report(Struct, frozen=True):
     results: tuple[Result, ...]
     duration: float
     notes: tuple[str, ...] = ()
+    repository: str = ""
+    """The platform's folder as seen from the root of its repository; "" where they are one."""
 
     @property
     def findings(self) -> list[Finding]:

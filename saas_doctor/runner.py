@@ -31,7 +31,7 @@ from saas_doctor.model import (
     Unreadable,
 )
 from saas_doctor.platform import Platform
-from saas_doctor.redact import redact_finding
+from saas_doctor.redact import redact, redact_finding
 from saas_doctor.rules import Check
 
 CHECK_LIMIT = 10.0
@@ -134,12 +134,16 @@ class _Run:
             python=_python_of(self.platform),
             results=tuple(self.results[code] for code in self.codes),
             duration=time.monotonic() - start,
+            repository=_folder_in_repository(self.platform.root),
         )
 
     def _settle(self, result: Result) -> None:
         # A check that was given up may still answer; the verdict stays.
         if result.code not in self.results:
-            self.results[result.code] = result
+            # A reason may quote an error's text, and that an address with its password.
+            self.results[result.code] = replace(
+                result, reason=result.reason and redact(result.reason)
+            )
             self.progress(result)
 
     def _advance(self) -> None:
@@ -306,6 +310,15 @@ def _why(result: Result) -> str:
 def _where(error: Exception) -> str:
     frames = traceback.extract_tb(error.__traceback__)
     return f"{Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else "?"
+
+
+def _folder_in_repository(root: Path) -> str:
+    """Where the platform lies below the nearest folder with a `.git`: formats for CI name files so."""
+    for folder in (root, *root.parents):
+        if os.path.lexists(folder / ".git"):
+            relative = root.relative_to(folder).as_posix()
+            return "" if relative == "." else relative
+    return ""
 
 
 def _python_of(platform: Platform) -> str | None:

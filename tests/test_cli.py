@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 import os
 import pty
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from saas_doctor.cli.outputs import FORMATS
 
 HEAVY = {"docker", "redis", "psycopg", "httpx", "pydantic", "yaml", "psutil", "tree_sitter", "rich"}
 
@@ -47,7 +50,7 @@ def broken(root: Path) -> Path:
     return root
 
 
-@pytest.mark.parametrize("form", ["console", "json"])
+@pytest.mark.parametrize("form", [*FORMATS, "auto"])
 def test_the_exit_code_is_the_same_in_every_format(broken: Path, form: str) -> None:
     check = ("check", "--select", "CFG", "--format", form)
     assert doctor(*check, cwd=broken).returncode == 1
@@ -71,6 +74,51 @@ def test_json_is_one_document_on_standard_output_and_nothing_else(broken: Path) 
     assert done.stderr == ""
 
 
+def test_one_run_writes_several_formats_and_one_to_standard_output(broken: Path) -> None:
+    formats = ("--format", "sarif=out.sarif", "--format", "json", "--format", "html=out page.html")
+    done = doctor("check", "--select", "CFG", *formats, cwd=broken)
+    (finding,) = json.loads(done.stdout)["findings"]
+    (run,) = json.loads((broken / "out.sarif").read_text())["runs"]
+    assert [r["ruleId"] for r in run["results"]] == [finding["code"]] == ["CFG903"]
+    assert "CFG903" in (broken / "out page.html").read_text()
+    assert (done.returncode, done.stderr) == (1, "")
+
+
+def test_what_has_a_file_leaves_standard_output_empty(broken: Path) -> None:
+    for argv in (("--format", "json=a.json"), ("--format", "json", "--output", "b.json")):
+        assert doctor("check", "--select", "CFG", *argv, cwd=broken).stdout == ""
+    a, b = (json.loads((broken / name).read_text()) for name in ("a.json", "b.json"))
+    assert a["findings"] == b["findings"] != []
+
+
+def test_auto_is_what_the_place_understands(broken: Path) -> None:
+    check = ("check", "--select", "CFG", "--format", "auto")
+    assert "::error title=saas-doctor CFG903,file=backend/.env,line=1::" in (
+        doctor(*check, cwd=broken, GITHUB_ACTIONS="true").stdout
+    )
+    for environ in ({}, {"GITLAB_CI": "true"}):
+        assert doctor(*check, cwd=broken, **environ).stdout.startswith("error CFG903  ")
+
+
+def test_github_gets_the_job_summary_below_what_it_holds(broken: Path) -> None:
+    summary = broken / "summary.md"
+    summary.write_text("before\n")
+    check = ("check", "--select", "CFG", "--format", "github")
+    doctor(*check, cwd=broken, GITHUB_STEP_SUMMARY=str(summary))
+    assert summary.read_text().startswith("before\n# saas-doctor: 1 error")
+    assert "## error CFG903: " in summary.read_text()
+
+
+def test_files_are_named_from_the_root_of_the_repository(broken: Path) -> None:
+    shutil.copytree(broken, broken / "apps/platform")
+    subprocess.run(["git", "init", "-q"], cwd=broken, check=True)
+    check = ("check", "-C", "apps/platform", "--select", "CFG903", "--format")
+    annotation = doctor(*check, "github", cwd=broken).stdout
+    assert ",file=apps/platform/backend/.env,line=1::" in annotation
+    (issue,) = json.loads(doctor(*check, "gitlab", cwd=broken).stdout)
+    assert issue["location"] == {"path": "apps/platform/backend/.env", "lines": {"begin": 1}}
+
+
 def test_a_pipe_gets_plain_text(broken: Path) -> None:
     done = doctor("check", "--select", "CFG", cwd=broken)
     assert "\x1b" not in done.stdout
@@ -88,6 +136,12 @@ def test_a_pipe_gets_plain_text(broken: Path) -> None:
         (("explain", "XX9"), "no check is called XX9"),
         (("undo",), "nothing to undo"),
         (("check", "--output", "no/such/folder/x", "--select", "CFG"), "can't write the report"),
+        (("check", "--format", "xml"), "there are console, json, junit"),
+        (("check", "--format", "json", "--format", "sarif"), "two formats go to standard output"),
+        (("check", "--format", "json=a", "--format", "sarif=a"), "two formats go to a"),
+        (("check", "--format", "json=a", "--output", "b"), "every --format names its own file"),
+        (("check", "--format", "sarif=no/such/x", "--select", "CFG"), "can't write the report"),
+        (("check", "--format", "json", "--watch"), "leave out --format and --output"),
     ],
 )
 def test_wrong_use_ends_in_one_sentence_and_exit_code_2(

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from saas_doctor import rules
+from saas_doctor.report.outline import PARTS, family
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -35,3 +36,7 @@ def test_a_check_says_how_it_is_detected_fixed_and_when_it_is_silent(code: str) 
 def test_needs_and_fixes_name_checks_that_exist(code: str) -> None:
     assert set(rules.checks()[code].needs) <= set(rules.checks())
     assert set(rules.fixes()) <= set(rules.checks())
+
+
+def test_every_code_belongs_to_a_part_that_reports_name() -> None:
+    assert {family(code) for code in rules.checks()} == set(PARTS)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from enum import Enum
 from pathlib import Path
 from typing import Annotated
 
@@ -20,11 +19,6 @@ from saas_doctor.cli.options import (
 )
 
 
-class Format(str, Enum):
-    CONSOLE = "console"
-    JSON = "json"
-
-
 def check(
     directory: Directory = None,
     config: ConfigFile = None,
@@ -32,8 +26,18 @@ def check(
     ignore: Ignore = None,
     static: Annotated[bool, typer.Option("--static", help="Read files only.")] = False,
     live: Annotated[bool, typer.Option("--live", help="Ask running things only.")] = False,
-    output_format: Annotated[Format, typer.Option("--format")] = Format.CONSOLE,
-    output: Annotated[Path | None, typer.Option("--output", help="Write the report here.")] = None,
+    formats: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--format",
+            metavar="FORMAT[=FILE]",
+            help="console, json, junit, sarif, github, gitlab, markdown, html, or auto; "
+            "to FILE or standard output. Can be repeated.",
+        ),
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", help="The file of the format named without one.")
+    ] = None,
     fail_on: Annotated[
         FailOn | None, typer.Option("--fail-on", help="Exit 1 from here on.")
     ] = None,
@@ -52,18 +56,22 @@ def check(
     Exit codes: 0 nothing at or above --fail-on; 1 findings; 2 wrong use or configuration;
     3 no such finding, but something could not be examined; 130 interrupted.
     """
+    import os
+
     from msgspec.structs import replace
 
     from saas_doctor import journal, runner
+    from saas_doctor.cli.outputs import Output, chosen_outputs
     from saas_doctor.cli.screen import status_line, write_report
     from saas_doctor.cli.watching import watch_platform
     from saas_doctor.model import DoctorError, Severity
     from saas_doctor.repair import interruption
 
+    outputs = chosen_outputs(formats, output, os.environ)
     if static and live:
         raise DoctorError("--static and --live exclude each other; leave both out for everything")
     if watch:
-        if output_format is not Format.CONSOLE or output:
+        if outputs != [Output("console")]:
             raise DoctorError(
                 "--watch tells changes on the console; leave out --format and --output"
             )
@@ -87,6 +95,7 @@ def check(
     cut_off = journal.interrupted(platform)
     if cut_off:
         report = replace(report, notes=(*report.notes, interruption(cut_off)))
-    write_report(report, output_format.value, output, verbose=verbose)
+    for wanted in outputs:
+        write_report(report, wanted.form, wanted.file, verbose=verbose)
     limit = Severity(fail_on.value if fail_on else platform.config.fail_on)
     raise typer.Exit(report.exit_code(limit, allow_unknown=allow_unknown))

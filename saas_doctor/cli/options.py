@@ -39,6 +39,13 @@ class FailOn(str, Enum):
     INFO = "info"
 
 
+class Format(str, Enum):
+    """What a command can answer in that has only these two."""
+
+    CONSOLE = "console"
+    JSON = "json"
+
+
 def load_platform(directory: Path | None, config: Path | None) -> Platform:
     """The platform that the options name; raises DoctorError with the way out."""
     from saas_doctor import platform as platforms

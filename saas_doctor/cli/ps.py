@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from saas_doctor.cli.check import Format
-from saas_doctor.cli.options import ConfigFile, Directory
+from saas_doctor.cli.options import ConfigFile, Directory, Format
 from saas_doctor.cli.stack_options import Docker, Local, chosen_backend, stack_platform
 
 if TYPE_CHECKING:

@@ -6,10 +6,12 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from importlib import import_module
 from pathlib import Path
 from typing import TextIO
 
 from saas_doctor.model import DoctorError, Report, Result
+from saas_doctor.report import console
 from saas_doctor.report.console import Line
 from saas_doctor.report.printable import printable
 
@@ -64,21 +66,32 @@ def status_line(what: str, total: int) -> Iterator[Callable[[Result], None]]:
 def write_report(
     report: Report, form: str, output: Path | None, *, verbose: bool = False, advice: bool = True
 ) -> None:
-    """The report in the format asked for, to the file, else to standard output."""
-    from saas_doctor.report import console, json
+    """The report in the format asked for, to the file, else to standard output.
 
-    if output is None and form == "console":
-        show(console.render(report, verbose=verbose, advice=advice))
-        return
-    if form == "json":
-        text = json.render(report) + "\n"
-    else:
-        lines = console.render(report, verbose=verbose, advice=advice)
+    GitHub's annotations come with the job summary, where the job has one.
+    """
+    if form == "console":
+        lines = list(console.render(report, verbose=verbose, advice=advice))
+        if output is None:
+            show(lines)
+            return
         text = "".join(printable("".join(t for t, _ in line)) + "\n" for line in lines)
+    else:
+        text = import_module(f"saas_doctor.report.{form}").render(report)
     if output is None:
         sys.stdout.write(text)
-        return
+    else:
+        _write(output, text)
+    if form == "github" and os.environ.get("GITHUB_STEP_SUMMARY"):
+        from saas_doctor.report import github, markdown
+
+        summary = markdown.render(report, limit=github.SUMMARY)
+        _write(Path(os.environ["GITHUB_STEP_SUMMARY"]), summary, mode="a")
+
+
+def _write(file: Path, text: str, *, mode: str = "w") -> None:
     try:
-        output.write_text(text, encoding="utf-8")
+        with file.open(mode, encoding="utf-8") as opened:
+            opened.write(text)
     except OSError as error:
-        raise DoctorError(f"{output}: can't write the report: {error.strerror}") from None
+        raise DoctorError(f"{file}: can't write the report: {error.strerror}") from None

@@ -8,8 +8,7 @@ from typing import Annotated
 
 import typer
 
-from saas_doctor.cli.check import Format
-from saas_doctor.cli.options import ConfigFile, Directory, load_platform
+from saas_doctor.cli.options import ConfigFile, Directory, Format, load_platform
 
 
 def smoke(

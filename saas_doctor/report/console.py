@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from saas_doctor.model import Finding, Report, Result, Risk, Severity, Status
+from saas_doctor.model import Finding, Report, Result, Severity, Status
+from saas_doctor.report import outline
+from saas_doctor.report.outline import PARTS, blocked_under, family, summary
 from saas_doctor.report.printable import one_line
 
 if TYPE_CHECKING:
@@ -18,30 +20,16 @@ _STYLE = {Severity.ERROR: "bold red", Severity.WARNING: "bold yellow", Severity.
 _LABEL = 11
 _LONG = 300
 
-PARTS = {
-    "PY": "Python and its environment",
-    "PKG": "packages",
-    "CFG": "settings (.env)",
-    "SRC": "source",
-    "NET": "ports and proxies",
-    "DB": "Postgres",
-    "RED": "Redis",
-    "DOCK": "compose file, Dockerfiles",
-    "SVC": "services",
-    "WEB": "front end",
-    "PERF": "performance",
-}
-
 
 def render(report: Report, *, verbose: bool = False, advice: bool = True) -> Iterator[Line]:
     """The lines of the report. `verbose` also lists the checks that hold and those skipped, and
     shortens no list; `advice`: what to do next, which a fix that just ran leaves out."""
     for note in report.notes:
         yield [(f"note: {note}", "yellow")]
-    for finding in sorted(report.findings, key=_order):
-        yield from _finding(finding, _waiting(report, finding), verbose=verbose)
-    for results in _undecided(report):
-        waiting = [w for result in results for w in _blocked_under(report, result.code)]
+    for finding, waiting in outline.findings(report):
+        yield from _finding(finding, waiting, verbose=verbose)
+    for results in outline.undecided(report):
+        waiting = [w for result in results for w in blocked_under(report, result.code)]
         yield from _undecided_lines(results, waiting)
     for result in report.results:
         for finding, reason in result.ignored:
@@ -68,9 +56,9 @@ def render_change(change: Change, when: str) -> Iterator[Line]:
     yield [(f"--- {when}  {shown}{more}", "bold")]
     if change.problem:
         yield [(f"not examined: {change.problem}", "bold magenta")]
-    for finding in sorted(change.gone, key=_order):
+    for finding in sorted(change.gone, key=outline.order):
         yield [("gone ", "bold green"), (f"{finding.code}  {finding.message}", "")]
-    for finding in sorted(change.new, key=_order):
+    for finding in sorted(change.new, key=outline.order):
         first, *rest = _finding(finding, [], verbose=False)
         yield [("new  ", "bold"), *first]
         yield from rest
@@ -78,10 +66,6 @@ def render_change(change: Change, when: str) -> Iterator[Line]:
         yield [("new  ", "bold"), (f"unknown {text}", "bold magenta")]
     if change.report:
         yield [(summary(change.report), "bold")]
-
-
-def _order(finding: Finding) -> tuple[int, str]:
-    return (finding.severity.rank if finding.severity else 0, finding.code)
 
 
 def _finding(finding: Finding, waiting: list[Result], *, verbose: bool) -> Iterator[Line]:
@@ -97,9 +81,7 @@ def _finding(finding: Finding, waiting: list[Result], *, verbose: bool) -> Itera
     if finding.next_step:
         yield from _labelled("next", finding.next_step)
     if finding.fix:
-        flag = " --allow-destructive" if finding.fix.risk is Risk.DESTRUCTIVE else ""
-        command = f"saas-doctor fix --select {finding.code}{flag}"
-        yield from _labelled("fix", f"{finding.fix.title}  ({command})")
+        yield from _labelled("fix", f"{finding.fix.title}  ({outline.fix_command(finding)})")
     if waiting:
         yield from _labelled("blocked", ", ".join(r.code for r in waiting))
     yield []
@@ -112,15 +94,6 @@ def _shortened(text: str) -> str:
     kept = text[:_LONG].rpartition(", ")[0]
     left = text.count(", ", len(kept))
     return f"{kept} and {left} more (all: -v)" if kept else text
-
-
-def _undecided(report: Report) -> Iterable[list[Result]]:
-    """The checks that could not tell, those with one reason together."""
-    groups: dict[tuple[bool, str | None], list[Result]] = {}
-    for result in report.results:
-        if result.status in (Status.UNKNOWN, Status.CRASHED) or result.undecided:
-            groups.setdefault((result.status is Status.CRASHED, result.reason), []).append(result)
-    return groups.values()
 
 
 def _undecided_lines(results: list[Result], waiting: list[Result]) -> Iterator[Line]:
@@ -156,7 +129,7 @@ def _parts(report: Report) -> Iterator[Line]:
     """One line for each part of the platform: the worst of its checks."""
     width = max(map(len, PARTS.values())) + 2
     for prefix, name in PARTS.items():
-        results = [r for r in report.results if r.code.rstrip("0123456789") == prefix]
+        results = [r for r in report.results if family(r.code) == prefix]
         if results:
             text, style = _verdict(report, results)
             yield [(name.ljust(width), ""), (text, style)]
@@ -181,45 +154,3 @@ def _verdict(report: Report, results: list[Result]) -> tuple[str, str]:
     if all(result.status is Status.SKIPPED for result in results):
         return f"not examined: {results[0].reason}", "dim"
     return "ok", "green"
-
-
-def _blocked_under(report: Report, code: str) -> list[Result]:
-    """The blocked checks whose root cause is this code."""
-    return [
-        result
-        for result in report.results
-        if result.status is Status.BLOCKED and report.causes(result.code)[-1:] == [code]
-    ]
-
-
-def _waiting(report: Report, finding: Finding) -> list[Result]:
-    """What waits for a finding: shown once, under the first finding of its check."""
-    first = next(f for f in report.findings if f.code == finding.code)
-    return _blocked_under(report, finding.code) if finding is first else []
-
-
-def summary(report: Report) -> str:
-    """One line: what was found, how many causes, what could not be told, and how long it took."""
-    parts = [
-        _count(report.count_severity(severity), severity.value)
-        for severity in Severity
-        if report.count_severity(severity)
-    ]
-    blocked = report.count(Status.BLOCKED)
-    head = ", ".join(parts) or "no finding"
-    if blocked:
-        causes = {report.causes(r.code)[-1] for r in report.results if r.status is Status.BLOCKED}
-        head += f"; {_count(blocked, 'check')} blocked by {', '.join(sorted(causes))}"
-    states = ", ".join(_states(report))
-    return f"{head}  ({states + '; ' if states else ''}{report.duration:.2f} s)"
-
-
-def _states(report: Report) -> Iterable[str]:
-    for status in (Status.OK, Status.UNKNOWN, Status.CRASHED, Status.SKIPPED):
-        if report.count(status):
-            yield f"{report.count(status)} {status.value}"
-
-
-def _count(number: int, noun: str) -> str:
-    plural = noun if number == 1 or noun == "info" else f"{noun}s"
-    return f"{number} {plural}"

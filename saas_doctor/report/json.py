@@ -8,12 +8,14 @@ from typing import Any
 
 from saas_doctor import __version__
 from saas_doctor.model import Finding, Report, Result, Severity, Status
+from saas_doctor.redact import redact
 
 
 def render(report: Report) -> str:
     text = json.dumps(document(report), ensure_ascii=False, indent=2)
     # Bytes of a file's name that are no UTF-8: as an escape they can be written, and read back.
-    return re.sub(r"[\ud800-\udfff]", lambda found: f"\\u{ord(found[0]):04x}", text)
+    text = re.sub(r"[\ud800-\udfff]", lambda found: f"\\u{ord(found[0]):04x}", text)
+    return text + "\n"
 
 
 def document(report: Report) -> dict[str, Any]:
@@ -23,15 +25,16 @@ def document(report: Report) -> dict[str, Any]:
         if status is not Status.FAILED:
             summary[status.value] = report.count(status)
     summary["duration_ms"] = round(report.duration * 1000)
+    causes = {result.code: report.causes(result.code) for result in report.results}
     return {
         "schema": 1,
         "tool": {"name": "saas-doctor", "version": __version__},
         "platform": {"directory": report.directory, "python": report.python},
         "summary": summary,
         "checks": [_check(result) for result in report.results],
-        "findings": [_finding(f, report) for f in report.findings],
+        "findings": [_finding(f, causes[f.code]) for f in report.findings],
         "ignored": [
-            {"code": f.code, "target": f.key[1], "message": f.message, "reason": reason}
+            {"code": f.code, "target": redact(f.key[1]), "message": f.message, "reason": reason}
             for result in report.results
             for f, reason in result.ignored
         ],
@@ -50,16 +53,16 @@ def _check(result: Result) -> dict[str, Any]:
     }
 
 
-def _finding(finding: Finding, report: Report) -> dict[str, Any]:
+def _finding(finding: Finding, causes: list[str]) -> dict[str, Any]:
     place = finding.place
     return {
         "code": finding.code,
         "severity": finding.severity and finding.severity.value,
         "message": finding.message,
-        "target": finding.key[1],
+        "target": redact(finding.key[1]),
         "location": place and {"path": place.path, "line": place.line, "column": place.column},
         "evidence": finding.evidence,
-        "causes": report.causes(finding.code),
+        "causes": causes,
         "next_step": finding.next_step,
         "fix": finding.fix and {"title": finding.fix.title, "risk": finding.fix.risk.value},
     }

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import re
 
-# Control characters, what turns the direction of writing, and bytes of a name that are no UTF-8.
-_ODD = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+# Control characters, what turns the direction of writing, bytes of a name that are no UTF-8, and
+# what is no character.
+_ODD = re.compile(
+    r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]"
+)
 
 
 def printable(text: str) -> str:

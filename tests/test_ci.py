@@ -1,0 +1,122 @@
+"""What is given to CI services, run as they run it."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.trees import MakeTree
+
+ROOT = Path(__file__).resolve().parent.parent
+DOCTOR = Path(sys.executable).with_name("saas-doctor")
+WRONG = {
+    ".env": "REGISTRY_URL=localhost:8001\n",
+    "main.py": "import os, httpx\nfrom dotenv import load_dotenv\nload_dotenv()\n"
+    'httpx.get(os.environ["REGISTRY_URL"])\n',
+    "/docker-compose.yml": "services: {}\n",
+}
+
+
+def read(name: str) -> Any:
+    return yaml.safe_load((ROOT / name).read_text(encoding="utf-8"))
+
+
+def bash(script: str, folder: Path, **environ: str) -> subprocess.CompletedProcess[str]:
+    """A step as GitHub's `shell: bash` runs it."""
+    return subprocess.run(
+        ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", script],
+        cwd=folder,
+        env={"PATH": os.environ["PATH"], "HOME": str(folder), **environ},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
+
+
+def action_steps() -> dict[str, dict[str, Any]]:
+    return {step["name"]: step for step in read("action.yml")["runs"]["steps"] if "name" in step}
+
+
+@pytest.mark.parametrize(("value", "code"), [("localhost:8001", 1), ("http://localhost:8001", 0)])
+def test_the_action_annotates_and_ends_as_the_check_did(
+    tree: MakeTree, tmp_path: Path, value: str, code: int
+) -> None:
+    tree({**WRONG, ".env": f"REGISTRY_URL={value}\n"})
+    steps = action_steps()
+    examined = bash(
+        steps["Examine the platform"]["run"],
+        tmp_path,
+        SAAS_DOCTOR=str(DOCTOR),
+        DIRECTORY=".",
+        ARGUMENTS="--static --select CFG903",
+        SARIF="out.sarif",
+        GITHUB_OUTPUT=str(tmp_path / "output"),
+        GITHUB_STEP_SUMMARY=str(tmp_path / "summary"),
+    )
+    assert examined.returncode == 0, examined.stderr
+    assert ("::error title=saas-doctor CFG903,file=backend/.env," in examined.stdout) == bool(code)
+    assert (tmp_path / "output").read_text() == f"exit-code={code}\n"
+    assert len(json.loads((tmp_path / "out.sarif").read_text())["runs"][0]["results"]) == code
+    assert (tmp_path / "summary").read_text().startswith("# saas-doctor: ")
+    assert bash(steps["The verdict"]["run"], tmp_path, CODE=str(code)).returncode == code
+
+
+def test_the_actions_cache_is_another_for_other_sources(tmp_path: Path) -> None:
+    keys = []
+    for name, text in (("a", "1"), ("b", "1"), ("c", "2")):
+        for part in ("saas_doctor", "checks", "fixes"):
+            (tmp_path / name / part).mkdir(parents=True)
+        (tmp_path / name / "pyproject.toml").write_text("")
+        (tmp_path / name / "checks/a b.py").write_text(text)
+        output = tmp_path / f"output-{name}"
+        environ = {"GITHUB_ACTION_PATH": str(tmp_path / name), "GITHUB_OUTPUT": str(output)}
+        done = bash(action_steps()["The sources' hash"]["run"], tmp_path, **environ)
+        assert done.returncode == 0, done.stderr
+        keys.append(output.read_text())
+    assert keys[0] == keys[1] != keys[2]
+    assert re.fullmatch(r"hash=[0-9a-f]{40}\n", keys[0])
+
+
+def test_the_action_takes_no_text_of_its_caller_as_shell() -> None:
+    for step in action_steps().values():
+        assert "${{" not in step.get("run", "")
+
+
+def test_the_job_for_gitlab_writes_both_reports(tree: MakeTree, tmp_path: Path) -> None:
+    tree(WRONG)
+    job = read("templates/gitlab-ci.yml")["saas-doctor"]
+    command = job["script"][-1].replace("/tmp/saas-doctor/bin/saas-doctor", str(DOCTOR))
+    environ = job["variables"] | {"SAAS_DOCTOR_ARGUMENTS": "--static --select CFG903"}
+    done = bash(command, tmp_path, GITLAB_CI="true", **environ)
+    assert done.returncode == 1, done.stderr
+    assert "error CFG903" in done.stdout
+    for file in job["artifacts"]["reports"].values():
+        assert "CFG903" in (tmp_path / file).read_text()
+
+
+def test_the_hook_for_pre_commit_reads_files_only(tree: MakeTree, tmp_path: Path) -> None:
+    tree(WRONG)
+    (hook,) = read(".pre-commit-hooks.yaml")
+    _, *argv = shlex.split(hook["entry"])
+    done = subprocess.run(
+        [DOCTOR, *argv, "--select", "CFG903,DB502"],
+        cwd=tmp_path,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "not examined: asks running things (--static)" in done.stdout
