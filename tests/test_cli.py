@@ -136,6 +136,7 @@ def test_a_pipe_gets_plain_text(broken: Path) -> None:
         (("explain", "XX9"), "no check is called XX9"),
         (("undo",), "nothing to undo"),
         (("check", "--output", "no/such/folder/x", "--select", "CFG"), "can't write the report"),
+        (("check", "--format", "sarif="), "the name of the file is missing"),
         (("check", "--format", "xml"), "there are console, json, junit"),
         (("check", "--format", "json", "--format", "sarif"), "two formats go to standard output"),
         (("check", "--format", "json=a", "--format", "sarif=a"), "two formats go to a"),

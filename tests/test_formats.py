@@ -457,6 +457,19 @@ def test_the_page_is_filtered_by_keyboard(shown: Show) -> None:
 
 
 @pytest.mark.timeout(400)
+def test_the_page_fits_a_narrow_screen(shown: Show) -> None:
+    page = shown(reports.odd())
+    page.call(
+        "Emulation.setDeviceMetricsOverride",
+        width=320,
+        height=600,
+        deviceScaleFactor=1,
+        mobile=True,
+    )
+    assert page.value("document.documentElement.scrollWidth") == 320
+
+
+@pytest.mark.timeout(400)
 def test_the_page_is_legible_in_the_light_in_the_dark_and_on_paper(shown: Show) -> None:
     """Every text has the contrast that WCAG asks for (4.5 to 1)."""
     page = shown(reports.some())

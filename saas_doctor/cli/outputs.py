@@ -40,7 +40,9 @@ def chosen_outputs(
 
 
 def _output(word: str, output: Path | None, environ: Mapping[str, str]) -> Output:
-    form, _, file = word.partition("=")
+    form, sign, file = word.partition("=")
+    if sign and not file:
+        raise DoctorError(f"--format {word}: the name of the file is missing")
     if form == "auto":
         form = "github" if environ.get("GITHUB_ACTIONS") == "true" else "console"
     if form not in FORMATS:
