@@ -96,6 +96,7 @@ def test_texts_are_no_instructions() -> None:
         ("ARG A", 1),
         ("ARG A\nFORM b", 2),
         ("FROM a b", 1),
+        ("FROM a\nRUN <<A cat\nA\nRUN <<B cat\n", 4),
         ("FROM a AS", 1),
         ("FROM a\nCOPY b", 2),
         ("FROM a\nRUN b \\\nCOPY c d\nEXPOES 80", 4),
@@ -104,6 +105,14 @@ def test_texts_are_no_instructions() -> None:
 )
 def test_what_can_not_be_built_is_found_at_its_line(text: str, line: int) -> None:
     assert [flaw.line for flaw in parse(text.encode()).flaws] == [line]
+
+
+def test_two_texts_without_an_end_begin_at_one_line() -> None:
+    flaws = parse(b"FROM a\nRUN <<A <<B cat\nFROM b\n").flaws
+    assert [(flaw.line, flaw.message) for flaw in flaws] == [
+        (2, "the text <<A has no end"),
+        (2, "the text <<B has no end"),
+    ]
 
 
 def test_the_nearest_instruction_is_named() -> None:

@@ -123,18 +123,19 @@ class Reader:
             return
         if any(token["open"] in ("'", '"') for token in _TOKEN.finditer(text)):
             return  # a quote that is not closed: its words can't be told
+        opened = self.at  # the line before this one, counted from 1
         for word in split(text):
             found = HEREDOC.fullmatch(word)
             if found:
                 ending = re.sub(r"[\"'\\]", "", found[2])
-                yield self._body(ending, tabs=bool(found[1]))
+                yield self._body(ending, opened, tabs=bool(found[1]))
 
-    def _body(self, ending: str, *, tabs: bool) -> Heredoc:
+    def _body(self, ending: str, opened: int, *, tabs: bool) -> Heredoc:
         first = self.at
         while self.at < len(self.lines):
             line = self.lines[self.at]
             self.at += 1
             if (line.lstrip("\t") if tabs else line) == ending:
                 return Heredoc(ending, first, "\n".join(self.lines[first : self.at - 1]))
-        self.endless.append((first, ending))
+        self.endless.append((opened, ending))
         return Heredoc(ending, first, "\n".join(self.lines[first:]))
