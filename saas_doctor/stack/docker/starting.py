@@ -208,7 +208,7 @@ class Starting:
             self.say(name, "finished, code 0")
         elif name not in self._kept:
             words = "healthy" if any(row.health for row in containers) else "running"
-            self.say(name, f"{words} ({time.monotonic() - self.started[name]:.1f} s)")
+            self.say(name, f"{words} after {time.monotonic() - self.started[name]:.1f} s")
 
     def _verdict(self, name: str, row: Row) -> bool | Failure:
         awaited = self._waiting_for(name, HEALTHY)
