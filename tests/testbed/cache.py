@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import tempfile
 
 from tests.testbed.ports import free_port, wait_for_port
 
@@ -15,6 +16,8 @@ class RedisServer:
         self.port = free_port()
         self.password = password
         self.options = options
+        # What it writes all the same (DEBUG RELOAD) must not be there for the next one.
+        self.folder = tempfile.TemporaryDirectory(prefix="sd-redis-", ignore_cleanup_errors=True)
         self.start()
 
     @property
@@ -27,10 +30,11 @@ class RedisServer:
         argv += ["--requirepass", self.password] if self.password else []
         argv += self.options
         self.process = subprocess.Popen(
-            argv, cwd="/tmp", stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL
+            argv, cwd=self.folder.name, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL
         )
         wait_for_port(self.port)
 
     def stop(self) -> None:
         self.process.kill()
         self.process.wait()
+        self.folder.cleanup()
