@@ -40,7 +40,10 @@ def read_text(path: str | Path, limit: int = LARGEST) -> str:
 
 def read_head(path: str | Path, size: int) -> bytes:
     """The first bytes of a regular file; raises OSError for what is none."""
-    _refuse(os.stat(path), path)  # to open a device may already do something
+    try:
+        _refuse(os.stat(path), path)  # to open a device may already do something
+    except ValueError:  # a NUL in its name
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path)) from None
     handle = os.open(path, _FLAGS)
     with open(handle, "rb", buffering=0) as file:
         status = os.fstat(handle)
