@@ -147,7 +147,7 @@ def test_a_file_is_read_whole_up_to_the_limit_and_in_part_where_asked(tmp_path: 
 
 def test_a_name_that_no_file_can_have_is_that_of_none(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
-        read_bytes(tmp_path / "a\0b")
+        reading.read_bytes(tmp_path / "a\0b")
 
 
 def test_what_has_no_size_beforehand_is_read_to_its_end() -> None:
