@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import shutil
 import tempfile
@@ -17,6 +18,7 @@ from tests.testbed.postgres import Cluster, binaries
 from tests.testbed.table import Table
 from tests.trees import MakeTree, make_tree
 
+_NUMBERS = itertools.count()
 _FOREIGN = ("PROXY", "DATABASE_URL", "REDIS_URL", "VIRTUAL_ENV", "PYTHONPATH", "DOCKER_")
 
 
@@ -95,10 +97,12 @@ def make_copy(
     not install. `database=False` makes none, for what only files are looked at for.
     """
     made: list[Copy] = []
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "gw0")
 
     def make(own: bool = True, database: bool = True) -> Copy:
         environment = None if own else shared_environment
-        root = tmp_path / f"platform{len(made)}"
+        # Compose's name for its project is the folder's: no two copies are to have the same one.
+        root = tmp_path / f"platform-{worker}-{next(_NUMBERS)}"
         copy = bed.make_copy(
             root, postgres, redis_server.url, environment=environment, database=database
         )
