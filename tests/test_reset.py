@@ -41,7 +41,7 @@ def saved_by(root: Path) -> Path:
 
 def commands(folder: Path) -> dict[str, str]:
     """What brings back each thing that was put aside, as the notes say."""
-    lines = (folder / NOTES).read_text().splitlines()[2:]
+    lines = (folder / NOTES).read_text().splitlines()[3:]
     return {lines[at].partition(":")[0]: lines[at + 1].strip() for at in range(0, len(lines), 2)}
 
 

@@ -492,6 +492,26 @@ def test_a_reused_pid_is_never_taken_for_a_service(stack: Stack) -> None:
         stranger.kill()
 
 
+def test_a_copy_of_the_platform_does_not_take_the_originals_processes_for_its_own(
+    stack: Stack, tmp_path: Path
+) -> None:
+    stack.up("registry")
+    copy = tmp_path / "copy"
+    shutil.copytree(stack.root, copy, symlinks=True)
+    backend = LocalBackend(platforms.load(copy, exact=True, environ=stack.environ))
+    assert backend.members() == []
+    assert backend.down(volumes=False, say=stack.say) == []
+    assert stack.process("registry").alive
+
+
+def test_a_restart_that_can_not_be_done_ends_nothing(stack: Stack) -> None:
+    stack.up("registry")
+    (stack.root / "backend/.venv").unlink()
+    with pytest.raises((Failed, DoctorError)):
+        stack.backend.restart(["registry"], stack.say)
+    assert stack.process("registry").alive
+
+
 def test_up_killed_in_the_middle_is_recovered_by_the_next_one(stack: Stack) -> None:
     with subprocess.Popen(
         [*DOCTOR, "up", "--local", "core"],

@@ -93,6 +93,10 @@ def main() -> None:
     except DoctorError as error:
         print(f"saas-doctor: {printable(str(error))}", file=sys.stderr)
         sys.exit(2)
+    except PermissionError as error:
+        what = f"{error.filename}: {error.strerror}; run this as the user whom it belongs to"
+        print(f"saas-doctor: {printable(what)}", file=sys.stderr)
+        sys.exit(2)
     except KeyboardInterrupt:
         print("saas-doctor: interrupted", file=sys.stderr)
         sys.exit(130)

@@ -26,8 +26,8 @@ _STARTED = {
 }
 """What is only there once the stack is: not wrong before."""
 
-_MISSING = ("CFG901", "CFG904")
-"""Only warnings where the Compose file sets what is missing; but that is for its containers alone."""
+_MISSING = ("CFG901", "CFG904", "PY102")
+"""Only warnings where the services may do without, or containers have it; processes here do not."""
 
 
 def selection(platform: Platform, backend: str) -> Selection:

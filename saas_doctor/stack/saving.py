@@ -44,7 +44,11 @@ class Saved:
     def note(self, what: str, command: str) -> None:
         """What lies there, and the command that brings it back; written down at once."""
         self.notes.append(f"{what}\n    {command}")
-        text = f"Put aside of {self.platform.root}\n\n" + "\n".join(self.notes) + "\n"
+        text = (
+            f"Put aside of {self.platform.root}\n"
+            "Take down what has come in its place first: saas-doctor down --volumes --save\n\n"
+        )
+        text += "\n".join(self.notes) + "\n"
         (self.folder / NOTES).write_text(text, encoding="utf-8")
 
     def move(self, path: Path, name: str) -> None:
@@ -56,7 +60,9 @@ class Saved:
         target.parent.mkdir(parents=True, exist_ok=True)
         try:
             os.rename(path, target)
-            self.note(f"{name}: {path}", f"mv {_quoted(target)} {_quoted(path)}")
+            # What is there by then must neither be written over nor take the old one in.
+            free = f"test ! -e {_quoted(path)}"
+            self.note(f"{name}: {path}", f"{free} && mv {_quoted(target)} {_quoted(path)}")
         except OSError as error:
             if error.errno != errno.EXDEV:
                 raise DoctorError(f"{path}: can't be put aside ({error.strerror})") from None

@@ -274,11 +274,13 @@ class LocalBackend:
         self._make_folder()
         with self.state.locked():
             names = tuple(services or records)
+            options = Options(services=names, deps=False)
+            # What could not be started again is not ended either.
+            plan(self.home, self.state, self._chosen(options), options, lambda *_: None)
             for record in reversed(self._in_order(records.values())):
                 if record.name in names:
                     end(self.state, record, say)
             self._look()
-            options = Options(services=names, deps=False)
             steps = plan(self.home, self.state, self._chosen(options), options, say)
             Starting(self.home, self.state, options.wait, say).run(steps)
         return self.members()

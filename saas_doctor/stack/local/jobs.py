@@ -61,7 +61,8 @@ class Record(Struct):
     """What is known of a member: written by its supervisor, and by `up` where that has ended.
 
     `process` is None while nothing runs; `since` when it was started last, `offset` where its log
-    began then. `exit_code` is the last one.
+    began then. `exit_code` is the last one. `place` is where the record was made for: in a copy of
+    the platform it tells of the original's processes.
     """
 
     name: str
@@ -79,12 +80,13 @@ class Record(Struct):
     offset: int = 0
     restarts: int = 0
     exit_code: int | None = None
+    place: str = ""
 
     @classmethod
     def of(cls, job: Job) -> Record:
         return cls(
             job.name, job.kind, job.log, job.command, job.variables, job.ports, job.settings,
-            job.stop, job.patience,
+            job.stop, job.patience, place=job.record,
         )  # fmt: skip
 
     @property
@@ -120,7 +122,7 @@ class State:
         return self.folder / f"{quote(name, safe='')}.json"
 
     def read(self, name: str) -> Record | None:
-        """The record; None where there is none, or a torn one. Raises DoctorError."""
+        """The record; None where there is none of this place, or a torn one. Raises DoctorError."""
         return read(self.place(name))
 
     def all(self) -> list[Record]:
@@ -159,7 +161,8 @@ def records_of(platform: Platform) -> State:
 
 def read(path: Path) -> Record | None:
     try:
-        return msgspec.json.decode(path.read_bytes(), type=Record)
+        found = msgspec.json.decode(path.read_bytes(), type=Record)
+        return found if os.path.dirname(found.place) in ("", str(path.parent)) else None
     except (FileNotFoundError, msgspec.DecodeError):
         return None
     except OSError as error:
