@@ -86,6 +86,15 @@ def test_a_dry_run_shows_the_fixes_and_the_start_and_does_neither(ready: Clone) 
     assert ready.members() == {}
 
 
+def test_a_dry_run_in_a_bare_clone_shows_the_fixes_and_what_is_not_known_yet(clone: Clone) -> None:
+    done = clone.doctor("up", "--local", "--dry-run")
+    assert done.returncode == 0, done.stderr
+    assert "PY102" in done.stdout
+    assert "[safe; CFG901]" in done.stdout
+    assert "what is started can be told once that is done" in done.stdout
+    assert not (clone.root / "backend/.venv").exists()
+
+
 def test_without_an_engine_it_says_so_and_goes_the_local_way(ready: Clone) -> None:
     done = ready.doctor("up", "--dry-run")
     assert done.returncode == 0

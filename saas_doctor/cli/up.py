@@ -70,7 +70,7 @@ def up(
     130 interrupted.
     """
     from saas_doctor.cli.screen import say, show
-    from saas_doctor.cli.stack_screen import Teller, change_lines, failure_lines, members_up
+    from saas_doctor.cli.stack_screen import Teller, failure_lines, members_up
     from saas_doctor.stack import Failed, Options, choice
 
     began = time.monotonic()
@@ -90,14 +90,14 @@ def up(
         return choice.backend(platform, name, profiles=profile or (), services=services or ())
 
     try:
-        backend = None if no_check or dry_run else _all_up(opened, options)
+        if dry_run:
+            _rehearse(opened, options, not no_check and _fixes(platform, name, fix=not no_fix))
+            return
+        backend = None if no_check else _all_up(opened, options)
         if not backend:
             if not no_check:
-                platform = _prepared(platform, name, yes=yes, fix=not no_fix, dry_run=dry_run)
+                platform = _prepared(platform, name, yes=yes, fix=not no_fix)
             backend = opened()
-        if dry_run:
-            show(change_lines(backend.changes(options)))
-            return
         members = backend.up(options, Teller(backend.services))
     except Failed as failed:
         show(failure_lines(failed.failures))
@@ -126,25 +126,47 @@ def _all_up(opened: Callable[[], Backend], options: Options) -> Backend | None:
     return backend if all(change.verb is Verb.KEEP for change in changes) else None
 
 
-def _prepared(platform: Platform, backend: str, *, yes: bool, fix: bool, dry_run: bool) -> Platform:
-    """The platform after what would stop it was mended; raises Failed with what is left."""
-    from saas_doctor import plan
-    from saas_doctor.cli.asking import Asker, plan_lines
+def _rehearse(opened: Callable[[], Backend], options: Options, mended_first: bool) -> None:
+    """Show what `up` would do, as far as it can be told before what is wrong is mended."""
     from saas_doctor.cli.screen import say, show
+    from saas_doctor.cli.stack_screen import change_lines
+    from saas_doctor.model import DoctorError
+
+    try:
+        show(change_lines(opened().changes(options)))
+    except DoctorError as reason:
+        if not mended_first:
+            raise
+        say(f"Then the stack; what is started can be told once that is done ({reason}).")
+
+
+def _fixes(platform: Platform, backend: str, *, fix: bool) -> bool:
+    """Show what would be mended first, if anything; raises Failed with what can't be."""
+    from saas_doctor import plan
+    from saas_doctor.cli.asking import plan_lines
+    from saas_doctor.cli.screen import show
     from saas_doctor.facts import Facts
+    from saas_doctor.stack import Failed, bootstrap
+
+    facts = Facts(platform)
+    found = bootstrap.examine(platform, backend, facts)
+    planned = plan.rehearse(plan.make(found if fix else [], facts), facts)
+    show(plan_lines(planned))
+    if left := [f for f, _ in planned.waiting] if fix else found:
+        raise Failed(bootstrap.failures(left))
+    return bool(planned.steps)
+
+
+def _prepared(platform: Platform, backend: str, *, yes: bool, fix: bool) -> Platform:
+    """The platform after what would stop it was mended; raises Failed with what is left."""
+    from saas_doctor.cli.asking import Asker
+    from saas_doctor.cli.screen import say
     from saas_doctor.repair import Outcome
     from saas_doctor.report.printable import one_line
     from saas_doctor.stack import Failed, bootstrap
 
-    if dry_run or not fix:
-        facts = Facts(platform)
-        found = bootstrap.examine(platform, backend, facts)
-        if dry_run and fix:
-            planned = plan.rehearse(plan.make(found, facts), facts)
-            show(plan_lines(planned))
-            found = [finding for finding, _ in planned.waiting]
-        if found:
-            raise Failed(bootstrap.failures(found))
+    if not fix:
+        _fixes(platform, backend, fix=False)
         return platform
     done = bootstrap.mend(
         platform, backend, Asker(yes=yes).agree, lambda what: say(f"... {what}", error=True)
