@@ -50,7 +50,12 @@ def test_a_running_platform_is_healthy_and_a_stopped_one_has_a_cause_for_each_th
         with copies.started(copy.root, copy.ports, copy.environ):
             code, report = check(copy)
             assert (code, report["findings"]) == (0, [])
-            others = {c["code"]: c["status"] for c in report["checks"] if c["status"] != "ok"}
+            # Whether an engine is there, and what it has, is this machine's own affair.
+            others = {
+                c["code"]: c["status"]
+                for c in report["checks"]
+                if c["status"] != "ok" and not c["code"].startswith("DOCK62")
+            }
             # No git repository, no configuration, no dev server, no proxies; every call is by Vite's.
             skipped = ("CFG911", "CFG915", "NET407", "WEB801", "WEB813")
             assert others == dict.fromkeys(skipped, "skipped")
