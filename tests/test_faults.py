@@ -182,7 +182,7 @@ def prove_fix(
 @pytest.mark.parametrize("entry", [parameter(entry) for entry in LOOK_ALIKES])
 def test_a_look_alike_is_silent(entry: Healthy, made: MakeCopy, injected: ExitStack) -> None:
     selection = asked_of(entry)
-    copy = made(entry, database=selection.live)
+    copy = made(entry, database=selection.live or entry.database)
     healthy = healthy_keys(copy, selection)
     inject(copy, entry, injected)
     assert keys(examine(copy, selection)) - healthy == set()

@@ -111,6 +111,8 @@ class Healthy:
     inject: Inject
     environment: bool = False
     docker: bool = False
+    database: bool = False
+    """Whether what it starts needs one, where its code is about files."""
 
     def __str__(self) -> str:
         return f"{self.code}-{self.name}".replace(" ", "-")

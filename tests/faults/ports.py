@@ -693,7 +693,7 @@ ENTRIES = [
         at="backend/.env:CORE_PORT=",
     ),
     Healthy("NET404", "different addresses", hosts(core="127.0.0.1", gateway="127.0.0.2")),
-    Healthy("NET404", "everything runs", everything_runs),
+    Healthy("NET404", "everything runs", everything_runs, database=True),
     Healthy("NET404", "numbers in the code of containers", ports_of_containers),
     Fault(
         "NET405",
