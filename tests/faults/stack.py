@@ -91,7 +91,9 @@ def built(after: Callable[[Copy, Any], None], **options: Any) -> Inject:
     @contextmanager
     def stands(copy: Copy) -> Iterator[None]:
         service("  shown:\n    build: shown\n")(copy)
-        write("shown/Dockerfile", f"FROM {IMAGE}\nWORKDIR /app\nCOPY . code/\n")(copy)
+        own = uuid.uuid4().hex  # two tests at a time must not make and remove one image
+        text = f"FROM {IMAGE}\nWORKDIR /app\nCOPY . code/\nLABEL own={own}\n"
+        write("shown/Dockerfile", text)(copy)
         write("shown/.dockerignore", "*.txt\n")(copy)
         write("shown/main.py", "OLD = 1\n")(copy)
         write("shown/notes.txt", "old\n")(copy)
