@@ -78,7 +78,7 @@ def environ() -> dict[str, str]:
 def test_the_plan_is_shown_with_sizes_and_nothing_is_done_without_agreement(
     root: Path, environ: dict[str, str]
 ) -> None:
-    for words in (("--dry-run",), ("--yes",), ()):
+    for words in (("--dry-run",), ()):
         shown, told = doctor(root, environ, "reset", *words, code=0 if "--dry-run" in words else 2)
         lines = [line.split() for line in shown.splitlines()]
         assert [(line[1], line[2]) for line in lines] == [

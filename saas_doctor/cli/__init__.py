@@ -82,8 +82,6 @@ def main() -> None:
     from saas_doctor.model import DoctorError
     from saas_doctor.report.printable import printable
 
-    # Pydantic would look through all installed packages for plugins of its own.
-    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     # What this terminal has no sign for is written out, and ends nothing half way.
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
@@ -94,7 +92,8 @@ def main() -> None:
         print(f"saas-doctor: {printable(str(error))}", file=sys.stderr)
         sys.exit(2)
     except PermissionError as error:
-        what = f"{error.filename}: {error.strerror}; run this as the user whom it belongs to"
+        what = f"{error.filename}: {error.strerror}" if error.filename else str(error)
+        what += "; run this as the user whom it belongs to"
         print(f"saas-doctor: {printable(what)}", file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:

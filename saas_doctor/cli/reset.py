@@ -24,10 +24,7 @@ def reset(
     local: Local = False,
     docker: Docker = False,
     allow_destructive: Annotated[
-        bool, typer.Option("--allow-destructive", help="Agree to the plan; --yes does not.")
-    ] = False,
-    yes: Annotated[
-        bool, typer.Option("--yes", "-y", help="Does not agree to this; --then-up implies it.")
+        bool, typer.Option("--allow-destructive", help="Agree to the plan.")
     ] = False,
     then_up: Annotated[
         bool, typer.Option("--then-up", help="Bring it up again, as `up --yes` does.")
@@ -63,8 +60,7 @@ def reset(
         elif allow_destructive:
             _done(found.run(saved, Teller(())), saved)
         elif not sys.stdin.isatty():
-            alone = " (--yes does not)" if yes else ""
-            raise DoctorError(f"nothing was changed: agree to it with --allow-destructive{alone}")
+            raise DoctorError("nothing was changed: agree to it with --allow-destructive")
         elif ask("Reset it? What is marked so is saved first. [y/N]", "yn") != "y":
             say("nothing was changed", error=True)
             raise typer.Exit(1)
