@@ -345,7 +345,11 @@ def test_the_wait_has_an_end_and_it_is_told_what_was_waited_for(made: Stack) -> 
 def test_a_container_without_memory_is_told_as_that(made: Stack) -> None:
     made.write({"app": service("sh", "-c", "x=a; while :; do x=$$x$$x; done", mem_limit="8m")})
     failure = made.fails()
-    assert failure.what == "app was ended for want of memory (its limit is 8.4 MB)"
+    # The engine does not always hear of it; then it is the limit that makes it likely.
+    assert failure.what in (
+        "app was ended for want of memory (its limit is 8.4 MB)",
+        "app was killed (code 137): for want of memory (its limit is 8.4 MB), or from outside",
+    )
     assert "mem_limit" in failure.next_step
 
 

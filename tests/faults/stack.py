@@ -91,8 +91,8 @@ def built(after: Callable[[Copy, Any], None], **options: Any) -> Inject:
     @contextmanager
     def stands(copy: Copy) -> Iterator[None]:
         service("  shown:\n    build: shown\n")(copy)
-        own = uuid.uuid4().hex  # two tests at a time must not make and remove one image
-        text = f"FROM {IMAGE}\nWORKDIR /app\nCOPY . code/\nLABEL own={own}\n"
+        # The label comes first: two tests at a time must not share, and remove, even one layer.
+        text = f"FROM {IMAGE}\nLABEL own={uuid.uuid4().hex}\nWORKDIR /app\nCOPY . code/\n"
         write("shown/Dockerfile", text)(copy)
         write("shown/.dockerignore", "*.txt\n")(copy)
         write("shown/main.py", "OLD = 1\n")(copy)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from saas_doctor.facts.docker import container_of
 from saas_doctor.redact import redact
+from saas_doctor.report.sizes import in_words
 from saas_doctor.stack import Failure
 from saas_doctor.stack.docker.engine import Engine
 from saas_doctor.stack.docker.marks import Scope
@@ -18,6 +20,9 @@ if TYPE_CHECKING:
 _LINES = 20
 _SHOWN = 160
 """Characters of an error that the sentence shows; the log's end has it whole."""
+_KILLED = 137
+_HEARS = 1.0
+"""Seconds in which the engine hears that a container which was killed had no memory left."""
 _ID = re.compile(r"container \"?([0-9a-f]{12,64})\"?")
 _PORT = re.compile(r"(?:Bind for |listen \w+ )(\S+?):(\d+)(?: failed|:)")
 
@@ -117,7 +122,7 @@ def ended(engine: Engine, service: str, identity: str, waiting: str) -> Failure:
     import docker
 
     try:
-        found: Mapping[str, Any] = engine.api.inspect_container(identity)
+        found = _settled(engine, identity)
     except docker.errors.NotFound:
         return Failure(
             service, f"{service}: its container was removed by somebody else", "run it again"
@@ -137,26 +142,40 @@ def ended(engine: Engine, service: str, identity: str, waiting: str) -> Failure:
     return Failure(service, f"{what}{waiting}", step, (*evidence, *lines), code)
 
 
+def _settled(engine: Engine, identity: str) -> Mapping[str, Any]:
+    """Its state, once the engine can know why: it hears of a want of memory at times after the end."""
+    deadline = time.monotonic() + _HEARS
+    while True:
+        found: Mapping[str, Any] = engine.api.inspect_container(identity)
+        state = found["State"]
+        if state.get("ExitCode") != _KILLED or state.get("OOMKilled") or state.get("Running"):
+            return found
+        if time.monotonic() > deadline:
+            return found
+        time.sleep(0.1)
+
+
 def _state(service: str, found: Mapping[str, Any]) -> tuple[str, str, list[str]]:
     state = found["State"]
     code = int(state.get("ExitCode") or 0)
     logs = f"saas-doctor logs {service}"
+    limit = found["HostConfig"].get("Memory") or 0
+    most = f" (its limit is {in_words(limit)})" if limit else ""
+    more = "raise `mem_limit` (or deploy.resources.limits.memory), or let it use less"
     if state.get("OOMKilled"):
-        limit = found["HostConfig"].get("Memory") or 0
-        from saas_doctor.report.sizes import in_words
-
-        most = f" (its limit is {in_words(limit)})" if limit else ""
-        return (
-            f"{service} was ended for want of memory{most}",
-            "raise `mem_limit` (or deploy.resources.limits.memory), or let it use less",
-            [],
-        )
+        return f"{service} was ended for want of memory{most}", more, []
     health = state.get("Health") or {}
     if state.get("Running") and health.get("Status") in ("unhealthy", "starting"):
         return _health(service, found, health)
     count = int(found.get("RestartCount") or 0)
     again = f", {count} times restarted" if count else ""
-    if code == 137:
+    if code == _KILLED and limit:
+        return (
+            f"{service} was killed (code 137){again}: for want of memory{most}, or from outside",
+            more,
+            [],
+        )
+    if code == _KILLED:
         return f"{service} was killed from outside (code 137){again}", logs, []
     if code in (126, 127):
         return (
