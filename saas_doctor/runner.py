@@ -35,7 +35,7 @@ from saas_doctor.redact import redact, redact_finding
 from saas_doctor.rules import Check
 
 CHECK_LIMIT = 10.0
-"""Seconds one check may think after its facts are there, whatever the whole run may take."""
+"""Seconds that one check may think after its facts are there, or half of the whole run if that is more."""
 
 
 class Selection(Struct, frozen=True):
@@ -100,6 +100,11 @@ def run(
             gc.enable()
 
 
+def _of_one(timeout: float) -> float:
+    """Seconds for one check: who gives the whole run longer has a tree, or a machine, that needs it."""
+    return max(CHECK_LIMIT, timeout / 2)
+
+
 class _Run:
     def __init__(
         self, platform: Platform, selection: Selection, facts: Facts, jobs: int, progress: Progress
@@ -121,7 +126,7 @@ class _Run:
             late = min(
                 [
                     start + timeout,
-                    *(t + CHECK_LIMIT for c, t in self.begun.items() if c not in self.results),
+                    *(t + _of_one(timeout) for c, t in self.begun.items() if c not in self.results),
                 ]
             )
             try:
@@ -259,11 +264,11 @@ class _Run:
         now = time.monotonic()
         for code in self.codes:
             began = self.begun.get(code)
-            late = everything or (began is not None and now >= began + CHECK_LIMIT)
+            late = everything or (began is not None and now >= began + _of_one(timeout))
             if code in self.results or not late:
                 continue
             whole = f"{timeout:g} s of the whole run (--timeout)"
-            limit = whole if everything else f"{CHECK_LIMIT:g} s of one check"
+            limit = whole if everything else f"{_of_one(timeout):g} s of one check (--timeout)"
             reason = f"not finished within the {limit}"
             self._settle(
                 Result(
