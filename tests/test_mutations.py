@@ -170,7 +170,10 @@ def test_mutated_bytes_make_no_check_fail_and_no_edit_that_cannot_be_undone(
 def assert_places_are_there(found: list[Finding], root: Path) -> None:
     for finding in found:
         if finding.place and finding.place.line:
-            lines = (root / finding.place.path).read_bytes().splitlines()
+            data = (root / finding.place.path).read_bytes()
+            # A Dockerfile's lines end with \n alone.
+            docker = finding.place.path.endswith("Dockerfile")
+            lines = data.split(b"\n") if docker else data.splitlines()
             assert finding.place.line <= len(lines), finding
             assert lines[finding.place.line - 1].strip(), finding
 
