@@ -206,8 +206,8 @@ def test_check_never_writes(broken: Path) -> None:
 @pytest.mark.parametrize("argv", [["--help"], ["--version"], ["check", "--help"]])
 def test_help_and_version_load_nothing_heavy(argv: list[str]) -> None:
     script = (
-        "import sys; from saas_doctor.cli import app\n"
-        f"try: app({argv!r})\nexcept SystemExit: pass\n"
+        "import sys; from saas_doctor.cli import command_line\n"
+        f"try: command_line({argv!r})({argv!r})\nexcept SystemExit: pass\n"
         "print(sorted(m for m in sys.modules if '.' not in m or m.startswith('saas_doctor')))"
     )
     done = subprocess.run(
