@@ -6,6 +6,7 @@ import json
 import os
 import socket
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -628,6 +629,28 @@ def test_a_container_that_does_not_heed_its_signal_is_told(made: Stack) -> None:
     made.up()
     made.down()
     assert any("did not heed its stop signal" in text for _, text in made.said)
+
+
+def test_what_others_need_is_told_to_end_when_those_have_ended_and_not_later(made: Stack) -> None:
+    slow = service("sh", "-c", "trap 'sleep 1; exit' TERM; while :; do sleep 0.1; done", init=False)
+    made.write({"web": {**slow, "depends_on": ["db"]}, "job": service(), "db": service()})
+    made.up()
+    began = time.time()
+    made.down()
+    events = made.api.events(
+        since=int(began),
+        until=int(time.time()) + 1,
+        decode=True,
+        filters={
+            "label": f"com.docker.compose.project={made.name}",
+            "event": ["kill", "die", "stop"],
+        },
+    )
+    told = [(e["Action"], e["Actor"]["Attributes"]["com.docker.compose.service"]) for e in events]
+    first = {one: told.index(one) for one in reversed(told)}
+    assert first["die", "web"] < first["kill", "db"]
+    assert first["kill", "job"] < first["die", "web"]
+    assert made.containers() == {}
 
 
 def test_volumes_are_lost_only_where_it_is_said(made: Stack) -> None:

@@ -213,8 +213,8 @@ class DockerBackend:
         there = existing(self.engine, self.scope)
         self._refuse(there, ())
         maker = Maker(self.engine, self.scope, say, keeps=False)
-        for level in ending.levels(self.scope, [row for row in there.containers if row.runs]):
-            each((row.identity, partial(maker.stop, row)) for row in level)
+        running = [row for row in there.containers if row.runs]
+        ending.in_order(self.engine, self.scope, running, maker.stop)
         named = dict.fromkeys(volumes_of.own(self.scope, there), "")
         all_of_them = {**named, **volumes_of.nameless(self.engine, there)}
         volumes_of.save(self.engine, all_of_them, saved, say)
@@ -253,8 +253,7 @@ class DockerBackend:
             )
         there = {row.service for row in found}
         maker = Maker(self.engine, self.scope, say, keeps=False)
-        for level in ending.levels(self.scope, found):
-            each((row.identity, partial(maker.stop, row)) for row in level)
+        ending.in_order(self.engine, self.scope, found, maker.stop)
 
         def start(name: str) -> None:
             say(name, "starting")
