@@ -17,8 +17,8 @@ from saas_doctor.stack.docker.marks import Scope, dependencies_in
 from saas_doctor.stack.docker.plan import needed
 from saas_doctor.stack.docker.work import Work, good
 
-_AT_ONCE = 16
-"""Ending is mostly waiting for the engine, and it gets more done of what it has at once."""
+_AT_ONCE = 64
+"""An end is mostly a wait, in which the engine gets other ends done."""
 _LOOK = 0.5
 """Seconds between two looks while no event of the engine calls for one."""
 
