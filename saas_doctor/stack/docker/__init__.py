@@ -174,11 +174,15 @@ class DockerBackend:
 
     def _got(self, image: Image, say: Say, *, no_cache: bool) -> str:
         """The id of an image, after it was pulled or built."""
-        if image.verb is Verb.PULL:
-            platform = self.scope.project.services[image.services[0]].platform
-            return images.pull(self.engine, image, platform, say)
-        log = self.platform.state / "builds" / f"{image.services[0]}.log"
-        return images.build(self.engine, self.scope, image, say, log, no_cache=no_cache)
+        pulls = image.verb is Verb.PULL
+        with answering(
+            lambda: f"{image.services[0]} was being {'pulled' if pulls else 'built'}",
+        ):
+            if pulls:
+                platform = self.scope.project.services[image.services[0]].platform
+                return images.pull(self.engine, image, platform, say)
+            log = self.platform.state / "builds" / f"{image.services[0]}.log"
+            return images.build(self.engine, self.scope, image, say, log, no_cache=no_cache)
 
     @answering()
     def build(self, services: Sequence[str], say: Say, *, no_cache: bool = False) -> list[str]:

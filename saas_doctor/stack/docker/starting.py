@@ -11,7 +11,7 @@ from saas_doctor.model import DoctorError
 from saas_doctor.stack import Failed, Failure, Say
 from saas_doctor.stack.docker import failures
 from saas_doctor.stack.docker.create import restart_policy
-from saas_doctor.stack.docker.engine import Engine
+from saas_doctor.stack.docker.engine import Engine, answering
 from saas_doctor.stack.docker.events import heard
 from saas_doctor.stack.docker.found import Row, rows
 from saas_doctor.stack.docker.marks import Scope
@@ -73,7 +73,10 @@ class Starting:
     def run(self, limit: float) -> None:
         """Until all are up; raises Failed when one can't be, or `limit` seconds are over."""
         try:
-            with heard(self.engine, self.scope.name, _EVENTS, lambda _: self._work.wake()):
+            with (
+                answering(self._doing),
+                heard(self.engine, self.scope.name, _EVENTS, lambda _: self._work.wake()),
+            ):
                 while not self._round(limit):
                     settling = self._seen.keys() - self._settled_ones
                     self._results += self._work.done(_SOON if settling else _TICK)
@@ -84,6 +87,14 @@ class Starting:
             raise
         finally:
             self._work.end()
+
+    def _doing(self) -> str:
+        names = [s for s in self.services if s in {*self.started, *self._work.open} - self.up]
+        return (
+            f"{' and '.join(names)} {'was' if len(names) == 1 else 'were'} coming up"
+            if names
+            else ""
+        )
 
     def _round(self, limit: float) -> bool:
         failed = self._failed_starts()
