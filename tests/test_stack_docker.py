@@ -537,8 +537,11 @@ def test_a_slow_health_check_is_told_of(made: Stack) -> None:
 
 
 def test_a_service_of_which_none_is_to_run(made: Stack) -> None:
-    made.write({"none": service(scale=0), "app": service()})
+    needed = {"none": needs("service_healthy")}
+    made.write({"none": service(scale=0), "app": service(depends_on=needed)})
     assert [m.service for m in made.up()] == ["app"]
+    words = "app is started without none, of which no container is to run (scale: 0)"
+    assert ("", words) in made.said
 
 
 # Images.

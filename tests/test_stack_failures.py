@@ -163,7 +163,8 @@ def of_another_machine(made: Stack) -> str:
     manifest = [{"Config": "config.json", "RepoTags": [name], "Layers": ["layer.tar"]}]
     parts = {"config.json": config, "manifest.json": manifest}
     files = {part: json.dumps(value).encode() for part, value in parts.items()}
-    made.api.load_image(tar_of({**files, "layer.tar": layer}))
+    image = tar_of({**files, "layer.tar": layer})
+    made.api.load_image(image)  # type: ignore[no-untyped-call]
     return name
 
 
