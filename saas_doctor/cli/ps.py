@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from saas_doctor.cli.options import ConfigFile, Directory, Format
-from saas_doctor.cli.stack_options import Docker, Local, chosen_backend, stack_platform
+from saas_doctor.cli.stack_options import Docker, EnvFiles, Local, chosen_backend, stack_platform
 
 if TYPE_CHECKING:
     from saas_doctor.report.console import Line
@@ -21,6 +21,7 @@ _STYLES = {"healthy": "green", "unhealthy": "bold red", "starting": "yellow"}
 def ps(
     directory: Directory = None,
     config: ConfigFile = None,
+    env_file: EnvFiles = None,
     local: Local = False,
     docker: Docker = False,
     output_format: Annotated[Format, typer.Option("--format")] = Format.CONSOLE,
@@ -28,7 +29,7 @@ def ps(
     """List the stack: services, health, ports, since when, memory, restarts; running or not."""
     from saas_doctor.cli.screen import say, show
 
-    platform = stack_platform(directory, config)
+    platform = stack_platform(directory, config, env_file)
     backend = chosen_backend(platform, local=local, docker=docker)
     members = backend.members()
     if output_format is Format.JSON:

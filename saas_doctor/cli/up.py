@@ -12,6 +12,7 @@ from saas_doctor.cli.options import ConfigFile, Directory
 from saas_doctor.cli.stack_options import (
     Docker,
     DryRun,
+    EnvFiles,
     Local,
     Profile,
     Services,
@@ -28,6 +29,7 @@ def up(
     services: Services = None,
     directory: Directory = None,
     config: ConfigFile = None,
+    env_file: EnvFiles = None,
     local: Local = False,
     docker: Docker = False,
     profile: Profile = None,
@@ -74,7 +76,7 @@ def up(
     from saas_doctor.stack import Failed, Options, choice
 
     began = time.monotonic()
-    platform = stack_platform(directory, config)
+    platform = stack_platform(directory, config, env_file)
     name = chosen_kind(platform, local=local, docker=docker)
     options = Options(
         tuple(services or ()),
