@@ -39,6 +39,8 @@ def stops(finding: Finding, backend: str) -> bool:
     """Whether it stops the stack: an error, and not of a check asked for another's sake only."""
     if not finding.code.startswith(_STOPPING[backend]):
         return False
+    if backend == "local" and finding.data.get("own") and finding.data.get("stack"):
+        return False  # its own stack, which `up` brings to what the settings say
     return finding.severity is Severity.ERROR or finding.code in _MISSING
 
 

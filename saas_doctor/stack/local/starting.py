@@ -14,7 +14,7 @@ from pathlib import Path
 import msgspec
 
 from saas_doctor.facts.logs import Tail, tail_from
-from saas_doctor.processes import listens_on
+from saas_doctor.processes import SUPERVISOR, listens_on
 from saas_doctor.reasons import confirmed
 from saas_doctor.redact import redact
 from saas_doctor.stack import Failed, Failure, Say, Verb
@@ -87,7 +87,7 @@ class Starting:
                 log_folder.mkdir(parents=True)
                 if account:
                     account.give(log_folder)
-            said = self._told(msgspec.json.encode(job))
+            said = self._told(job)
         except OSError as error:
             what = f"{job.name} can't be started: {error.filename}: {error.strerror}"
             whom = f" by {account.name}, whose the platform is" if account else ""
@@ -96,12 +96,12 @@ class Starting:
             step = f"see that {job.argv[0]} can be run"
             raise Refused(f"{job.name} can't be started: {said}", step, (said,))
 
-    def _told(self, job: bytes) -> str:
+    def _told(self, job: Job) -> str:
         """Why a supervisor could not start its job; nothing where it did."""
         account, errors = self.home.account, self.home.folder / "supervisors.log"
         with errors.open("ab") as file:
             process: subprocess.Popen[bytes] = subprocess.Popen(
-                [sys.executable, "-m", "saas_doctor.stack.local.supervisor"],
+                [sys.executable, "-m", SUPERVISOR, job.record],
                 cwd="/",
                 env={**os.environ, **(account.environ if account else {}), **_own_path()},
                 stdin=subprocess.PIPE,
@@ -111,7 +111,7 @@ class Starting:
                 **(account.options if account else {}),
             )
             try:
-                said, _ = process.communicate(job, timeout=_BEGINS)
+                said, _ = process.communicate(msgspec.json.encode(job), timeout=_BEGINS)
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.communicate()
