@@ -39,6 +39,16 @@ def test_from_a_bare_clone_one_command_brings_the_platform_up(clone: Clone) -> N
     assert "Take it back: saas-doctor undo" in done.stderr
     assert clone.items() == 200
 
+    # What it runs out of is not taken away under it.
+    listed = clone.doctor("undo", "--dry-run")
+    assert listed.returncode == 0
+    assert "undo     create backend/.env" in listed.stdout
+    refused = clone.doctor("undo")
+    assert refused.returncode == 2
+    assert "needs backend/.env and backend/.venv, which would go" in refused.stderr
+    assert "saas-doctor down --local, or agree with --yes" in refused.stderr
+    assert clone.items() == 200
+
     # Nothing is to be done now, so nothing is examined, whatever is wrong by then.
     (clone.root / "backend/.env.example").write_text("KEY_WITHOUT_END='\n")
     before = journal.runs(platforms.load(clone.root, exact=True))
@@ -47,6 +57,8 @@ def test_from_a_bare_clone_one_command_brings_the_platform_up(clone: Clone) -> N
     assert journal.runs(platforms.load(clone.root, exact=True)) == before
     assert clone.doctor("down", "--volumes", "--allow-destructive").returncode == 0
     assert clone.members() == {}
+    assert clone.doctor("undo").returncode == 0
+    assert not (clone.root / "backend/.venv").exists()
 
 
 def test_what_has_no_fix_ends_it_before_anything_is_started(ready: Clone) -> None:
