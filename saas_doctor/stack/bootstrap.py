@@ -5,11 +5,13 @@ from __future__ import annotations
 from saas_doctor import platform as platforms
 from saas_doctor import repair, runner
 from saas_doctor.facts import Facts
-from saas_doctor.model import Finding, Risk, Severity
+from saas_doctor.facts.database_address import Address
+from saas_doctor.model import Absent, Finding, Risk, Severity, Unreadable
 from saas_doctor.platform import Platform
 from saas_doctor.repair import Agree, Repair, Watch
 from saas_doctor.runner import Selection
 from saas_doctor.stack import Failure
+from saas_doctor.stack.local.jobs import records_of
 
 _STOPPING = {
     # A container has packages, addresses and variables of its own.
@@ -26,13 +28,29 @@ _STARTED = {
 }
 """What is only there once the stack is: not wrong before."""
 
+_PREPARED = dict.fromkeys(
+    ("DB502", "DB503", "DB504"), "the stack gives its own server the role, password and database"
+)
+
 _MISSING = ("CFG901", "CFG904", "PY102")
 """Only warnings where the services may do without, or containers have it; processes here do not."""
 
 
 def selection(platform: Platform, backend: str) -> Selection:
     """The checks that could stop the stack there; `backend` is docker or local."""
-    return Selection(_STOPPING[backend], {**platform.config.ignore, **_STARTED})
+    given = _PREPARED if backend == "local" and _has_own_database(platform) else {}
+    return Selection(_STOPPING[backend], {**platform.config.ignore, **_STARTED, **given})
+
+
+def _has_own_database(platform: Platform) -> bool:
+    """Whether the stack's own server runs at the platform's address."""
+    record = records_of(platform).read("postgres")
+    try:
+        return (
+            record is not None and record.runs and str(Facts(platform).get(Address)) in record.ports
+        )
+    except (Absent, Unreadable):
+        return False
 
 
 def stops(finding: Finding, backend: str) -> bool:
