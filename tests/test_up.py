@@ -70,6 +70,16 @@ def test_what_has_no_fix_ends_it_before_anything_is_started(ready: Clone) -> Non
     assert ready.members() == {}
 
 
+def test_a_broken_compose_file_stops_it_without_docker_as_well(ready: Clone) -> None:
+    (ready.root / "docker-compose.yml").open("a").write("  bad: [\n")
+    done = ready.doctor("up", "--local", "--yes")
+    assert done.returncode == 1
+    assert re.search(
+        r"^failed: docker-compose\.yml can't be parsed.* \(DOCK601\)$", done.stdout, re.M
+    )
+    assert ready.members() == {}
+
+
 def test_nothing_is_mended_and_nothing_started_without_agreement(ready: Clone) -> None:
     (ready.root / "backend/.env").unlink()
     for argv in (("--local",), ("--local", "--no-fix")):

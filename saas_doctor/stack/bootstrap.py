@@ -16,7 +16,19 @@ from saas_doctor.stack.local.jobs import records_of
 _STOPPING = {
     # A container has packages, addresses and variables of its own.
     "docker": ("DOCK", "SRC"),
-    "local": ("PY", "SRC", "PKG", "CFG", "DB", "NET401", "NET404", "NET405", "NET408"),
+    "local": (
+        "PY",
+        "SRC",
+        "PKG",
+        "CFG",
+        "DB",
+        "NET401",
+        "NET404",
+        "NET405",
+        "NET408",
+        "DOCK601",
+        "DOCK602",
+    ),
 }
 """The beginnings of the codes whose errors stop the stack, for each backend."""
 
