@@ -8,7 +8,6 @@ from collections.abc import Iterable
 from msgspec import Struct
 
 from saas_doctor.facts.logs import Logs, Tail, own_modules
-from saas_doctor.model import Severity
 from saas_doctor.platform import Platform
 from saas_doctor.redact import redact
 from saas_doctor.symptoms import all_pointed_to, pointed_to
@@ -56,8 +55,7 @@ def confirmed(platform: Platform, error: str, output: Iterable[str] = ()) -> tup
     """The code that is the cause of a failure, and the next step: one that its check finds just now.
 
     The codes that the error, then the output around it, points to are asked; of one that waits for
-    another's finding, that other is the cause; an error comes before what may be the reason of it.
-    The code is empty where none of them finds anything,
+    another's finding, that other is the cause. The code is empty where none of them finds anything,
     and the step as well where the text points to nothing.
     """
     from saas_doctor import runner  # the checks, which it knows, use this module
@@ -69,11 +67,11 @@ def confirmed(platform: Platform, error: str, output: Iterable[str] = ()) -> tup
     if not codes:
         return "", ""
     report = runner.run(platform, runner.Selection(codes))
-    causes = [c for code in codes for c in (code, *reversed(report.causes(code)))]
-    found = [next((f for f in report.findings if f.code == cause), None) for cause in causes]
-    graver = sorted(filter(None, found), key=lambda f: f.severity is not Severity.ERROR)
-    if graver:
-        return graver[0].code, f"{graver[0].message}: {graver[0].next_step}"
+    for code in codes:
+        for cause in (code, *reversed(report.causes(code))):
+            found = next((f for f in report.findings if f.code == cause), None)
+            if found:
+                return cause, f"{found.message}: {found.next_step}"
     step = f"saas-doctor explain {codes[0]}"
     return "", f"its text looks like {codes[0]}, which finds nothing here now: {step}"
 

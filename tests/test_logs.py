@@ -137,6 +137,7 @@ def test_the_configuration_says_where_logs_are(tmp_path: Path, pattern: str, nam
         ("redis.exceptions.ConnectionError: Error 111 connecting to redis:6379. Connection refused.", "RED501"),
         ("httpx.ConnectError: [Errno -2] Name or service not known", "NET408"),
         ("sqlalchemy.exc.InvalidRequestError: Attribute name 'metadata' is reserved when", "SRC204"),
+        ('FATAL:  password authentication failed for user "saas_user"', "DB503"),
         ("all is well", ""),
         ("", ""),
     ],

@@ -268,6 +268,20 @@ def test_a_taken_port_is_told_before_anything_is_started(stack: Stack) -> None:
         assert psutil.pid_exists(pid)
 
 
+@pytest.mark.parametrize("log", ["registry.log", "registry.out.log"])
+def test_a_pipe_in_the_place_of_a_log_is_told_and_waited_for_by_nobody(
+    log: str, stack: Stack
+) -> None:
+    stack.up("registry")
+    stack.down(volumes=False)
+    (stack.root / "logs" / log).unlink()
+    os.mkfifo(stack.root / "logs" / log)
+    began = time.monotonic()
+    (failure,) = stack.failures("registry")
+    assert time.monotonic() - began < 20
+    assert f"{stack.root / 'logs' / log}: it is a named pipe, not a file" in failure.what
+
+
 def test_a_service_that_ends_at_once_is_told_with_its_error_and_not_tried_again(
     stack: Stack,
 ) -> None:

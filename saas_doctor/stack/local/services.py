@@ -26,6 +26,7 @@ from saas_doctor.facts.registered import (
 )
 from saas_doctor.facts.source import Source
 from saas_doctor.model import Absent, Blocked, Unreadable
+from saas_doctor.reading import require_file
 from saas_doctor.stack.local.jobs import Job
 from saas_doctor.stack.local.parts import Home, Part, Refused
 
@@ -64,6 +65,9 @@ class Service(Part):
             ports=(str(address),),
             counted=counted,
         )
+
+    def prepare(self) -> None:
+        require_file(self.home.log(self.name))  # which its code may write to itself
 
     def _environ(self, environment: Path) -> tuple[dict[str, str], tuple[str, ...]]:
         """What a developer's shell would have, and which of it makes a difference."""
