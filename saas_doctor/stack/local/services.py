@@ -164,7 +164,10 @@ def _named(home: Home) -> Iterator[tuple[str, str | None]]:
     with suppress(Absent, Unreadable):
         yield from ((s.key, None) for s in home.facts.get(EnvExample).file.settings)
     there = home.facts.get(EnvFile).there
-    yield from ((s.key, s.value) for s in there.settings if not s.bare) if there else ()
+    for setting in there.settings if there else ():
+        # That one would lead the service's Python astray, which by itself reads the file too late.
+        if not setting.bare and setting.key != "PYTHONHOME":
+            yield setting.key, setting.value
 
 
 def services(home: Home, servers: Sequence[str]) -> list[Service]:
