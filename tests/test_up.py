@@ -37,6 +37,7 @@ def test_from_a_bare_clone_one_command_brings_the_platform_up(clone: Clone) -> N
     assert "PY102" in done.stdout
     assert "CFG901" in done.stdout
     assert "Take it back: saas-doctor undo" in done.stderr
+    assert "to do        backend/.env: write values of your own for SECRET_KEY" in done.stderr
     assert clone.items() == 200
 
     # What it runs out of is not taken away under it.
@@ -86,6 +87,7 @@ def test_nothing_is_mended_and_nothing_started_without_agreement(ready: Clone) -
         done = ready.doctor("up", *argv)
         assert done.returncode == 1
         assert "(CFG901)" in done.stdout
+        assert ("next: saas-doctor up --yes, or " in done.stdout) == (argv == ("--local",))
         assert not (ready.root / "backend/.env").exists()
         assert ready.members() == {}
 

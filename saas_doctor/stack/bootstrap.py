@@ -80,13 +80,17 @@ def examine(platform: Platform, backend: str, facts: Facts) -> list[Finding]:
     return [finding for finding in report.findings if stops(finding, backend)]
 
 
-def failures(findings: list[Finding]) -> list[Failure]:
-    """What stops the stack, as the stack tells its failures."""
+def failures(findings: list[Finding], agree: str = "") -> list[Failure]:
+    """What stops the stack, as the stack tells its failures.
+
+    `agree`: what comes before the next step of one with a fix, where that was not agreed to.
+    """
     return [
         Failure(
             "",
             f"{finding.message}{f' ({finding.place})' if finding.place else ''}",
-            finding.next_step or f"saas-doctor explain {finding.code}",
+            (agree if finding.fix else "")
+            + (finding.next_step or f"saas-doctor explain {finding.code}"),
             (f"found: {finding.found}",),
             finding.code,
         )
