@@ -19,7 +19,7 @@ from saas_doctor.model import DoctorError
 from saas_doctor.platform import Platform
 
 FILE = "journal.jsonl"
-_OWN = (".gitignore", "lock", "runs", "local")
+_OWN = (".gitignore", "lock", "runs", "local", "removed")
 """What is written into the state folder."""
 
 

@@ -10,6 +10,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pexpect
 import pytest
 
 from saas_doctor.cli.outputs import FORMATS
@@ -158,8 +159,27 @@ def test_wrong_use_ends_in_one_sentence_and_exit_code_2(
 def test_fix_without_a_terminal_and_without_yes_changes_nothing(broken: Path) -> None:
     done = doctor("fix", "--select", "CFG", cwd=broken)
     assert done.returncode == 1
-    assert "agree with --yes" in done.stdout
+    assert "agree with saas-doctor fix --yes" in done.stdout
     assert (broken / "backend/.env").read_text() == "REGISTRY_URL=localhost:8001\n"
+
+
+def test_a_question_mark_tells_what_the_answers_do_and_asks_again(broken: Path) -> None:
+    terminal = pexpect.spawn(
+        sys.executable,
+        ["-m", "saas_doctor", "fix", "--select", "CFG"],
+        cwd=str(broken),
+        timeout=60,
+        encoding="utf-8",
+    )
+    terminal.expect(r"\[\?\] help")
+    terminal.sendline("?")
+    terminal.expect("o  ask for each step")
+    terminal.expect(r"Apply\? ")
+    terminal.sendline("y")
+    terminal.expect("verified")
+    terminal.expect(pexpect.EOF)
+    terminal.close()
+    assert "REGISTRY_URL=http://localhost:8001" in (broken / "backend/.env").read_text()
 
 
 def test_dry_run_and_diff_show_the_plan_and_change_nothing(broken: Path) -> None:

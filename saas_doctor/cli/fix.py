@@ -63,7 +63,7 @@ def fix(
     slightest = Severity.INFO if select else Severity.WARNING
     if dry_run or diff:
         _show_only(platform, chosen, allow, slightest, timeout, diff=diff)
-    asker = Asker(yes=yes)
+    asker = Asker(yes=yes, command="saas-doctor fix")
     try:
         done = repair.repair(
             platform,
