@@ -83,6 +83,7 @@ class Config(_Table, frozen=True):
     logs: str = "logs/{service}.log"
     timeout: Annotated[float, Meta(gt=0)] = 5.0
     fail_on: Literal["error", "warning", "info"] = "error"
+    baseline: str = ".saas-doctor-baseline.json"
     services: dict[str, ServiceConfig] = {}
     database: DatabaseConfig | None = None
     redis: RedisConfig | None = None

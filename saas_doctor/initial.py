@@ -20,6 +20,7 @@ _COMMENTS = {
     "compose-file": "The Compose file of the platform.",
     "logs": "Where the services' logs are.",
     "timeout": "Seconds for one examination.",
+    "baseline": "The old findings that `check` accepts, where `check --write-baseline` wrote them.",
     "services": "The services that run on this machine: name, folder, port, health path.",
     "database": "The key in the settings file that holds the database's address.",
     "redis": "The same for Redis; `optional = true`: a warning where it is down (else the code tells).",

@@ -15,7 +15,8 @@ from pathlib import Path
 from msgspec import Struct
 from msgspec.structs import replace
 
-from saas_doctor import rules
+from saas_doctor import baseline, rules
+from saas_doctor.baseline import Baseline
 from saas_doctor.facts import Facts, is_live
 from saas_doctor.model import (
     Absent,
@@ -45,6 +46,8 @@ class Selection(Struct, frozen=True):
     ignore: Mapping[str, str] | None = None
     static: bool = True
     live: bool = True
+    baseline: Baseline | None = None
+    """The findings that are accepted; a run sets them apart from those that are new."""
 
     def codes(self) -> list[str]:
         """The selected codes with everything they need; raises DoctorError for a wrong one."""
@@ -129,13 +132,15 @@ class _Run:
             except queue.Empty:
                 self._give_up(timeout, everything=time.monotonic() >= start + timeout)
             self._advance()
-        return Report(
+        report = Report(
             directory=str(self.platform.root),
             python=_python_of(self.platform),
             results=tuple(self.results[code] for code in self.codes),
             duration=time.monotonic() - start,
             repository=_folder_in_repository(self.platform.root),
         )
+        accepted = self.selection.baseline
+        return baseline.applied(report, self.platform, accepted) if accepted else report
 
     def _settle(self, result: Result) -> None:
         # A check that was given up may still answer; the verdict stays.

@@ -1,0 +1,27 @@
+"""By what a finding is known again in a later run, after lines have moved and files were renamed."""
+
+from __future__ import annotations
+
+import re
+
+from saas_doctor.model import Finding
+from saas_doctor.redact import redact
+
+_LINE = re.compile(
+    r"(\.(?:py|sh|env|txt|ini|toml|json|conf|ya?ml|[cm]?[jt]sx?))(?::\d+)+|(\blines?) \d[\d, ]*"
+)
+
+
+def about(finding: Finding) -> str:
+    """What the finding is about, without its file and without a line: its target, else its message."""
+    path = finding.place.path if finding.place else ""
+    # A target may be the place itself, which alone tells nothing.
+    return _placeless(finding.target, path) or _placeless(finding.message, path)
+
+
+def _placeless(text: str, path: str) -> str:
+    if path:
+        name = rf"(?<![\w/.\-]){re.escape(path)}(?![\w/\-]|\.\w)(?::\d+)*"
+        text = re.sub(rf"\A{name}:?\s*", "", text)
+        text = re.sub(name, "…", text)
+    return redact(_LINE.sub(lambda found: found[1] or found[2], text)).strip()
