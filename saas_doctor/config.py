@@ -90,6 +90,7 @@ class Config(_Table, frozen=True):
     frontend: FrontendConfig | None = None
     smoke: SmokeConfig = SmokeConfig()
     ignore: dict[str, str] = {}
+    severity: dict[str, Literal["error", "warning", "info"]] = {}
 
 
 def load(root: Path, file: Path | None = None) -> tuple[dict[str, Any], Path | None]:

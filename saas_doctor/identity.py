@@ -1,7 +1,8 @@
-"""By what a finding is known again in a later run, after lines have moved and files were renamed."""
+"""What a finding is known by: to a pattern that names it, and to a later run after lines moved."""
 
 from __future__ import annotations
 
+import fnmatch
 import re
 
 from saas_doctor.model import Finding
@@ -25,3 +26,15 @@ def _placeless(text: str, path: str) -> str:
         text = re.sub(rf"\A{name}:?\s*", "", text)
         text = re.sub(name, "…", text)
     return redact(_LINE.sub(lambda found: found[1] or found[2], text)).strip()
+
+
+def matches(finding: Finding, pattern: str) -> bool:
+    """Whether `CODE` or `CODE:TARGET` names it: a code or a beginning of some; what it is about or,
+    of a finding in several places, the file of each. The target may have `*`, also for folders."""
+    code, _, target = pattern.partition(":")
+    if not finding.code.startswith(code.upper()):
+        return False
+    if not target or fnmatch.fnmatch(finding.key[1], target):
+        return True
+    paths = [place.path for place in finding.places]
+    return bool(paths) and all(fnmatch.fnmatch(path, target) for path in paths)

@@ -27,6 +27,7 @@ _COMMENTS = {
     "frontend": "The front end, the addresses it is opened at, and the gateway it talks to.",
     "smoke": "What `saas-doctor smoke` tries, beside what it finds itself.",
     "ignore": 'Findings to leave out, with the reason: "NET401:8000" = "the proxy of our team".',
+    "severity": 'What findings of a code count as: "SRC221" = "error".',
 }
 
 
