@@ -10,7 +10,7 @@ import tomlkit
 
 from saas_doctor.config import Config, DatabaseConfig, FrontendConfig, RedisConfig, SmokeConfig
 
-_COMMENTS = {
+COMMENTS = {
     "python": "Which Python the services need.",
     "backend": "Where the back end's code is.",
     "source-roots": "The folders that imports begin at, the back end's first.",
@@ -90,8 +90,8 @@ def _said(table: dict[str, Any]) -> dict[str, Any]:
 
 
 def _say(document: Any, key: str) -> None:
-    if key in _COMMENTS:
-        document.add(tomlkit.comment(_COMMENTS[key]))
+    if key in COMMENTS:
+        document.add(tomlkit.comment(COMMENTS[key]))
 
 
 def _add(container: Any, key: str, value: Any, *, counts: bool) -> None:
