@@ -246,6 +246,17 @@ def test_every_code_is_explained(root: Path) -> None:
     assert "Fix: Make the settings file from the example (safe)" in page
 
 
+def test_init_writes_the_schema_beside_its_file_for_editors(root: Path) -> None:
+    assert doctor("init", "--schema", cwd=root).returncode == 0
+    first, _, rest = (root / "saas-doctor.toml").read_text().partition("\n")
+    assert first.startswith("#:schema ./")
+    assert json.loads((root / first.removeprefix("#:schema ./")).read_text())["properties"][
+        "ignore"
+    ]
+    assert rest.strip()
+    assert doctor("check", "--static", "--select", "CFG920", cwd=root).returncode == 0
+
+
 def test_init_writes_a_file_that_check_takes(root: Path) -> None:
     assert doctor("init", cwd=root).returncode == 0
     assert doctor("init", cwd=root).returncode == 2
