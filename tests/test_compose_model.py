@@ -504,6 +504,17 @@ def test_config_prints_the_project_and_its_hashes_as_compose_does(tmp_path: Path
     assert dict(zip(lines[::2], lines[1::2], strict=True)) == real.hashes(root, environ(root))
 
 
+def test_config_masks_secrets_unless_they_are_asked_for(tmp_path: Path) -> None:
+    text = (
+        "services:\n  db: {image: d, environment: {DB_PASSWORD: a b, URL: 'x://u:hunter2@h/d'}}\n"
+    )
+    root = write(tmp_path, {"compose.yaml": text, "saas-doctor.toml": ""})
+    shown = json.loads(command(root).stdout)["services"]["db"]["environment"]
+    assert shown == {"DB_PASSWORD": "***", "URL": "x://u:***@h/d"}
+    whole = json.loads(command(root, "--show-secrets").stdout)
+    assert whole == real.config(root, environ(root))
+
+
 def test_config_says_what_is_wrong_in_a_sentence_each(tmp_path: Path) -> None:
     text = "services:\n  web: {image: x, provider: {type: t}, cgroup: host}\n"
     root = write(tmp_path, {"compose.yaml": text, "saas-doctor.toml": "", "more.yaml": "a: [\n"})
