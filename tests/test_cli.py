@@ -8,11 +8,15 @@ import pty
 import shutil
 import subprocess
 import sys
+import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pexpect
 import pytest
 
+from saas_doctor import runner
+from saas_doctor.cli import main
 from saas_doctor.cli.outputs import FORMATS
 
 HEAVY = {"docker", "redis", "psycopg", "httpx", "pydantic", "yaml", "psutil", "tree_sitter", "rich"}
@@ -51,16 +55,55 @@ def broken(root: Path) -> Path:
     return root
 
 
+WRONG, CLOSED = "REGISTRY_URL=localhost:8001\n", "\xff\xfe\0"
+OUTCOMES: dict[str, tuple[int, str, tuple[str, ...]]] = {
+    "nothing wrong": (0, "REGISTRY_URL=http://localhost:8001\n", ()),
+    "a finding": (1, WRONG, ()),
+    "a finding below the limit": (0, "OTHER=1\nOTHER=2\n", ()),
+    "the same at the limit": (1, "OTHER=1\nOTHER=2\n", ("--fail-on", "info")),
+    "a finding that is ignored": (0, WRONG, ("--ignore", "CFG903")),
+    "one that is ignored by its target": (0, WRONG, ("--ignore", "CFG903:REGISTRY*")),
+    "a file that can't be read": (3, CLOSED, ()),
+    "the same, where that is allowed": (0, CLOSED, ("--allow-unknown",)),
+    "no such code": (2, WRONG, ("--ignore", "NONE1")),
+    "two that exclude each other": (2, WRONG, ("--static", "--live")),
+    "no such option": (2, WRONG, ("--nonsense",)),
+    "a fault of its own": (3, WRONG, ()),
+    "Ctrl-C": (130, WRONG, ()),
+}
+
+
+@pytest.mark.parametrize("outcome", OUTCOMES)
 @pytest.mark.parametrize("form", [*FORMATS, "auto"])
-def test_the_exit_code_is_the_same_in_every_format(broken: Path, form: str) -> None:
-    check = ("check", "--select", "CFG", "--format", form)
-    assert doctor(*check, cwd=broken).returncode == 1
-    assert doctor(*check, "--ignore", "CFG903", cwd=broken).returncode == 0
-    assert doctor(*check, "--ignore", "CFG903:REGISTRY*", cwd=broken).returncode == 0
-    (broken / "backend/.env").write_bytes(b"\xff\xfe\x00")
-    assert doctor(*check, cwd=broken).returncode == 3
-    assert doctor(*check, "--allow-unknown", cwd=broken).returncode == 0
-    assert doctor(*check, "--no-such-option", cwd=broken).returncode == 2
+def test_the_exit_code_is_the_same_in_every_format(
+    broken: Path,
+    form: str,
+    outcome: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    code, settings, options = OUTCOMES[outcome]
+    (broken / "backend/.env").write_bytes(settings.encode("latin-1"))
+    faults = {"a fault of its own": ValueError, "Ctrl-C": KeyboardInterrupt}
+    if outcome in faults:
+        monkeypatch.setattr(runner, "run", raising(faults[outcome]))
+    argv = ["check", "-C", str(broken), "--select", "CFG", "--format", form, *options]
+    monkeypatch.setattr(sys, "argv", ["saas-doctor", *argv])
+    monkeypatch.setattr(threading, "excepthook", threading.excepthook)
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == code
+    # A document, or a sentence that says why there is none; who ended it needs none.
+    written = capsys.readouterr()
+    assert bool(written.out) == (code != 2 and outcome not in faults)
+    assert bool(written.err) == (code == 2 or outcome == "a fault of its own")
+
+
+def raising(error: type[BaseException]) -> Callable[..., None]:
+    def run(*_: object, **__: object) -> None:
+        raise error
+
+    return run
 
 
 def test_json_is_one_document_on_standard_output_and_nothing_else(broken: Path) -> None:

@@ -20,6 +20,7 @@ from msgspec.structs import replace
 
 from saas_doctor import rules, runner
 from saas_doctor.cli.outputs import FORMATS
+from saas_doctor.cli.screen import write_report
 from saas_doctor.facts.dotenv import EnvFile
 from saas_doctor.model import Finding, Place, Report, Severity, Status
 from saas_doctor.report import console, github, gitlab, html, junit, markdown, repository, sarif
@@ -31,6 +32,7 @@ from tests.testbed.chromium import Page
 from tests.trees import MakeTree
 
 SCHEMAS = Path(__file__).with_name("schemas")
+PROMISED = Path(__file__).parents[1] / "docs/report-1.json"
 DOCUMENTS = [form for form in FORMATS if form not in ("console", "json")]
 REPORTS: dict[str, Callable[[], Report]] = {
     "nothing": reports.report,
@@ -115,7 +117,15 @@ def read_html(text: str) -> list[str]:
     ]
 
 
+def read_json(text: str) -> list[str]:
+    document = json.loads(text)
+    schema = json.loads(PROMISED.read_text(encoding="utf-8"))
+    assert [e.message for e in Draft202012Validator(schema).iter_errors(document)] == []
+    return [finding["message"] for finding in document["findings"]]
+
+
 READERS: dict[str, Callable[[str], list[str]]] = {
+    "json": read_json,
     "sarif": read_sarif,
     "junit": read_junit,
     "gitlab": read_gitlab,
@@ -139,6 +149,18 @@ def test_no_format_lets_through_what_turns_the_text_or_is_no_text(form: str, kin
         assert not re.search(r"[\x00\x1b\ud800-\udfff]", text)
     else:
         assert not re.search(r"[\x00\x1b\r\u202e\ud800-\udfff\ufffe]", text)
+
+
+@pytest.mark.parametrize("kind", REPORTS)
+def test_the_console_has_a_line_for_every_finding(
+    kind: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    report = REPORTS[kind]()
+    write_report(report, "console", None)
+    lines = capsys.readouterr().out.splitlines()
+    codes = tuple(f"{severity.value} {code}  " for severity in Severity for code in rules.checks())
+    assert sum(line.startswith(codes) for line in lines) == len(report.findings)
+    assert not re.search(r"[\x00\x1b\r\u202e\ud800-\udfff\ufffe]", "".join(lines))
 
 
 def test_no_format_shows_a_secret(tree: MakeTree, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 from importlib import import_module
 from io import TextIOWrapper
 from typing import Annotated
@@ -69,26 +70,45 @@ def command_line(words: list[str]) -> typer.Typer:
 def main() -> None:
     """Run the command; every failure ends in one sentence and the exit code of the contract."""
     from saas_doctor.model import DoctorError
-    from saas_doctor.report.printable import printable
 
     # What this terminal has no sign for is written out, and ends nothing half way.
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
+    threading.excepthook = lambda died: _tell_own_fault(died.exc_value)
     try:
         command_line(sys.argv[1:])(standalone_mode=True)
     except DoctorError as error:
-        print(f"saas-doctor: {printable(str(error))}", file=sys.stderr)
+        _tell(str(error))
         sys.exit(2)
     except PermissionError as error:
         what = f"{error.filename}: {error.strerror}" if error.filename else str(error)
-        what += "; run this as the user whom it belongs to"
-        print(f"saas-doctor: {printable(what)}", file=sys.stderr)
+        _tell(f"{what}; run this as the user whom it belongs to")
         sys.exit(2)
     except KeyboardInterrupt:
-        print("saas-doctor: interrupted", file=sys.stderr)
+        _tell("interrupted")
         sys.exit(130)
     except BrokenPipeError:
         # The reader went away (`| head`); nothing is left to tell it.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(141)
+    except Exception as error:
+        _tell_own_fault(error)
+        sys.exit(3)
+
+
+def _tell(what: str) -> None:
+    from saas_doctor.redact import redact
+    from saas_doctor.report.printable import printable
+
+    print(f"saas-doctor: {printable(redact(what))}", file=sys.stderr)
+
+
+def _tell_own_fault(error: BaseException | None) -> None:
+    """What nobody foresaw, with the way to it: enough to mend it, and no secret of a traceback."""
+    import traceback
+    from pathlib import Path
+
+    frames = traceback.extract_tb(error.__traceback__ if error else None)[-4:]
+    way = " < ".join(f"{Path(f.filename).name}:{f.lineno} {f.name}" for f in reversed(frames))
+    _tell(f"a fault of its own: {type(error).__name__}: {error} (in {way}); please report this")

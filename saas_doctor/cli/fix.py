@@ -16,6 +16,7 @@ from saas_doctor.cli.options import (
     load_platform,
     selection,
 )
+from saas_doctor.redact import redact
 from saas_doctor.report.printable import one_line, printable
 
 if TYPE_CHECKING:
@@ -112,7 +113,7 @@ def _show_only(
     made = plan.rehearse(made, facts)
     if diff:
         for step in made.steps:
-            print(printable(step.action.preview()))
+            print(printable(redact(step.action.preview())))
     else:
         show(plan_lines(made))
         if not made.steps:
