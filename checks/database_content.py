@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from msgspec.structs import replace
+
 from saas_doctor.facts.database import Database
 from saas_doctor.facts.database_login import Trouble
 from saas_doctor.facts.database_server import Server
@@ -197,21 +199,31 @@ def tables_out_of_reach(database: Database, names: TableNames) -> Iterator[Findi
         return
     tables = [t for t in server.locked if _bare(t) in names.places]
     views = [t for t in server.locked_views if _bare(t) in names.places]
-    if tables or views:
-        yield _locked(database, server, tables, views, names)
     shut = [pair for pair in server.sequences if _bare(pair[0]) in names.places]
-    if shut:
-        yield _no_numbers(database, server, shut, names)
     rows = [t for t in server.row_security if _bare(t) in names.places]
-    if rows:
-        yield _no_rows(database, server, rows, names)
     hidden = [
         table
         for table in server.elsewhere
         if _bare(table) in names.places and _bare(table) not in server.reached
     ]
+    if tables or views:
+        yield _told(database, names, (tables or views)[0], _locked(database, server, tables, views))
+    if shut:
+        yield _told(database, names, shut[0][0], _no_numbers(database, server, shut))
+    if rows:
+        yield _told(database, names, rows[0], _no_rows(database, server, rows))
     if hidden and server.schema:
-        yield _hidden(database, server, hidden, names)
+        yield _told(database, names, hidden[0], _hidden(database, server, hidden))
+
+
+def _told(database: Database, names: TableNames, table: str, finding: Finding) -> Finding:
+    """The finding with what all of these have: no fix, the address, and the first table's model."""
+    return replace(
+        finding,
+        place=database.address.place,
+        data={"no_fix": True},
+        more={"model": f"{names.places[_bare(table)]} declares {_bare(table)}"},
+    )
 
 
 def _bare(table: str) -> str:
@@ -223,9 +235,7 @@ def _full(table: str) -> str:
     return f"{spelled(schema)}.{spelled(name)}"
 
 
-def _locked(
-    database: Database, server: Server, tables: list[str], views: list[str], names: TableNames
-) -> Finding:
+def _locked(database: Database, server: Server, tables: list[str], views: list[str]) -> Finding:
     address, locked = database.address, [*tables, *views]
     role, command = spelled(server.role), as_superuser(address, spelled(server.database))
     grants = []
@@ -244,20 +254,11 @@ def _locked(
         + ", ".join(locked[:10]),
         wanted="these rights on the tables that the models declare",
         target=f"{server.database}.tables",
-        place=address.place,
         next_step=asks(command, "; ".join(grants)),
-        data={"no_fix": True},
-        more=_declared(names, locked[0]),
     )
 
 
-def _declared(names: TableNames, table: str) -> dict[str, str]:
-    return {"model": f"{names.places[_bare(table)]} declares {_bare(table)}"}
-
-
-def _no_numbers(
-    database: Database, server: Server, shut: list[tuple[str, str]], names: TableNames
-) -> Finding:
+def _no_numbers(database: Database, server: Server, shut: list[tuple[str, str]]) -> Finding:
     address, sequences = database.address, [sequence for _, sequence in shut]
     command = as_superuser(address, spelled(server.database))
     grant = f"GRANT USAGE ON SEQUENCE {', '.join(map(_full, sequences))} TO {spelled(server.role)}"
@@ -268,14 +269,11 @@ def _no_numbers(
         found=f"no USAGE on {', '.join(sequences[:10])}",
         wanted="USAGE on the sequences of the tables that the models declare",
         target=f"{server.database}.sequences",
-        place=address.place,
         next_step=asks(command, grant),
-        data={"no_fix": True},
-        more=_declared(names, shut[0][0]),
     )
 
 
-def _no_rows(database: Database, server: Server, tables: list[str], names: TableNames) -> Finding:
+def _no_rows(database: Database, server: Server, tables: list[str]) -> Finding:
     address, role = database.address, spelled(server.role)
     command = as_superuser(address, spelled(server.database))
     policy = f"CREATE POLICY {role} ON {_full(tables[0])} TO {role} USING (true)"
@@ -286,25 +284,19 @@ def _no_rows(database: Database, server: Server, tables: list[str], names: Table
         found=f"row level security and no such policy on {', '.join(tables[:10])}",
         wanted="a policy for the platform's role, or no row level security for it",
         target=f"{server.database}.rows",
-        place=address.place,
         next_step=f"see who set it and for whom; to give it all rows: {asks(command, policy)}",
-        data={"no_fix": True},
-        more=_declared(names, tables[0]),
     )
 
 
-def _hidden(database: Database, server: Server, hidden: list[str], names: TableNames) -> Finding:
+def _hidden(database: Database, server: Server, hidden: list[str]) -> Finding:
     return Finding(
         f'the platform\'s table {hidden[0]} of "{server.database}" is outside of the search_path',
         looked_at=f"a login on {database.address}: SHOW search_path (set in: {server.search_path_from})",
         found=f"{server.search_path}; outside of it: {', '.join(hidden[:5])}",
         wanted="a search_path that leads to the models' tables",
         target=f"{server.database}.search_path",
-        place=database.address.place,
         severity=Severity.WARNING,
         next_step=_reset(database),
-        data={"no_fix": True},
-        more=_declared(names, hidden[0]),
     )
 
 

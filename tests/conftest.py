@@ -108,12 +108,12 @@ def make_copy(
     not install. `database=False` makes none, for what only files are looked at for.
     """
     made: list[Copy] = []
-    worker = os.environ.get("PYTEST_XDIST_WORKER", "gw0")
 
     def make(own: bool = True, database: bool = True) -> Copy:
         environment = None if own else shared_environment
-        # Compose's name for its project is the folder's: no two copies are to have the same one.
-        root = tmp_path / f"platform-{worker}-{next(_NUMBERS)}"
+        # Compose's name for its project is the folder's: no two copies on this machine, of whatever
+        # worker and test run, are to have the same one.
+        root = tmp_path / f"platform-{os.getpid()}-{next(_NUMBERS)}"
         copy = bed.make_copy(
             root, postgres, redis_server.url, environment=environment, database=database
         )

@@ -576,6 +576,19 @@ def test_a_right_that_was_there_before_is_not_taken_back(
     assert f"{name}=U/" in str(rights)
 
 
+def right_on_public(
+    tmp_path: Path, postgres: Cluster, name: str, statements: tuple[str, ...]
+) -> Status:
+    """What DB505 says without a finding, of a role that has no right on public but these."""
+    public_is_not_theirs(postgres, name)
+    for statement in statements:
+        postgres.sql(statement.format(name=name), database=name)
+    report = examine(tmp_path, url_of(postgres, name))
+    assert report.findings == []
+    (status,) = [r.status for r in report.results if r.code == "DB505"]
+    return status
+
+
 @pytest.mark.parametrize(
     "statements",
     [
@@ -587,12 +600,7 @@ def test_a_right_that_was_there_before_is_not_taken_back(
 def test_a_role_that_has_where_to_work_needs_no_right_on_public(
     tmp_path: Path, postgres: Cluster, name: str, statements: tuple[str, ...]
 ) -> None:
-    public_is_not_theirs(postgres, name)
-    for statement in statements:
-        postgres.sql(statement.format(name=name), database=name)
-    report = examine(tmp_path, url_of(postgres, name))
-    assert report.findings == []
-    assert [r.status for r in report.results if r.code == "DB505"] == [Status.OK]
+    assert right_on_public(tmp_path, postgres, name, statements) is Status.OK
 
 
 @pytest.mark.parametrize(
@@ -606,12 +614,7 @@ def test_a_role_that_has_where_to_work_needs_no_right_on_public(
 def test_without_a_known_model_it_is_not_told_whether_another_schema_will_do(
     tmp_path: Path, postgres: Cluster, name: str, statements: tuple[str, ...]
 ) -> None:
-    public_is_not_theirs(postgres, name)
-    for statement in statements:
-        postgres.sql(statement.format(name=name), database=name)
-    report = examine(tmp_path, url_of(postgres, name))
-    assert report.findings == []
-    assert [r.status for r in report.results if r.code == "DB505"] == [Status.UNKNOWN]
+    assert right_on_public(tmp_path, postgres, name, statements) is Status.UNKNOWN
 
 
 def test_a_dropped_schema_public_is_made_and_dropped_again(

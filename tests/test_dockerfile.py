@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import textwrap
+import uuid
 from pathlib import Path
 
 import docker
@@ -268,6 +269,7 @@ CONTEXTS = {
 def test_the_real_builder_finds_and_misses_the_same(docker_engine: str, tmp_path: Path) -> None:
     """The classic one: it tells a missing path as BuildKit does."""
     client = docker.DockerClient(base_url=docker_engine)
+    own = f"{LABEL}-{uuid.uuid4().hex}"  # what another test builds just now is not to be removed
     theirs: dict[str, bool] = {}
     ours: dict[str, bool] = {}
     for name, (line, ignored, _) in CONTEXTS.items():
@@ -277,11 +279,13 @@ def test_the_real_builder_finds_and_misses_the_same(docker_engine: str, tmp_path
             files[".dockerignore"] = ignored
         ours[name] = not builds(root, files).builds[0].lost
         try:
-            client.images.build(path=str(root), labels={LABEL: "1"}, rm=True, forcerm=True)
+            client.images.build(
+                path=str(root), labels={LABEL: "1", own: "1"}, rm=True, forcerm=True
+            )
             theirs[name] = True
         except docker.errors.BuildError:
             theirs[name] = False
-    client.images.prune({"label": LABEL})
+    client.images.prune({"label": own})
     client.close()
     assert ours == {name: good for name, (_, _, good) in CONTEXTS.items()}
     assert theirs == ours

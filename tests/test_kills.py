@@ -18,7 +18,7 @@ from tests.test_faults import (
     FAULTS,
     MakeCopy,
     asked_of,
-    examine,
+    healthy_keys,
     inject,
     injected,
     keys,
@@ -52,7 +52,7 @@ def test_a_fix_killed_at_a_random_moment_leaves_a_way_back(
     chance = random.Random(number)
     fault, moment = chance.choice(LIVE), chance.uniform(0, LONGEST)
     copy, selection = made(fault), asked_of(fault)
-    healthy = keys(examine(copy, selection))
+    healthy = healthy_keys(copy, selection)
     inject(copy, fault, injected)
     broken = World.of(copy)
 
@@ -73,6 +73,6 @@ def test_a_fix_killed_at_a_random_moment_leaves_a_way_back(
         undone = take_back(copy)
         assert undone.refused == [], (fault, moment)
     assert World.of(copy).differences(broken) == [], (fault, moment)
-    mend(copy, selection)
-    left = {key for key in keys(examine(copy, selection)) - healthy if key[0] not in fault.left}
+    fixed, _ = mend(copy, selection)
+    left = {key for key in keys(fixed.report) - healthy if key[0] not in fault.left}
     assert not left, (fault, moment)

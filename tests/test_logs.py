@@ -92,9 +92,9 @@ def test_of_a_log_of_two_gigabytes_only_the_end_is_read(tmp_path: Path) -> None:
         file.truncate(2 * 1024**3)
         file.seek(0, os.SEEK_END)
         file.write(b"\n" + TRACEBACK.format("jose").encode())
-    began = time.monotonic()
+    began = time.thread_time()  # work, not waiting: to read it all takes more than a second of it
     found = tail_of(log, "core.log")
-    assert time.monotonic() - began < 0.5
+    assert time.thread_time() - began < 0.2
     assert found
     assert found.error == "ModuleNotFoundError: No module named 'jose'"
 

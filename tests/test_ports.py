@@ -537,21 +537,20 @@ def test_a_process_that_answers_again_by_now_is_left_alone(make_copy: MakeCopy) 
 
 
 PARENT = """
-import signal, subprocess, sys, time
-child = subprocess.Popen([sys.executable, "-c", sys.argv[1]])
-print(child.pid, flush=True)
+import subprocess, sys, time
+subprocess.Popen([sys.executable, "-c", sys.argv[1]])
 time.sleep(60)
 """
-STUBBORN = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(60)"
+CHILD = "import os, signal, time\n{}\nprint(os.getpid(), flush=True)\ntime.sleep(60)"
+STUBBORN = "signal.signal(signal.SIGTERM, signal.SIG_IGN)"
 
 
 @contextmanager
 def parent_and_child(code: str) -> Iterator[tuple[psutil.Process, psutil.Process]]:
-    words = [sys.executable, "-c", PARENT, code]
+    words = [sys.executable, "-c", PARENT, CHILD.format(code)]
     process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
     assert process.stdout
     child = psutil.Process(int(process.stdout.readline()))
-    time.sleep(0.3)  # until it has set its signals
     try:
         yield psutil.Process(process.pid), child
     finally:

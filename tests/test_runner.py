@@ -182,7 +182,7 @@ def test_a_hung_fact_is_unknown_after_its_own_limit(run: Run) -> None:
 
 
 def test_the_whole_run_is_bounded_and_reports_what_was_ready(run: Run) -> None:
-    report = run(check("A1", thinks_for_ever), check("A2", rains), timeout=0.3)
+    report = run(check("A1", thinks_for_ever), check("A2", rains), timeout=1.5)
     assert statuses(report) == {"A1": Status.UNKNOWN, "A2": Status.FAILED}
     assert report.duration < 5
 

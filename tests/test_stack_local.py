@@ -12,8 +12,9 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 from urllib.parse import quote
 
 import psutil
@@ -539,9 +540,11 @@ def test_a_restart_that_can_not_be_done_ends_nothing(stack: Stack) -> None:
     assert stack.process("registry").alive
 
 
-def test_up_killed_in_the_middle_is_recovered_by_the_next_one(stack: Stack) -> None:
+@contextmanager
+def up_until(stack: Stack, starts: str) -> Iterator[tuple[subprocess.Popen[str], IO[str]]]:
+    """`up --local` of a service that just starts, and what it says from then on."""
     with subprocess.Popen(
-        [*DOCTOR, "up", "--local", "core"],
+        [*DOCTOR, "up", "--local", starts],
         cwd=stack.root,
         env=stack.environ,
         stdin=subprocess.DEVNULL,
@@ -549,7 +552,12 @@ def test_up_killed_in_the_middle_is_recovered_by_the_next_one(stack: Stack) -> N
         text=True,
     ) as up:
         assert up.stderr
-        next(line for line in up.stderr if line.split() == ["core", "starting"])
+        next(line for line in up.stderr if line.split() == [starts, "starting"])
+        yield up, up.stderr
+
+
+def test_up_killed_in_the_middle_is_recovered_by_the_next_one(stack: Stack) -> None:
+    with up_until(stack, "core") as (up, _):
         up.kill()
     assert "registry" in stack.listens()
     registry = stack.process("registry")
@@ -564,19 +572,10 @@ def test_up_killed_in_the_middle_is_recovered_by_the_next_one(stack: Stack) -> N
 def test_an_interrupted_up_waits_for_nothing_more(stack: Stack) -> None:
     main = stack.root / "examples/plugins/demo-service/main.py"
     main.write_text("import time\ntime.sleep(600)\n" + main.read_text())
-    with subprocess.Popen(
-        [*DOCTOR, "up", "--local", "demo-service"],
-        cwd=stack.root,
-        env=stack.environ,
-        stdin=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as up:
-        assert up.stderr
-        next(line for line in up.stderr if line.split() == ["demo-service", "starting"])
+    with up_until(stack, "demo-service") as (up, told):
         up.send_signal(signal.SIGINT)
         began = time.monotonic()
-        assert up.stderr.read().endswith("interrupted; what was started stays (saas-doctor down)\n")
+        assert told.read().endswith("interrupted; what was started stays (saas-doctor down)\n")
         assert up.wait(30) == 130
         assert time.monotonic() - began < 20
     assert "registry" in stack.listens()

@@ -9,7 +9,7 @@ import pytest
 
 from tests.faults import Fault, all_of
 
-_ENTRY = re.compile(r"test_faults\.py::test_a_(fault|look_alike)_\w+\[([A-Z]+\d+)-(.*)\]$")
+_ENTRY = re.compile(r"test_faults\.py::test_a_(fault|look_alike)_\w+\[([A-Z]+\d+)-(.*)\](?:@\w+)?$")
 _BY_HAND = {str(fault) for fault in all_of(Fault) if not fault.fixed}
 
 

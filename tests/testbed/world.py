@@ -37,9 +37,9 @@ class World:
 def _files(folder: Path, root: Path) -> list[tuple[str, str]]:
     found: list[tuple[str, str]] = []
     for entry in os.scandir(folder):
-        name = Path(entry.path).relative_to(root).as_posix()
         if entry.name in _LEFT_OUT:
             continue
+        name = entry.path[len(str(root)) + 1 :]
         if entry.is_symlink():
             found.append((name, f"-> {os.readlink(entry.path)}"))
         elif entry.is_dir():
@@ -55,8 +55,21 @@ def _state(entry: os.DirEntry[str]) -> str:
     mode = f"{status.st_mode:o}"
     if "/.venv/" in entry.path:
         # Quickly, for there are many. No times: files are linked between copies, which share them.
-        return f"{mode} {zlib.crc32(Path(entry.path).read_bytes())}"
+        return f"{mode} {_checksum(entry.path, status)}"
     return f"{mode} {hashlib.sha256(Path(entry.path).read_bytes()).hexdigest()}"
+
+
+_LINKED: dict[tuple[int, int, int, int], int] = {}
+
+
+def _checksum(path: str, status: os.stat_result) -> int:
+    """Of a file that is linked between copies, this is found once, until somebody writes to it."""
+    if status.st_nlink == 1:
+        return zlib.crc32(Path(path).read_bytes())
+    file = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
+    if file not in _LINKED:
+        _LINKED[file] = zlib.crc32(Path(path).read_bytes())
+    return _LINKED[file]
 
 
 def _server(copy: Copy) -> list[str]:
