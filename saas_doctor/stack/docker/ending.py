@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import nullcontext
 from functools import partial
 
 from saas_doctor.facts.docker import PROJECT
@@ -96,8 +97,9 @@ def in_order(
         ended.add(identity)
         work.wake()
 
-    with heard(engine, scope.name, ["die"], note):
-        for level in levels(scope, containers):
+    order = [*levels(scope, containers)]
+    with heard(engine, scope.name, ["die"], note) if order[1:] else nullcontext():
+        for level in order:
             for row in level:
                 work.give(row.identity, partial(end, row))
             while work.open & {row.identity for row in level} - ended:
