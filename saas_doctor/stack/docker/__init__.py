@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from saas_doctor.platform import Platform
 from saas_doctor.stack import Change, Failed, Failure, LogLine, Member, Options, Say, Verb
-from saas_doctor.stack.docker import ending, failures, images, plan, published, reading
+from saas_doctor.stack.docker import building, ending, failures, images, plan, published, reading
 from saas_doctor.stack.docker import volumes as volumes_of
 from saas_doctor.stack.docker.engine import Engine, answering
 from saas_doctor.stack.docker.found import Existing, existing, rows
@@ -154,7 +154,7 @@ class DockerBackend:
         try:
             results = all_done(calls)
         except KeyboardInterrupt:
-            images.end_commands()
+            building.end_commands()
             raise
         for result in results.values():
             if isinstance(result, Failed):
@@ -186,7 +186,7 @@ class DockerBackend:
                 platform = self.scope.project.services[image.services[0]].platform
                 return images.pull(self.engine, image, platform, say)
             log = self.platform.state / "builds" / f"{image.services[0]}.log"
-            return images.build(self.engine, self.scope, image, say, log, no_cache=no_cache)
+            return building.build(self.engine, self.scope, image, say, log, no_cache=no_cache)
 
     @answering()
     def build(self, services: Sequence[str], say: Say, *, no_cache: bool = False) -> list[str]:

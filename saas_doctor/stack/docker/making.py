@@ -14,6 +14,7 @@ from saas_doctor.stack.docker.context import one_file
 from saas_doctor.stack.docker.engine import Engine
 from saas_doctor.stack.docker.found import Row
 from saas_doctor.stack.docker.marks import Scope
+from saas_doctor.stack.docker.mounts import written_files
 from saas_doctor.stack.docker.plan import Plan, Step, keys_text
 from saas_doctor.stack.docker.units import seconds
 
@@ -135,7 +136,7 @@ class Maker:
         for key in create.networks(spec)[1:]:
             network, endpoint = create.connection(scope, service, step.number, key)
             connect(self.engine, identity, network, endpoint)
-        for place, data, grant in create.written_files(scope.project, spec, scope.variables):
+        for place, data, grant in written_files(scope.project, spec, scope.variables):
             mode = int(grant.mode, 8) if grant.mode else 0o444
             owner = (int(grant.uid or 0), int(grant.gid or 0))
             api.put_archive(identity, "/", one_file(place.lstrip("/"), data, mode, owner))
