@@ -221,8 +221,7 @@ class DockerBackend:
         there = existing(self.engine, self.scope)
         self._refuse(there, ())
         maker = Maker(self.engine, self.scope, say, keeps=False)
-        running = [row for row in there.containers if row.runs]
-        ending.in_order(self.engine, self.scope, running, maker.stop)
+        list(ending.stopped(maker, there.containers))
         named = dict.fromkeys(volumes_of.own(self.scope, there), "")
         all_of_them = {**named, **volumes_of.nameless(self.engine, there)}
         volumes_of.save(self.engine, all_of_them, saved, say)
@@ -258,7 +257,7 @@ class DockerBackend:
             )
         there = {row.service for row in found}
         maker = Maker(self.engine, self.scope, say, keeps=False)
-        ending.in_order(self.engine, self.scope, found, maker.stop)
+        list(ending.stopped(maker, found))
 
         def start(name: str) -> None:
             say(name, "starting")

@@ -158,8 +158,7 @@ class Maker:
 
     def _replace(self, old: Row, identity: str, name: str) -> None:
         api = self.engine.api
-        if old.runs:
-            self.stop(old)
+        self.stop(old)
         if self.keeps:
             api.rename(old.identity, f"{old.identity[:12]}_{name}_before")
             with self._lock:
@@ -178,8 +177,7 @@ class Maker:
         api.rename(identity, name)
 
     def remove(self, row: Row) -> None:
-        if row.runs:
-            self.stop(row)
+        self.stop(row)
         self.discard(row)
 
     def discard(self, row: Row, *, volumes: bool = False) -> None:
@@ -191,10 +189,13 @@ class Maker:
             self.engine.api.remove_container(row.identity, force=True, v=volumes)
 
     def stop(self, row: Row) -> None:
+        """Stop a container, if it runs."""
         import time
 
         import docker
 
+        if not row.runs:
+            return
         grace = self.grace(row.service)
         self.say(row.service or row.name, "stopping")
         began = time.monotonic()
