@@ -17,9 +17,10 @@ from msgspec import Struct, field
 from saas_doctor.actions import Record
 from saas_doctor.model import DoctorError
 from saas_doctor.platform import Platform
+from saas_doctor.redact import redact
 
 FILE = "journal.jsonl"
-_OWN = (".gitignore", "lock", "runs", "local")
+_OWN = (".gitignore", "lock", "runs", "local", "removed")
 """What is written into the state folder."""
 
 
@@ -68,7 +69,9 @@ class Journal:
         self.folder = folder
         file = folder / FILE
         torn = file.exists() and not file.read_bytes().endswith(b"\n")
-        self._file = file.open("ab")
+        # Former values may be told in it: nobody else reads it, whatever the folder's mode is.
+        handle = os.open(file, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        self._file = os.fdopen(handle, "ab")
         if torn:  # by a crash: what comes now begins on a line of its own
             self._file.write(b"\n")
 
@@ -90,6 +93,8 @@ class Journal:
         return journal
 
     def write(self, event: str, **values: Any) -> None:
+        if "title" in values:  # shown by `history` and `undo`
+            values["title"] = redact(values["title"])
         line = json.dumps({"event": event, **values})  # in ASCII: names may hold any bytes
         try:
             self._file.write(line.encode() + b"\n")

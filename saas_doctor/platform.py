@@ -11,8 +11,10 @@ from msgspec import Struct, field
 from saas_doctor import config as configuration
 from saas_doctor.config import Config
 from saas_doctor.discovery import COMPOSE_FILES, discover, holds_project, looks_like_project
+from saas_doctor.known_secrets import secrets_of
 from saas_doctor.model import DoctorError
 from saas_doctor.reading import read_bytes
+from saas_doctor.redact import know
 
 STATE = ".saas-doctor"
 
@@ -90,4 +92,5 @@ def load(
     environ = dict(os.environ) if environ is None else environ
     home = Path(environ["HOME"]) if environ.get("HOME") else None
     config = configuration.validate({**discover(root, table, home), **table}, file)
+    know(secrets_of(root, config, environ))
     return Platform(root, config, file, environ)

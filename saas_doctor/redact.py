@@ -1,45 +1,213 @@
-"""The one redactor: masks secrets in everything that is shown, logged or journalled."""
+"""The one redactor: masks secrets in everything that is shown, logged or journalled.
+
+A secret is known by the key it stands under (`SECRET_KEY=…`, `"token": …`, `--password …`), by its
+place in an address (`scheme://user:…@`), by its form (a private key, a signed token), and by its
+value: what `saas_doctor.known_secrets` read where the platform keeps its secrets is masked wherever
+else it turns up.
+"""
 
 from __future__ import annotations
 
+import json
 import re
+from base64 import b64encode
+from collections.abc import Iterable, Iterator
+from typing import Any
+from urllib.parse import quote, quote_plus
 
 from msgspec.structs import replace
 
 from saas_doctor.model import Finding, Place
 
 MASK = "***"
+WITHHELD = "(withheld: what is secret in it can't be told)"
 
-_USERINFO = re.compile(
-    r"(?P<scheme>[a-z][a-z0-9+.\-]*://)(?P<user>[^\s:/@'\"]*):(?P<password>[^\s'\"]+)@", re.I
+_USERINFO = re.compile(r"(?<![a-z0-9+.\-])([a-z][a-z0-9+.\-]*://[^\s:/@'\"]*:)([^\s'\"]+)", re.I)
+_KEY = re.compile(
+    r"passwo?r?d|passphrase|requirepass|masterauth|authorization|(?<=[a-z0-9][_\-.])(?:pass|pwd)$|secret|token(?!i[sz])|credential"
+    r"|(?:api|private|access|signing|encryption|auth)[_\-]?key",
+    re.I,
 )
-_SECRET = r"[\w.\-]*(?:password|passwd|secret|token|api_?key|private_?key)[\w.\-]*"
-# `KEY=value` anywhere; `key: value` only as a line of its own, for prose has colons too.
-_ASSIGNMENT = re.compile(
-    rf"(?P<key>\b{_SECRET})(?P<sign>\s*=\s*)(?P<quote>[\"']?)(?P<value>[^\s\"',;]+)"
-    rf"|(?P<key2>^[ \t+\-]*[\"']?{_SECRET}[\"']?)(?P<sign2>:\s+)(?P<quote2>[\"']?)(?P<value2>[^\s\"',;]+)",
-    re.I | re.M,
+_ONLY_QUOTED = ("auth", "cookie", "set-cookie")
+"""Keys of JSON that hold a secret; elsewhere these words name many things."""
+_NO_VALUE = re.compile(
+    r"expir|minute|second|hour|days|ttl|_url$|_uri$|path|file|algorithm|type|name|header|prefix"
+    r"|length|lifetime|issuer|enabled",
+    re.I,
+)
+"""What a key with a secret's word in it may tell instead of the secret."""
+_NAMED = re.compile(
+    r"(?P<key>(?<![\w.\-])[\w.\-]+)(?:(?P<quote>[\"']?)[ \t]*(?P<sign>=(?!=)|:)[ \t]*|(?P<gap>[ \t]+))"
+)
+_VALUE = re.compile(r"\"(?:[^\"\\\n]|\\.)*\"|'(?:[^'\\\n]|\\.)*'|[\"']?[^\s\"',;]+")
+_REST = re.compile(r"[^\r\n]*[^\s,{}\[\]]")
+_TYPE = re.compile(
+    r"(?:str|bytes|int|bool|Secret(?:Str|Bytes))\b(?:[ \t]*\|[ \t]*None)?[ \t]*=?[ \t]*"
+)
+_HEADER = re.compile(
+    r"(\b(?:proxy-)?authorization|\b(?:set-)?cookie|\bx-(?:api-key|auth-token))([ \t]*:[ \t]*)[^\"'\r\n]+",
+    re.I,
+)
+_OPTION = re.compile(
+    r"--?(?:[\w\-]+-)?(?:password|passwd|passphrase|requirepass|masterauth|secret|token|(?:api|access)-?key)",
+    re.I,
 )
 _SQL = re.compile(r"(\bPASSWORD\s+)'(?:[^']|'')*'", re.I)
+_FORMS = re.compile(
+    r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)"
+    r"|(?<![\w\-])eyJ[\w\-]{8,}\.[\w\-]{8,}\.[\w\-]{8,}"
+    r"|\b(?:gh[pousr]_|github_pat_|glpat-|[sr]k_live_|xox[abprs]-|AKIA)[\w\-]{16,}",
+    re.S,
+)
+_SHORTEST, _PLAIN = 6, 12
+_known: dict[str, None] = {}
+_broken = False
 
 
 def redact(text: str) -> str:
-    """The text with passwords in URLs, and values of secret-looking keys, masked."""
-    text = _USERINFO.sub(lambda m: f"{m['scheme']}{m['user']}:{MASK}@", text)
+    """The text with every secret masked; where that can't be done, a sentence in place of it."""
+    if _broken:
+        return WITHHELD
+    try:
+        return _masked(text)
+    except Exception:
+        return WITHHELD
+
+
+def looks_secret(key: str) -> bool:
+    """Whether the value of a key of this name is a secret (`SECRET_KEY`, `db.password`)."""
+    return bool(_KEY.search(key))
+
+
+def holds_secret(key: str) -> bool:
+    """The same, leaving out keys that only tell of one (`TOKEN_URL`, `PASSWORD_FILE`)."""
+    return looks_secret(key) and not _NO_VALUE.search(key)
+
+
+def know(secrets: Iterable[str]) -> None:
+    """Mask these wherever they turn up, from now on.
+
+    Left out is what a report could not do without: what is shorter than 6 characters, and plain
+    words and numbers below 12 (a password `postgres`); under their keys these are masked all the
+    same. Where the secrets can't be told, every text is withheld.
+    """
+    global _known, _broken
+    try:
+        forms = {f: None for s in secrets if not _is_plain(s) for f in _forms(s)}
+        # The longest first: one secret may begin with another. Replaced whole: others may read it.
+        _known = dict.fromkeys(sorted({**_known, **forms}, key=len, reverse=True))
+    except Exception:
+        _broken = True
+
+
+def forget() -> None:
+    """Know no values any more: another platform has others."""
+    global _known, _broken
+    _known, _broken = {}, False
+
+
+def _is_plain(value: str) -> bool:
+    if len(value) < _SHORTEST or value.startswith("${"):
+        return True
+    word = (value[1:].islower() and value.isalpha()) or (value.isupper() and value.isalpha())
+    return len(value) < _PLAIN and (word or value.isdigit())
+
+
+def _forms(secret: str) -> Iterator[str]:
+    """A secret as it may be written elsewhere: in an address, in JSON, in Python, line by line."""
+    secret = secret.strip()
+    yield from (secret, quote(secret, safe=""), quote_plus(secret))
+    yield from (json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1])
+    yield repr(secret)[1:-1]
+    if "\n" in secret:
+        yield from (line.strip() for line in secret.splitlines() if len(line.strip()) > _PLAIN)
+
+
+def basic(user: str, password: str) -> str:
+    """How HTTP and Docker send a login."""
+    return b64encode(f"{user}:{password}".encode("utf-8", "surrogateescape")).decode()
+
+
+def _masked(text: str) -> str:
+    if "://" in text:
+        text = _USERINFO.sub(_without_password, text)
+    text = _FORMS.sub(MASK, text)
     text = _SQL.sub(rf"\1'{MASK}'", text)
-    return _ASSIGNMENT.sub(_masked, text)
+    text = _HEADER.sub(rf"\1\2{MASK}", text)
+    if _KEY.search(text) or any(key in text.lower() for key in _ONLY_QUOTED):
+        text = "".join(_under_keys(text))
+    for secret in _known:
+        if secret in text:
+            text = text.replace(secret, MASK)
+    return text
 
 
-def _masked(found: re.Match[str]) -> str:
-    end = "" if found["key"] else "2"
-    return f"{found['key' + end]}{found['sign' + end]}{found['quote' + end]}{MASK}"
+def _without_password(address: re.Match[str]) -> str:
+    # To the last @: a password may hold some. Found by hand, for a pattern would look back from each.
+    _, at, rest = address[2].rpartition("@")
+    return f"{address[1]}{MASK}{at}{rest}" if at else address[0]
+
+
+def _under_keys(text: str) -> Iterator[str]:
+    """The text in pieces, the values of secrets' keys masked."""
+    done = 0
+    for found in _NAMED.finditer(text):
+        if found.start() < done or not (span := _value_of(found, text)):
+            continue
+        yield text[done : span[0]] + MASK
+        done = span[1]
+    yield text[done:]
+
+
+def _value_of(found: re.Match[str], text: str) -> tuple[int, int] | None:
+    """Where the secret stands that a key names; None for what names none."""
+    key, start = found["key"], found.end()
+    if found["gap"]:
+        value = _VALUE.match(text, start) if _OPTION.fullmatch(key) else None
+        return _inside(value) if value and not value[0].startswith("-") else None
+    if not looks_secret(key) and not (found["quote"] and key.lower() in _ONLY_QUOTED):
+        return None
+    if found["sign"] == ":" and not found["quote"]:
+        # Prose has colons too: only as a line of its own.
+        before = text[text.rfind("\n", 0, found.start()) + 1 : found.start()]
+        if before.strip(" \t+-{") or text[start - 1] == ":":
+            return None
+        if kind := _TYPE.match(text, start):
+            start = kind.end()
+            value = _VALUE.match(text, start)
+        else:
+            value = (
+                _VALUE.match(text, start)
+                if text[start : start + 1] in "\"'"
+                else _REST.match(text, start)
+            )
+    else:
+        value = _VALUE.match(text, start)
+    return _inside(value) if value else None
+
+
+def _inside(value: re.Match[str]) -> tuple[int, int]:
+    """The span of a value less its quotes."""
+    start, end = value.span()
+    if value[0][0] in "\"'":
+        start += 1
+        end -= value[0][-1] == value[0][0] and end > start
+    return start, end
+
+
+def redact_tree(value: Any, key: str = "") -> Any:
+    """Plain JSON values with every text masked, and whole what stands under a secret's key."""
+    if isinstance(value, dict):
+        return {name: redact_tree(inner, name) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [redact_tree(inner, key) for inner in value]
+    if isinstance(value, str):
+        return MASK if value and holds_secret(key) else redact(value)
+    return value
 
 
 def redact_finding(finding: Finding) -> Finding:
     """The finding with every text that is shown masked; `data`, which the fix needs, is kept."""
-    place = finding.place and Place(
-        redact(finding.place.path), finding.place.line, finding.place.column
-    )
     return replace(
         finding,
         message=redact(finding.message),
@@ -47,6 +215,11 @@ def redact_finding(finding: Finding) -> Finding:
         found=redact(finding.found),
         wanted=redact(finding.wanted),
         next_step=redact(finding.next_step),
-        place=place,
+        place=finding.place and _redacted(finding.place),
+        also=tuple(map(_redacted, finding.also)),
         more={key: redact(value) for key, value in finding.more.items()},
     )
+
+
+def _redacted(place: Place) -> Place:
+    return Place(redact(place.path), place.line, place.column)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from saas_doctor import redact
 from tests.faults import Copy
 from tests.testbed import bed, engine, platforms, require
 from tests.testbed.cache import RedisServer
@@ -41,6 +42,12 @@ def clean_environment() -> None:
     for name in list(os.environ):
         if any(part in name.upper() for part in _FOREIGN) or name.startswith("PG"):
             del os.environ[name]
+
+
+@pytest.fixture(autouse=True)
+def no_secrets_of_other_platforms() -> None:
+    """A process of the doctor examines one platform, this one many."""
+    redact.forget()
 
 
 @pytest.fixture(scope="session")

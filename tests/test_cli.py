@@ -8,10 +8,15 @@ import pty
 import shutil
 import subprocess
 import sys
+import threading
+from collections.abc import Callable
 from pathlib import Path
 
+import pexpect
 import pytest
 
+from saas_doctor import runner
+from saas_doctor.cli import main
 from saas_doctor.cli.outputs import FORMATS
 
 HEAVY = {"docker", "redis", "psycopg", "httpx", "pydantic", "yaml", "psutil", "tree_sitter", "rich"}
@@ -50,16 +55,55 @@ def broken(root: Path) -> Path:
     return root
 
 
+WRONG, CLOSED = "REGISTRY_URL=localhost:8001\n", "\xff\xfe\0"
+OUTCOMES: dict[str, tuple[int, str, tuple[str, ...]]] = {
+    "nothing wrong": (0, "REGISTRY_URL=http://localhost:8001\n", ()),
+    "a finding": (1, WRONG, ()),
+    "a finding below the limit": (0, "OTHER=1\nOTHER=2\n", ()),
+    "the same at the limit": (1, "OTHER=1\nOTHER=2\n", ("--fail-on", "info")),
+    "a finding that is ignored": (0, WRONG, ("--ignore", "CFG903")),
+    "one that is ignored by its target": (0, WRONG, ("--ignore", "CFG903:REGISTRY*")),
+    "a file that can't be read": (3, CLOSED, ()),
+    "the same, where that is allowed": (0, CLOSED, ("--allow-unknown",)),
+    "no such code": (2, WRONG, ("--ignore", "NONE1")),
+    "two that exclude each other": (2, WRONG, ("--static", "--live")),
+    "no such option": (2, WRONG, ("--nonsense",)),
+    "a fault of its own": (3, WRONG, ()),
+    "Ctrl-C": (130, WRONG, ()),
+}
+
+
+@pytest.mark.parametrize("outcome", OUTCOMES)
 @pytest.mark.parametrize("form", [*FORMATS, "auto"])
-def test_the_exit_code_is_the_same_in_every_format(broken: Path, form: str) -> None:
-    check = ("check", "--select", "CFG", "--format", form)
-    assert doctor(*check, cwd=broken).returncode == 1
-    assert doctor(*check, "--ignore", "CFG903", cwd=broken).returncode == 0
-    assert doctor(*check, "--ignore", "CFG903:REGISTRY*", cwd=broken).returncode == 0
-    (broken / "backend/.env").write_bytes(b"\xff\xfe\x00")
-    assert doctor(*check, cwd=broken).returncode == 3
-    assert doctor(*check, "--allow-unknown", cwd=broken).returncode == 0
-    assert doctor(*check, "--no-such-option", cwd=broken).returncode == 2
+def test_the_exit_code_is_the_same_in_every_format(
+    broken: Path,
+    form: str,
+    outcome: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    code, settings, options = OUTCOMES[outcome]
+    (broken / "backend/.env").write_bytes(settings.encode("latin-1"))
+    faults = {"a fault of its own": ValueError, "Ctrl-C": KeyboardInterrupt}
+    if outcome in faults:
+        monkeypatch.setattr(runner, "run", raising(faults[outcome]))
+    argv = ["check", "-C", str(broken), "--select", "CFG", "--format", form, *options]
+    monkeypatch.setattr(sys, "argv", ["saas-doctor", *argv])
+    monkeypatch.setattr(threading, "excepthook", threading.excepthook)
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == code
+    # A document, or a sentence that says why there is none; who ended it needs none.
+    written = capsys.readouterr()
+    assert bool(written.out) == (code != 2 and outcome not in faults)
+    assert bool(written.err) == (code == 2 or outcome == "a fault of its own")
+
+
+def raising(error: type[BaseException]) -> Callable[..., None]:
+    def run(*_: object, **__: object) -> None:
+        raise error
+
+    return run
 
 
 def test_json_is_one_document_on_standard_output_and_nothing_else(broken: Path) -> None:
@@ -142,7 +186,7 @@ def test_a_pipe_gets_plain_text(broken: Path) -> None:
         (("check", "--format", "json=a", "--format", "sarif=a"), "two formats go to a"),
         (("check", "--format", "json=a", "--output", "b"), "every --format names its own file"),
         (("check", "--format", "sarif=no/such/x", "--select", "CFG"), "can't write the report"),
-        (("check", "--format", "json", "--watch"), "leave out --format and --output"),
+        (("check", "--format", "json", "--watch"), "leave out --format, --output and --write-baseline"),
     ],
 )
 def test_wrong_use_ends_in_one_sentence_and_exit_code_2(
@@ -158,8 +202,27 @@ def test_wrong_use_ends_in_one_sentence_and_exit_code_2(
 def test_fix_without_a_terminal_and_without_yes_changes_nothing(broken: Path) -> None:
     done = doctor("fix", "--select", "CFG", cwd=broken)
     assert done.returncode == 1
-    assert "agree with --yes" in done.stdout
+    assert "agree with saas-doctor fix --yes" in done.stdout
     assert (broken / "backend/.env").read_text() == "REGISTRY_URL=localhost:8001\n"
+
+
+def test_a_question_mark_tells_what_the_answers_do_and_asks_again(broken: Path) -> None:
+    terminal = pexpect.spawn(
+        sys.executable,
+        ["-m", "saas_doctor", "fix", "--select", "CFG"],
+        cwd=str(broken),
+        timeout=60,
+        encoding="utf-8",
+    )
+    terminal.expect(r"\[\?\] help")
+    terminal.sendline("?")
+    terminal.expect("o  ask for each step")
+    terminal.expect(r"Apply\? ")
+    terminal.sendline("y")
+    terminal.expect("verified")
+    terminal.expect(pexpect.EOF)
+    terminal.close()
+    assert "REGISTRY_URL=http://localhost:8001" in (broken / "backend/.env").read_text()
 
 
 def test_dry_run_and_diff_show_the_plan_and_change_nothing(broken: Path) -> None:
@@ -206,8 +269,8 @@ def test_check_never_writes(broken: Path) -> None:
 @pytest.mark.parametrize("argv", [["--help"], ["--version"], ["check", "--help"]])
 def test_help_and_version_load_nothing_heavy(argv: list[str]) -> None:
     script = (
-        "import sys; from saas_doctor.cli import app\n"
-        f"try: app({argv!r})\nexcept SystemExit: pass\n"
+        "import sys; from saas_doctor.cli import command_line\n"
+        f"try: command_line({argv!r})({argv!r})\nexcept SystemExit: pass\n"
         "print(sorted(m for m in sys.modules if '.' not in m or m.startswith('saas_doctor')))"
     )
     done = subprocess.run(
@@ -224,6 +287,17 @@ def test_every_code_is_explained(root: Path) -> None:
     page = doctor("explain", "cfg901", cwd=root).stdout
     assert page.startswith("CFG901: The settings file `.env` is missing.")
     assert "Fix: Make the settings file from the example (safe)" in page
+
+
+def test_init_writes_the_schema_beside_its_file_for_editors(root: Path) -> None:
+    assert doctor("init", "--schema", cwd=root).returncode == 0
+    first, _, rest = (root / "saas-doctor.toml").read_text().partition("\n")
+    assert first.startswith("#:schema ./")
+    assert json.loads((root / first.removeprefix("#:schema ./")).read_text())["properties"][
+        "ignore"
+    ]
+    assert rest.strip()
+    assert doctor("check", "--static", "--select", "CFG920", cwd=root).returncode == 0
 
 
 def test_init_writes_a_file_that_check_takes(root: Path) -> None:

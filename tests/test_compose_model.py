@@ -548,6 +548,17 @@ def test_variables_are_taken_from_the_files_that_are_named_in_place_of_dotenv(
     assert "none.env: can't be read: No such file" in missing.stderr
 
 
+def test_config_masks_secrets_unless_they_are_asked_for(tmp_path: Path) -> None:
+    text = (
+        "services:\n  db: {image: d, environment: {DB_PASSWORD: a b, URL: 'x://u:hunter2@h/d'}}\n"
+    )
+    root = write(tmp_path, {"compose.yaml": text, "saas-doctor.toml": ""})
+    shown = json.loads(command(root).stdout)["services"]["db"]["environment"]
+    assert shown == {"DB_PASSWORD": "***", "URL": "x://u:***@h/d"}
+    whole = json.loads(command(root, "--show-secrets").stdout)
+    assert whole == real.config(root, environ(root))
+
+
 def test_config_says_what_is_wrong_in_a_sentence_each(tmp_path: Path) -> None:
     text = "services:\n  web: {image: x, provider: {type: t}, cgroup: host}\n"
     root = write(tmp_path, {"compose.yaml": text, "saas-doctor.toml": "", "more.yaml": "a: [\n"})

@@ -4,39 +4,34 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
+from importlib import import_module
 from io import TextIOWrapper
 from typing import Annotated
 
 import typer
 
 from saas_doctor import __version__
-from saas_doctor.cli import (
-    build,
-    check,
-    config,
-    down,
-    env,
-    explain,
-    fix,
-    history,
-    init,
-    logs,
-    ps,
-    reset,
-    restart,
-    smoke,
-    undo,
-    up,
-)
 
-app = typer.Typer(
-    name="saas-doctor",
-    help="Examines a platform of FastAPI services, explains what is wrong, and repairs it.",
-    no_args_is_help=True,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
+_COMMANDS = (
+    "check",
+    "fix",
+    "undo",
+    "history",
+    "up",
+    "down",
+    "ps",
+    "logs",
+    "restart",
+    "reset",
+    "build",
+    "config",
+    "smoke",
+    "init",
+    "env",
+    "explain",
 )
+"""The commands in the order of the help; each is a module here, with a function of its name."""
 
 
 def _version(wanted: bool) -> None:
@@ -45,7 +40,6 @@ def _version(wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
 def _options(
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
@@ -54,52 +48,67 @@ def _options(
     pass
 
 
-for module in (
-    check,
-    fix,
-    undo,
-    history,
-    up,
-    down,
-    ps,
-    logs,
-    restart,
-    reset,
-    build,
-    config,
-    smoke,
-    init,
-    config,
-    env,
-    explain,
-):
-    name = module.__name__.rpartition(".")[2]
-    app.command(name)(getattr(module, name))
+def command_line(words: list[str]) -> typer.Typer:
+    """The command line for these words: of the one command that they begin with, else of all.
+
+    Typer puts each of its commands together before it runs one: for all as long as an examination.
+    """
+    app = typer.Typer(
+        name="saas-doctor",
+        help="Examines a platform of FastAPI services, explains what is wrong, and repairs it.",
+        no_args_is_help=True,
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    app.callback()(_options)
+    for name in words[:1] if words[:1] and words[0] in _COMMANDS else _COMMANDS:
+        app.command(name)(getattr(import_module(f"{__name__}.{name}"), name))
+    return app
 
 
 def main() -> None:
     """Run the command; every failure ends in one sentence and the exit code of the contract."""
     from saas_doctor.model import DoctorError
-    from saas_doctor.report.printable import printable
 
     # What this terminal has no sign for is written out, and ends nothing half way.
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
+    threading.excepthook = lambda died: _tell_own_fault(died.exc_value)
     try:
-        app(standalone_mode=True)
+        command_line(sys.argv[1:])(standalone_mode=True)
     except DoctorError as error:
-        print(f"saas-doctor: {printable(str(error))}", file=sys.stderr)
+        _tell(str(error))
         sys.exit(2)
     except PermissionError as error:
         what = f"{error.filename}: {error.strerror}" if error.filename else str(error)
-        what += "; run this as the user whom it belongs to"
-        print(f"saas-doctor: {printable(what)}", file=sys.stderr)
+        _tell(f"{what}; run this as the user whom it belongs to")
         sys.exit(2)
     except KeyboardInterrupt:
-        print("saas-doctor: interrupted", file=sys.stderr)
+        _tell("interrupted")
         sys.exit(130)
     except BrokenPipeError:
         # The reader went away (`| head`); nothing is left to tell it.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(141)
+    except Exception as error:
+        _tell_own_fault(error)
+        sys.exit(3)
+
+
+def _tell(what: str) -> None:
+    from saas_doctor.redact import redact
+    from saas_doctor.report.printable import printable
+
+    print(f"saas-doctor: {printable(redact(what))}", file=sys.stderr)
+
+
+def _tell_own_fault(error: BaseException | None) -> None:
+    """What nobody foresaw, with the way to it: enough to mend it, and no secret of a traceback."""
+    import traceback
+    from pathlib import Path
+
+    frames = traceback.extract_tb(error.__traceback__ if error else None)[-4:]
+    way = " < ".join(f"{Path(f.filename).name}:{f.lineno} {f.name}" for f in reversed(frames))
+    _tell(f"a fault of its own: {type(error).__name__}: {error} (in {way}); please report this")

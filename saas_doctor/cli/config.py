@@ -35,14 +35,19 @@ def config(
     hashes: Annotated[
         bool, typer.Option("--hash", help="Print each service and its hash instead.")
     ] = False,
+    show_secrets: Annotated[
+        bool, typer.Option("--show-secrets", help="Print passwords and tokens as they are.")
+    ] = False,
 ) -> None:
     """Print the Compose project as `up` understands it, in the form of `docker compose config`.
 
-    Passwords in it are printed as they are, and every $ doubled.
+    Every $ in it is doubled. Secrets are masked, for what is printed ends in logs and tickets; another
+    program that is to run it needs --show-secrets.
     """
     import msgspec
 
     from saas_doctor.compose.hashes import config_hash
+    from saas_doctor.redact import redact_tree
     from saas_doctor.report.printable import one_line
     from saas_doctor.stack.project import project_of, sentences
 
@@ -61,5 +66,8 @@ def config(
         for name, service in sorted(found.project.services.items()):
             print(name, config_hash(service))
     else:
-        text = msgspec.json.format(msgspec.json.encode(found.project, order="deterministic"))
+        project = msgspec.to_builtins(found.project, order="deterministic")
+        if not show_secrets:
+            project = redact_tree(project)
+        text = msgspec.json.format(msgspec.json.encode(project))
         print(text.decode().replace("$", "$$"))

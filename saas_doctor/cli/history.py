@@ -10,6 +10,7 @@ def history(directory: Directory = None, config: ConfigFile = None) -> None:
     import time
 
     from saas_doctor import journal
+    from saas_doctor.cli.screen import say
     from saas_doctor.model import DoctorError
     from saas_doctor.report.printable import one_line
 
@@ -18,12 +19,12 @@ def history(directory: Directory = None, config: ConfigFile = None) -> None:
         raise DoctorError(f"{platform.state} belongs to another user: its runs can't be read")
     runs = journal.runs(platform)
     if not runs:
-        print("no fix has run on this platform")
+        say("no fix has run on this platform")
     for run in runs:
         when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(run.began))
-        print(f"{run.name}  {when}  {_state(run)}")
+        say(f"{run.name}  {when}  {_state(run)}")
         for step in run.steps:
-            print(f"    {step.state:<12} {one_line(step.title)}")
+            say(f"    {step.state:<12} {one_line(step.title)}")
 
 
 def _state(run: object) -> str:

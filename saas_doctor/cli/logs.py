@@ -78,14 +78,13 @@ class _Printer:
 
     def show(self, line: LogLine) -> None:
         from saas_doctor.cli.screen import show
-        from saas_doctor.redact import redact
 
         colour = self._colours.setdefault(
             line.service, _COLOURS[len(self._colours) % len(_COLOURS)]
         )
         code = code_of(line.text)
         mark = [(f"  <- {code}: saas-doctor explain {code}", "bold red")] if code else []
-        show([[(f"{line.service:<{self._width}} | ", colour), (redact(line.text), ""), *mark]])
+        show([[(f"{line.service:<{self._width}} | ", colour), (line.text, ""), *mark]])
 
 
 def code_of(text: str) -> str:

@@ -11,15 +11,16 @@ from pathlib import Path
 from typing import TextIO
 
 from saas_doctor.model import DoctorError, Report, Result
+from saas_doctor.redact import redact
 from saas_doctor.report import console
 from saas_doctor.report.console import Line
 from saas_doctor.report.printable import printable
 
 
 def show(lines: Iterable[Line], file: TextIO | None = None) -> None:
-    """Print lines: with their styles on a terminal, as plain text elsewhere."""
+    """Print lines, secrets masked: with their styles on a terminal, as plain text elsewhere."""
     file = file or sys.stdout
-    lines = ([(printable(text), style) for text, style in line] for line in lines)
+    lines = ([(printable(redact(text)), style) for text, style in line] for line in lines)
     if not file.isatty() or os.environ.get("TERM") == "dumb":
         for line in lines:
             print("".join(text for text, _ in line), file=file)
@@ -39,7 +40,7 @@ def say(text: str = "", style: str = "", *, error: bool = False) -> None:
 
 def ask(question: str, answers: str) -> str:
     """One letter of `answers`, asked on the terminal; `n` for everything else."""
-    print(question, end=" ", file=sys.stderr, flush=True)
+    print(printable(redact(question)), end=" ", file=sys.stderr, flush=True)
     answer = sys.stdin.readline().strip().lower()[:1]
     return answer if answer and answer in answers else "n"
 
