@@ -48,7 +48,6 @@ def down(
     from saas_doctor.cli.stack_screen import Teller, change_lines, failure_lines
     from saas_doctor.model import DoctorError
     from saas_doctor.stack import Failed
-    from saas_doctor.stack.saving import Saved
 
     platform = stack_platform(directory, config, env_file)
     backend = chosen_backend(platform, local=local, docker=docker)
@@ -71,6 +70,8 @@ def down(
                 say("nothing was removed", error=True)
                 raise typer.Exit(1)
         if lost and save:
+            from saas_doctor.stack.saving import Saved
+
             saved = Saved(platform)
             backend.save(saved, Teller(backend.services))
             for note in saved.notes:

@@ -18,8 +18,9 @@ from saas_doctor.compose.files import dotenv, load
 from saas_doctor.compose.model import STARTED, Project
 from saas_doctor.compose.naming import VARIABLE, project_name
 from saas_doctor.compose.nodes import Node, Problem, at
+from saas_doctor.compose.scalars import Bad
 from saas_doctor.compose.schema import validate
-from saas_doctor.compose.shapes import Bad, Shaper
+from saas_doctor.compose.shapes import Shaper
 from saas_doctor.compose.support import ignored, obsolete, refused, refused_beside
 from saas_doctor.model import DoctorError, Place
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import posixpath
 import re
 from collections.abc import Callable, Iterable, Mapping
 from functools import cache
@@ -13,33 +12,24 @@ from typing import Any, TypeVar, Union, get_args, get_origin
 from msgspec import Struct
 from msgspec.structs import fields, replace
 
-from saas_doctor.compose import spec
+from saas_doctor.compose import scalars, spec
 from saas_doctor.compose.merge import as_build, as_list, as_names, as_pairs
 from saas_doctor.compose.nodes import Node
-from saas_doctor.compose.units import duration, nanoseconds, single, size, text_of
-from saas_doctor.compose.values import BadPort, port
+from saas_doctor.compose.scalars import Bad
+from saas_doctor.compose.short_forms import clean, short_mount, short_ports
+from saas_doctor.compose.units import text_of
 from saas_doctor.compose.words import NoCommand, split
 
 T = TypeVar("T", bound=Struct)
 Values = dict[str, Any]
 
-_TRUE, _FALSE = {"true", "y", "yes", "on"}, {"false", "n", "no", "off"}
 _REMOTE = ("https://", "http://", "git://", "ssh://", "github.com/", "git@")
 _WINDOWS = re.compile(r"[A-Za-z]:[\\/]")
-_PROPAGATION = {"rprivate", "private", "rshared", "shared", "rslave", "slave"}
 _SETS = {
     "aliases", "cap_add", "cap_drop", "dns", "dns_opt", "dns_search", "expose",
     "link_local_ips", "links", "profiles", "tags", "tmpfs",
 }  # fmt: skip
 """Lists in which nothing is twice."""
-
-
-class Bad(Exception):
-    """A value that Compose refuses."""
-
-    def __init__(self, node: Node, message: str) -> None:
-        super().__init__(message)
-        self.node = node
 
 
 class Shaper(Struct, frozen=True):
@@ -69,6 +59,9 @@ class Shaper(Struct, frozen=True):
 
     def value(self, kind: Any, node: Node) -> Any:
         """A value of one of the types that the spec uses."""
+        plain = scalars.PLAIN.get(kind)
+        if plain:
+            return plain(node)
         make = _MAKE.get(kind)
         if make:
             return make(self, node)
@@ -110,90 +103,9 @@ def _unique(items: Iterable[Any], key: Callable[[Any], Any]) -> tuple[Any, ...]:
     return tuple({key(item): item for item in items}.values())
 
 
-def _text(_: Shaper, node: Node) -> str:
-    if node.kind != "scalar":
-        raise Bad(node, f"it must be text, and is a {node.kind}")
-    return text_of(node)
-
-
-def _whole(_: Shaper, node: Node) -> int:
-    try:
-        return int(text_of(node))
-    except ValueError:
-        raise Bad(node, f"{node.text!r} is no whole number") from None
-
-
-def _truth(_: Shaper, node: Node) -> bool:
-    text = node.text.lower()
-    if text not in _TRUE | _FALSE:
-        raise Bad(node, f"{node.text!r} is neither true nor false")
-    return text in _TRUE
-
-
-def _number(_: Shaper, node: Node) -> int | float:
-    try:
-        return single(float(node.text))
-    except (ValueError, OverflowError):
-        raise Bad(node, f"{node.text!r} is no number") from None
-
-
-def _count(shaper: Shaper, node: Node) -> int:
-    return -1 if node.text.lower() == "all" else _whole(shaper, node)
-
-
-def _bytes(_: Shaper, node: Node) -> str:
-    if isinstance(node.value, float):
-        raise Bad(node, f"{node.text} has no unit, and is no whole number of bytes")
-    try:
-        return str(size(text_of(node)) or "")
-    except ValueError as error:
-        raise Bad(node, str(error)) from None
-
-
-def _duration(_: Shaper, node: Node) -> str:
-    try:
-        return duration(nanoseconds(text_of(node)))
-    except ValueError as error:
-        raise Bad(node, str(error)) from None
-
-
-def _pause(shaper: Shaper, node: Node) -> str:
-    found = _duration(shaper, node)
-    return "" if found == "0s" else found
-
-
-def _mode(_: Shaper, node: Node) -> str:
-    try:
-        value = node.value if isinstance(node.value, int) else int(node.text, 8)
-    except ValueError:
-        raise Bad(node, f"{node.text!r} is no octal mode") from None
-    return f"0{value:o}"
-
-
-def _names(shaper: Shaper, node: Node) -> tuple[str, ...]:
-    if node.kind == "map":
-        return tuple(node.entries)
-    return tuple(_text(shaper, item) for item in as_list(node).items)
-
-
-def _pairs(shaper: Shaper, node: Node) -> dict[str, str]:
-    return {k: _text(shaper, e.value) for k, e in as_pairs(node).entries.items()}
-
-
-def _variables(shaper: Shaper, node: Node) -> dict[str, str | None]:
-    for item in node.items:
-        name = item.text.partition("=")[0]
-        if name[-1:].isspace():
-            raise Bad(item, f"{name!r} ends with a blank")
-    return {
-        k: None if e.value.is_null else _text(shaper, e.value)
-        for k, e in as_pairs(node).entries.items()
-    }
-
-
 def _command(shaper: Shaper, node: Node) -> tuple[str, ...]:
     if node.kind == "list":
-        return _names(shaper, node)
+        return scalars.names(node)
     text = text_of(node)
     try:
         words, end = split(text)
@@ -205,39 +117,11 @@ def _command(shaper: Shaper, node: Node) -> tuple[str, ...]:
     return words
 
 
-def _test(shaper: Shaper, node: Node) -> tuple[str, ...]:
-    return _names(shaper, node) if node.kind == "list" else ("CMD-SHELL", text_of(node))
-
-
-def _hosts(shaper: Shaper, node: Node) -> tuple[str, ...]:
-    found: dict[str, list[str]] = {}
-    if node.kind == "map":
-        for name, entry in node.entries.items():
-            found[name] = list(_names(shaper, entry.value))
-    for item in as_list(node).items if node.kind != "map" else ():
-        name, sign, address = text_of(item).partition("=")
-        if not sign:
-            name, sign, address = text_of(item).partition(":")
-        if not sign:
-            raise Bad(item, f"{item.text!r} names no address")
-        found.setdefault(name, []).extend(address.split(","))
-    for name in found:
-        if not name or ":" in name or "=" in name:
-            raise Bad(node, f"{name!r} is no host name")
-    return tuple(sorted(f"{name}={_bare(ip)}" for name, ips in found.items() for ip in ips))
-
-
-def _bare(address: str) -> str:
-    """An address without the brackets of IPv6."""
-    inside = re.fullmatch(r"\[(.+)\]", address)
-    return inside[1] if inside else address
-
-
 def _ulimits(shaper: Shaper, node: Node) -> dict[str, int | spec.Ulimit]:
     return {
         name: shaper.part(spec.Ulimit, entry.value)
         if entry.value.kind == "map"
-        else _whole(shaper, entry.value) or spec.Ulimit()
+        else scalars.whole(entry.value) or spec.Ulimit()
         for name, entry in node.entries.items()
     }
 
@@ -264,7 +148,7 @@ def _grants(shaper: Shaper, node: Node) -> tuple[spec.Grant, ...]:
     return tuple(
         shaper.part(spec.Grant, item)
         if item.kind == "map"
-        else spec.Grant(source=_text(shaper, item))
+        else spec.Grant(source=scalars.text(item))
         for item in node.items
     )
 
@@ -344,31 +228,8 @@ def _ports(shaper: Shaper, node: Node) -> tuple[spec.Port, ...]:
         if item.kind == "map":
             found.append(shaper.part(spec.Port, item))
         else:
-            found += _short_port(item)
+            found += short_ports(item)
     return _unique(found, lambda p: (p.host_ip or "0.0.0.0", p.published, p.target, p.protocol))
-
-
-def _short_port(node: Node) -> list[spec.Port]:
-    try:
-        known = port(replace(node, text=text_of(node), unset=()))
-    except BadPort as error:
-        raise Bad(node, f"the port {node.text} is not valid: {error}") from None
-    if known is None:
-        return []
-    found = []
-    for target in range(known.target.first, known.target.last + 1):
-        published = known.published_for(target)
-        text = str(published) if published is not None else str(known.published or "")
-        found.append(
-            spec.Port(
-                mode="ingress",
-                host_ip=known.host,
-                target=target,
-                published=text,
-                protocol=known.protocol,
-            )
-        )
-    return sorted(found, key=lambda one: str(one.target))
 
 
 def _in_port(_: Shaper, __: Node, found: Values) -> None:
@@ -378,7 +239,7 @@ def _in_port(_: Shaper, __: Node, found: Values) -> None:
 
 def _mounts(shaper: Shaper, node: Node) -> tuple[spec.Mount, ...]:
     found = [
-        shaper.part(spec.Mount, item) if item.kind == "map" else _short_mount(shaper, item)
+        shaper.part(spec.Mount, item) if item.kind == "map" else short_mount(shaper, item)
         for item in node.items
     ]
     return _unique(found, lambda mount: mount.target)
@@ -393,48 +254,9 @@ def _need(node: Node, key: str) -> Node:
 
 def _in_mount(shaper: Shaper, node: Node, found: Values) -> None:
     _need(node, "target")
-    found["target"] = _clean(found["target"])
+    found["target"] = clean(found["target"])
     if found.get("type") == "bind":
         found["source"] = shaper.path(_need(node, "source"))
-
-
-def _short_mount(shaper: Shaper, node: Node) -> spec.Mount:
-    text = text_of(node)
-    if len(text) in (1, 2):
-        return spec.Mount(type="volume", target=_clean(text))
-    parts = [""]
-    for sign in text:
-        # A letter and a colon are a Windows drive, wherever they stand.
-        if sign == ":" and not (len(parts[-1]) == 1 and parts[-1].isalpha()):
-            parts.append("")
-        else:
-            parts[-1] += sign
-    if re.match("[A-Za-z]:/", parts[0]) and len(parts) == 1:
-        shaper.warn(node, f"{text!r} is read as a Windows drive: give the volume a longer name")
-    if "" in parts or len(parts) > 3:
-        raise Bad(node, f"{text!r} is not SOURCE:TARGET:OPTIONS")
-    source, target = ("", parts[0]) if len(parts) == 1 else (parts[0], parts[1])
-    options = parts[2].split(",") if len(parts) > 2 else []
-    is_bind = source[:1] in tuple("./~") or bool(re.match(r"\\\\|[^\W\d_]:", source))
-    propagation = [option for option in options if option in _PROPAGATION]
-    labels = [option for option in options if option in ("z", "Z")]
-    read_only = [option for option in options if option in ("ro", "rw")][-1:] == ["ro"]
-    bind = spec.Bind(
-        selinux=labels[-1] if labels else "", propagation=propagation[-1] if propagation else ""
-    )
-    volume = spec.VolumeOptions(nocopy=True) if "nocopy" in options else None
-    return spec.Mount(
-        type="bind" if is_bind else "volume",
-        source=shaper.path(node, source) if is_bind else source,
-        target=_clean(target),
-        read_only=read_only,
-        bind=bind if is_bind or propagation or labels else None,
-        volume=volume if is_bind else volume or spec.VolumeOptions(),
-    )
-
-
-def _clean(target: str) -> str:
-    return re.sub("^//+", "/", posixpath.normpath(target)) if target else ""
 
 
 def _in_trigger(shaper: Shaper, node: Node, found: Values) -> None:
@@ -446,7 +268,7 @@ def _in_trigger(shaper: Shaper, node: Node, found: Values) -> None:
     found["path"] = os.path.realpath(shaper.path(path))
     older = node.get("x-initialSync")
     if older and not found.get("initial_sync"):
-        found["initial_sync"] = _truth(shaper, older)
+        found["initial_sync"] = scalars.truth(older)
     found["exec"] = found["exec"] or spec.Hook(command=None)
 
 
@@ -481,10 +303,6 @@ def _external(node: Node, found: Values) -> None:
         found["name"] = found.get("name") or older
 
 
-def _is_external(shaper: Shaper, node: Node) -> bool:
-    return node.kind == "map" or _truth(shaper, node)
-
-
 def _in_declared(_: Shaper, node: Node, found: Values) -> None:
     _external(node, found)
 
@@ -508,23 +326,7 @@ def _in_source(shaper: Shaper, node: Node, found: Values) -> None:
 
 
 _MAKE: dict[Any, Callable[[Shaper, Node], Any]] = {
-    str: _text,
-    int: _whole,
-    bool: _truth,
-    spec.Number: _number,
-    spec.Count: _count,
-    spec.Bytes: _bytes,
-    spec.Duration: _duration,
-    spec.Pause: _pause,
-    spec.Mode: _mode,
-    spec.Shown: _text,
-    spec.External: _is_external,
-    spec.Names: _names,
-    spec.Pairs: _pairs,
-    spec.Variables: _variables,
     spec.Command: _command,
-    spec.Test: _test,
-    spec.Hosts: _hosts,
     spec.Ulimits: _ulimits,
     spec.Build: _build,
     tuple[spec.Grant, ...]: _grants,
@@ -537,7 +339,7 @@ _MAKE: dict[Any, Callable[[Shaper, Node], Any]] = {
     tuple[spec.Port, ...]: _ports,
     tuple[spec.Mount, ...]: _mounts,
 }
-"""How a value of each type is read; all others by their parts."""
+"""How a value of each type that is not plain is read; all others by their parts."""
 
 _ADJUST: dict[type[Struct], Callable[[Shaper, Node, Values], None]] = {
     spec.Build: _in_build,

@@ -120,7 +120,10 @@ class Backend(Protocol):
         """What `up` would do, nothing done."""
 
     def up(self, options: Options, say: Say) -> list[Member]:
-        """Bring it up and wait until everything is healthy; raises Failed."""
+        """Bring it up and wait until everything is healthy; raises Failed.
+
+        What is up then, without what takes a question to each: since when, restarts and memory.
+        """
 
     def removals(self, *, volumes: bool) -> list[Change]:
         """What `down` would remove, nothing done; of kind `volume` or `data` is what is lost for ever."""

@@ -37,8 +37,9 @@ def project_of(
         paths, folder = list(files), None
         if platform.config.compose_file and not files:
             paths = chosen(platform.path(platform.config.compose_file), platform.environ)
-            loaded = load(paths, platform.environ, platform.relative)
-            folder = platform.root if lies_in(platform.root, Project(loaded)) else None
+            if paths[0].parent != platform.root:
+                loaded = load(paths, platform.environ, platform.relative)
+                folder = platform.root if lies_in(platform.root, Project(loaded)) else None
         return opened(
             paths,
             platform.environ,

@@ -35,7 +35,7 @@ class OwnEngine:
         return self.folder / "data"
 
     def start(self) -> None:
-        """Start it, anew after `kill`; its image and containers are still there then."""
+        """Start it, anew after `stop`; its image and containers are still there then."""
         with (self.folder / "log").open("ab") as log:
             self._process = subprocess.Popen(
                 [
@@ -52,11 +52,11 @@ class OwnEngine:
             time.sleep(0.2)
         engine.make_image(docker.DockerClient(base_url=self.host))
 
-    def kill(self) -> None:
-        """End it as a crash does."""
+    def stop(self, how: signal.Signals = signal.SIGKILL) -> None:
+        """End it, as a crash does or another signal."""
         assert self._process
-        self._process.kill()
-        self._process.wait(10)
+        self._process.send_signal(how)
+        self._process.wait(30)
         # The next one would take these for its own that still run.
         for name in ("pid", "exec/containerd/containerd.pid"):
             (self.folder / name).unlink(missing_ok=True)

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import partial
+from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from saas_doctor.journal import prepare_state
 from saas_doctor.platform import Platform
 from saas_doctor.stack import Change, Failed, Failure, LogLine, Member, Options, Say, Verb
-from saas_doctor.stack.docker import ending, failures, images, plan, published, reading
+from saas_doctor.stack.docker import building, ending, failures, images, plan, published, reading
 from saas_doctor.stack.docker import volumes as volumes_of
 from saas_doctor.stack.docker.engine import Engine, answering
 from saas_doctor.stack.docker.found import Existing, existing, rows
@@ -21,7 +21,9 @@ from saas_doctor.stack.docker.marks import Scope
 from saas_doctor.stack.docker.plan import Plan
 from saas_doctor.stack.docker.starting import Starting
 from saas_doctor.stack.docker.work import all_done, each
-from saas_doctor.stack.saving import Saved
+
+if TYPE_CHECKING:
+    from saas_doctor.stack.saving import Saved
 
 
 class DockerBackend:
@@ -100,7 +102,7 @@ class DockerBackend:
             raise
         maker.commit()
         chosen = set(made.services)
-        return [m for m in self._members(memory=False) if m.service in chosen]
+        return [m for m in reading.listed(self.engine, self.scope.name) if m.service in chosen]
 
     def _make(self, made: Plan, maker: Maker, options: Options) -> None:
         import docker
@@ -135,6 +137,8 @@ class DockerBackend:
     ) -> Mapping[str, Image]:
         """The images after they were pulled and built, side by side; raises Failed with all that failed."""
         if any(image.verb is Verb.BUILD for image in wanted.values()):
+            from saas_doctor.journal import prepare_state
+
             prepare_state(self.platform)
             (self.platform.state / "builds").mkdir(exist_ok=True)
         groups: dict[str, list[Image]] = {}
@@ -150,7 +154,7 @@ class DockerBackend:
         try:
             results = all_done(calls)
         except KeyboardInterrupt:
-            images.end_commands()
+            building.end_commands()
             raise
         for result in results.values():
             if isinstance(result, Failed):
@@ -182,7 +186,7 @@ class DockerBackend:
                 platform = self.scope.project.services[image.services[0]].platform
                 return images.pull(self.engine, image, platform, say)
             log = self.platform.state / "builds" / f"{image.services[0]}.log"
-            return images.build(self.engine, self.scope, image, say, log, no_cache=no_cache)
+            return building.build(self.engine, self.scope, image, say, log, no_cache=no_cache)
 
     @answering()
     def build(self, services: Sequence[str], say: Say, *, no_cache: bool = False) -> list[str]:
@@ -217,8 +221,7 @@ class DockerBackend:
         there = existing(self.engine, self.scope)
         self._refuse(there, ())
         maker = Maker(self.engine, self.scope, say, keeps=False)
-        running = [row for row in there.containers if row.runs]
-        ending.in_order(self.engine, self.scope, running, maker.stop)
+        list(ending.stopped(maker, there.containers))
         named = dict.fromkeys(volumes_of.own(self.scope, there), "")
         all_of_them = {**named, **volumes_of.nameless(self.engine, there)}
         volumes_of.save(self.engine, all_of_them, saved, say)
@@ -226,10 +229,7 @@ class DockerBackend:
     @answering()
     def members(self) -> list[Member]:
         """All containers of the stack, running or not."""
-        return self._members(memory=True)
-
-    def _members(self, *, memory: bool) -> list[Member]:
-        return reading.members(self.engine, self.scope.name, memory=memory)
+        return reading.members(self.engine, self.scope.name)
 
     def logs(
         self, services: Sequence[str], *, tail: int | None, since: datetime | None, follow: bool
@@ -257,7 +257,7 @@ class DockerBackend:
             )
         there = {row.service for row in found}
         maker = Maker(self.engine, self.scope, say, keeps=False)
-        ending.in_order(self.engine, self.scope, found, maker.stop)
+        list(ending.stopped(maker, found))
 
         def start(name: str) -> None:
             say(name, "starting")
@@ -267,4 +267,4 @@ class DockerBackend:
 
         ordered = [name for name in ordered if name in there]
         Starting(self.engine, self.scope, ordered, (), start, say).run(wait)
-        return [m for m in self._members(memory=False) if m.service in there]
+        return [m for m in reading.listed(self.engine, self.scope.name) if m.service in there]

@@ -9,19 +9,14 @@ from typing import Any
 
 from saas_doctor.compose.spec import (
     DeviceRequest,
-    Grant,
     Healthcheck,
-    Mount,
-    Project,
     Service,
     Ulimits,
 )
 from saas_doctor.model import DoctorError
 from saas_doctor.stack.docker.marks import Scope
-from saas_doctor.stack.docker.units import count, nanoseconds, seconds
-
-Json = dict[str, Any]
-_UNSET: tuple[Any, ...] = (None, "", 0, (), [], {}, False)
+from saas_doctor.stack.docker.mounts import volumes, volumes_from
+from saas_doctor.stack.docker.units import Json, count, filled, nanoseconds, seconds
 
 
 def arguments(
@@ -60,7 +55,7 @@ def arguments(
         "ExposedPorts": {name: {} for name in _exposed(spec)},
         "Healthcheck": _healthcheck(spec.healthcheck),
     }
-    config = {key: value for key, value in config.items() if value not in _UNSET}
+    config = filled(**config)
     if spec.entrypoint is not None:
         config["Entrypoint"] = list(spec.entrypoint)
     if spec.command is not None:
@@ -69,10 +64,10 @@ def arguments(
         config["StopTimeout"] = int(seconds(spec.stop_grace_period))
     host = _host(spec, containers)
     host["NetworkMode"] = mode or (scope.project.networks[first].name if first else "none")
-    binds, mounts, anonymous = _volumes(scope.project, spec, inherited or {})
+    binds, mounts, anonymous = volumes(scope.project, spec, inherited or {})
     host |= {"Binds": binds, "Mounts": mounts}
     config["Volumes"] = {place: {} for place in anonymous}
-    config["HostConfig"] = {key: value for key, value in host.items() if value not in _UNSET}
+    config["HostConfig"] = filled(**host)
     if first and not mode:
         name, endpoint = connection(scope, service, number, first)
         config["NetworkingConfig"] = {"EndpointsConfig": {name: endpoint}}
@@ -100,14 +95,12 @@ def connection(scope: Scope, service: str, number: int, key: str) -> tuple[str, 
     if given:
         endpoint["DriverOpts"] = dict(given.driver_opts)
         endpoint["MacAddress"] = given.mac_address
-        endpoint["IPAMConfig"] = _set(
+        endpoint["IPAMConfig"] = filled(
             IPv4Address=given.ipv4_address,
             IPv6Address=given.ipv6_address,
             LinkLocalIPs=list(given.link_local_ips),
         )
-    return scope.project.networks[key].name, {
-        key: value for key, value in endpoint.items() if value not in _UNSET
-    }
+    return scope.project.networks[key].name, filled(**endpoint)
 
 
 def _links(scope: Scope, spec: Service) -> Iterator[str]:
@@ -117,10 +110,6 @@ def _links(scope: Scope, spec: Service) -> Iterator[str]:
     for link in spec.external_links:
         name, _, alias = link.partition(":")
         yield f"{name}:{alias or name}"
-
-
-def _set(**values: Any) -> Json:
-    return {key: value for key, value in values.items() if value not in _UNSET}
 
 
 def _mode(text: str, containers: Mapping[str, str]) -> str:
@@ -157,7 +146,7 @@ def _healthcheck(check: Healthcheck | None) -> Json | None:
         return None
     if check.disable:
         return {"Test": ["NONE"]}
-    return _set(
+    return filled(
         Test=list(check.test),
         Interval=nanoseconds(check.interval),
         Timeout=nanoseconds(check.timeout),
@@ -227,10 +216,10 @@ def _host(spec: Service, containers: Mapping[str, str]) -> Json:
         ],
         "DeviceCgroupRules": list(spec.device_cgroup_rules),
         "DeviceRequests": [_device_request(d) for d in (*spec.gpus, *reserved.get("devices", ()))],
-        "VolumesFrom": [_volumes_from(entry, containers) for entry in spec.volumes_from],
+        "VolumesFrom": [volumes_from(entry, containers) for entry in spec.volumes_from],
     }
     if spec.logging:
-        host["LogConfig"] = _set(Type=spec.logging.driver, Config=dict(spec.logging.options))
+        host["LogConfig"] = filled(Type=spec.logging.driver, Config=dict(spec.logging.options))
     if spec.blkio_config:
         host |= _block_io(spec)
     return host
@@ -241,10 +230,10 @@ def _resources(spec: Service) -> tuple[Json, Json]:
     resources = spec.deploy.resources if spec.deploy else None
     limits, reserved = (resources.limits, resources.reservations) if resources else (None, None)
     return (
-        _set(memory=count(limits.memory), cpus=int(float(limits.cpus) * 10**9), pids=limits.pids)
+        filled(memory=count(limits.memory), cpus=int(float(limits.cpus) * 10**9), pids=limits.pids)
         if limits
         else {},
-        _set(memory=count(reserved.memory), devices=reserved.devices) if reserved else {},
+        filled(memory=count(reserved.memory), devices=reserved.devices) if reserved else {},
     )
 
 
@@ -272,12 +261,12 @@ def restart_policy(spec: Service) -> Json:
         name, _, most = spec.restart.partition(":")
         if name == "no":
             return {}
-        return _set(Name=name, MaximumRetryCount=int(most) if most.isdecimal() else 0)
+        return filled(Name=name, MaximumRetryCount=int(most) if most.isdecimal() else 0)
     given = spec.deploy.restart_policy if spec.deploy else None
     if given is None:
         return {}
     name = {"none": "", "any": "always", "": "always"}.get(given.condition, given.condition)
-    return _set(Name=name, MaximumRetryCount=given.max_attempts or 0)
+    return filled(Name=name, MaximumRetryCount=given.max_attempts or 0)
 
 
 def _security(option: str) -> str:
@@ -314,117 +303,3 @@ def _device_request(device: DeviceRequest) -> Json:
         "Capabilities": [list(device.capabilities or ("gpu",))],
         "Options": dict(device.options),
     }
-
-
-def _volumes_from(entry: str, containers: Mapping[str, str]) -> str:
-    if entry.startswith("container:"):
-        return entry.removeprefix("container:")
-    name, _, how = entry.partition(":")
-    return f"{containers.get(name, name)}{f':{how}' if how else ''}"
-
-
-def _volumes(
-    project: Project, spec: Service, inherited: Mapping[str, str]
-) -> tuple[list[str], list[Json], list[str]]:
-    """The mounts as binds (whose missing source the engine makes), as mounts (it refuses), and nameless."""
-    binds: list[str] = []
-    mounts: list[Json] = []
-    anonymous: list[str] = []
-    taken = {mount.target for mount in spec.volumes}
-    for mount in spec.volumes:
-        if mount.type == "volume" and not mount.source:
-            if mount.target in inherited:
-                binds.append(f"{inherited[mount.target]}:{mount.target}:{_access(mount)}")
-            else:
-                anonymous.append(mount.target)
-        elif _is_bind_text(mount):
-            source = mount.source
-            if mount.type == "volume" and source in project.volumes:
-                source = project.volumes[source].name
-            binds.append(f"{source}:{mount.target}:{_access(mount)}")
-        else:
-            mounts.append(_mount(project, mount))
-    binds += [f"{name}:{place}:rw" for place, name in inherited.items() if place not in taken]
-    mounts += [
-        _given_file(project.secrets[g.source].file, _secret_place(g))
-        for g in spec.secrets
-        if project.secrets[g.source].file
-    ]
-    mounts += [
-        _given_file(project.configs[g.source].file, _config_place(g))
-        for g in spec.configs
-        if project.configs[g.source].file
-    ]
-    return binds, mounts, anonymous
-
-
-def _is_bind_text(mount: Mount) -> bool:
-    if mount.type == "volume":
-        given = mount.volume
-        return not (given and (given.nocopy or given.subpath or given.labels))
-    return mount.type == "bind" and mount.bind is not None and mount.bind.create_host_path
-
-
-def _access(mount: Mount) -> str:
-    words = ["ro" if mount.read_only else "rw"]
-    if mount.bind:
-        words += [word for word in (mount.bind.selinux, mount.bind.propagation) if word]
-    return ",".join(words)
-
-
-def _mount(project: Project, mount: Mount) -> Json:
-    source = mount.source
-    found = {"Type": mount.type, "Target": mount.target, "ReadOnly": mount.read_only}
-    if mount.type == "bind" and mount.bind:
-        found["BindOptions"] = _set(Propagation=mount.bind.propagation)
-    if mount.type == "volume":
-        source = project.volumes[source].name if source in project.volumes else source
-        if given := mount.volume:
-            found["VolumeOptions"] = _set(
-                NoCopy=given.nocopy, Labels=dict(given.labels), Subpath=given.subpath
-            )
-    if mount.type == "tmpfs" and mount.tmpfs:
-        found["TmpfsOptions"] = _set(SizeBytes=count(mount.tmpfs.size), Mode=mount.tmpfs.mode)
-    if mount.type == "image" and mount.image:
-        found["ImageOptions"] = _set(Subpath=mount.image.subpath)
-    return found | ({"Source": source} if source else {})
-
-
-def _given_file(file: str, place: str) -> Json:
-    return {"Type": "bind", "Source": file, "Target": place, "ReadOnly": True}
-
-
-def _secret_place(grant: Grant) -> str:
-    target = grant.target or grant.source
-    return target if target.startswith("/") else f"/run/secrets/{target}"
-
-
-def _config_place(grant: Grant) -> str:
-    return grant.target or f"/{grant.source}"
-
-
-def written_files(
-    project: Project, spec: Service, variables: Mapping[str, str]
-) -> Iterator[tuple[str, bytes, Grant]]:
-    """The secrets and configs that no file holds: their place, content, owner and mode."""
-    for grants, sources, place in (
-        (spec.secrets, project.secrets, _secret_place),
-        (spec.configs, project.configs, _config_place),
-    ):
-        for grant in grants:
-            source = sources[grant.source]
-            if source.file:
-                continue
-            if spec.read_only:
-                raise DoctorError(
-                    f"{grant.source} can't be written into it, since it is `read_only`: "
-                    "give the secret or config a `file`"
-                )
-            if source.environment:
-                if source.environment not in variables:
-                    raise DoctorError(
-                        f"{grant.source}: the variable {source.environment}, which holds it, is not set in this shell"
-                    )
-                yield place(grant), variables[source.environment].encode(), grant
-            else:
-                yield place(grant), source.content.encode(), grant

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Set
+from contextlib import nullcontext
 from functools import partial
 
 from saas_doctor.facts.docker import PROJECT
@@ -58,19 +59,16 @@ def down(
 ) -> list[Change]:
     """Stop and remove; what was removed. Raises Failed for what somebody else still uses."""
     maker = Maker(engine, scope, say, keeps=False)
-
-    def remove(row: Row) -> None:
-        if row.runs:
-            maker.stop(row)
-        maker.discard(row, volumes=volumes)
-
-    in_order(engine, scope, existing.containers, remove)
+    removing: Work[str, None] = Work(_AT_ONCE)
+    for row in stopped(maker, existing.containers):
+        removing.give(row.identity, partial(maker.discard, row, volumes=volumes))
     done = [Change(Verb.REMOVE, "container", r.name, _why(scope, r)) for r in existing.containers]
     failed: list[Failure] = []
     for name in _own_networks(scope, existing):
         say(name, "removing the network")
         failed += _network_removed(engine, existing, name)
         done.append(Change(Verb.REMOVE, "network", name))
+    good(removing.rest())
     for name in volumes_of.own(scope, existing) if volumes else ():
         say(name, "removing the volume")
         failed += _volume_removed(engine, name)
@@ -80,32 +78,37 @@ def down(
     return done
 
 
-def in_order(
-    engine: Engine, scope: Scope, containers: Sequence[Row], end: Callable[[Row], None]
-) -> None:
-    """Call `end`, which stops a container, for each, side by side; raises what one of them raised.
+def stopped(maker: Maker, containers: Iterable[Row]) -> Iterator[Row]:
+    """Stop the containers side by side, and give each as soon as it is; raises what one of them raised.
 
-    It is called for what others need once those have ended. What the engine still has to clear away
-    then, which takes longer than the end itself, goes on meanwhile.
+    What others need is told to end when those have ended: what the engine still has to clear away
+    behind them takes longer than the end itself, and goes on meanwhile.
     """
+    rows = {row.identity: row for row in containers}
+    order = [*levels(maker.scope, rows.values())]
     work: Work[str, None] = Work(_AT_ONCE)
-    results: dict[str, BaseException | None] = {}
     ended: set[str] = set()
 
     def note(identity: str) -> None:
         ended.add(identity)
         work.wake()
 
-    with heard(engine, scope.name, ["die"], note):
-        for level in levels(scope, containers):
+    def over(identities: Set[str], but: Set[str] = frozenset()) -> Iterator[Row]:
+        while work.open & identities - but:
+            for identity, result in work.done(_LOOK):
+                if isinstance(result, BaseException):
+                    work.drop()
+                    work.rest()
+                    raise result
+                yield rows[identity]
+
+    with heard(maker.engine, maker.scope.name, ["die"], note) if order[1:] else nullcontext():
+        for level in order:
             for row in level:
-                work.give(row.identity, partial(end, row))
-            while work.open & {row.identity for row in level} - ended:
-                results.update(work.done(_LOOK))
-            if any(results.values()):  # one could not be ended, and may need those that come later
-                work.drop()
-                break
-        good(results | work.rest())
+                work.give(row.identity, partial(maker.stop, row))
+            yield from over({row.identity for row in level}, ended)
+    yield from over(rows.keys())
+    work.end()
 
 
 def levels(scope: Scope, containers: Iterable[Row]) -> Iterator[list[Row]]:

@@ -14,6 +14,7 @@ from saas_doctor.stack.docker.context import one_file
 from saas_doctor.stack.docker.engine import Engine
 from saas_doctor.stack.docker.found import Row
 from saas_doctor.stack.docker.marks import Scope
+from saas_doctor.stack.docker.mounts import written_files
 from saas_doctor.stack.docker.plan import Plan, Step, keys_text
 from saas_doctor.stack.docker.units import seconds
 
@@ -135,7 +136,7 @@ class Maker:
         for key in create.networks(spec)[1:]:
             network, endpoint = create.connection(scope, service, step.number, key)
             connect(self.engine, identity, network, endpoint)
-        for place, data, grant in create.written_files(scope.project, spec, scope.variables):
+        for place, data, grant in written_files(scope.project, spec, scope.variables):
             mode = int(grant.mode, 8) if grant.mode else 0o444
             owner = (int(grant.uid or 0), int(grant.gid or 0))
             api.put_archive(identity, "/", one_file(place.lstrip("/"), data, mode, owner))
@@ -157,8 +158,7 @@ class Maker:
 
     def _replace(self, old: Row, identity: str, name: str) -> None:
         api = self.engine.api
-        if old.runs:
-            self.stop(old)
+        self.stop(old)
         if self.keeps:
             api.rename(old.identity, f"{old.identity[:12]}_{name}_before")
             with self._lock:
@@ -177,8 +177,7 @@ class Maker:
         api.rename(identity, name)
 
     def remove(self, row: Row) -> None:
-        if row.runs:
-            self.stop(row)
+        self.stop(row)
         self.discard(row)
 
     def discard(self, row: Row, *, volumes: bool = False) -> None:
@@ -190,10 +189,13 @@ class Maker:
             self.engine.api.remove_container(row.identity, force=True, v=volumes)
 
     def stop(self, row: Row) -> None:
+        """Stop a container, if it runs."""
         import time
 
         import docker
 
+        if not row.runs:
+            return
         grace = self.grace(row.service)
         self.say(row.service or row.name, "stopping")
         began = time.monotonic()

@@ -22,14 +22,26 @@ _LOOK = 0.5
 """Seconds between two looks for containers that came up since."""
 
 
-def members(engine: Engine, project: str, *, memory: bool) -> list[Member]:
-    """All containers of the project, in the order of their services; `memory`: with what they use."""
+def members(engine: Engine, project: str) -> list[Member]:
+    """All containers of the project, in the order of their services."""
     found = rows(engine, project)
-    told = each((row.identity, partial(_member, engine, row, memory=memory)) for row in found)
-    return sorted(filter(None, told.values()), key=lambda m: (m.service, m.name))
+    told = each((row.identity, partial(_member, engine, row)) for row in found)
+    return _sorted(filter(None, told.values()))
 
 
-def _member(engine: Engine, row: Row, *, memory: bool) -> Member | None:
+def listed(engine: Engine, project: str) -> list[Member]:
+    """The same without what each of them has to be asked for: since when, restarts, memory."""
+    return _sorted(
+        Member(row.service, row.name, row.state, row.health, row.ports, exit_code=row.exit_code)
+        for row in rows(engine, project)
+    )
+
+
+def _sorted(members: Iterable[Member]) -> list[Member]:
+    return sorted(members, key=lambda m: (m.service, m.name))
+
+
+def _member(engine: Engine, row: Row) -> Member | None:
     import docker
 
     with suppress(docker.errors.NotFound):
@@ -42,7 +54,7 @@ def _member(engine: Engine, row: Row, *, memory: bool) -> Member | None:
             row.health,
             row.ports,
             moment(state["StartedAt"] if row.runs else state["FinishedAt"]),
-            _memory(engine, row.identity) if memory and row.state == "running" else None,
+            _memory(engine, row.identity) if row.state == "running" else None,
             int(found.get("RestartCount") or 0),
             None if row.runs or row.state == "created" else int(state["ExitCode"]),
         )

@@ -1,8 +1,12 @@
-"""Durations and byte counts as the canonical model writes them ("1m30s", "52428800")."""
+"""Values of the canonical model ("1m30s", "52428800", nothing) as the engine takes them."""
 
 from __future__ import annotations
 
 import re
+from typing import Any
+
+Json = dict[str, Any]
+_UNSET: tuple[Any, ...] = (None, "", 0, (), [], {}, False)
 
 _PART = re.compile(r"(\d+(?:\.\d+)?)(ns|us|µs|ms|s|m|h)")
 _NANOSECONDS = {
@@ -28,3 +32,8 @@ def seconds(text: str) -> float:
 def count(text: str) -> int:
     """A number of bytes; -1 for no limit."""
     return int(float(text)) if text else 0
+
+
+def filled(**values: Any) -> Json:
+    """Those of the values that say something."""
+    return {key: value for key, value in values.items() if value not in _UNSET}

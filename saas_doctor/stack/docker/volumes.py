@@ -9,6 +9,7 @@ import tarfile
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from saas_doctor.facts.docker import PROJECT
 from saas_doctor.model import DoctorError
@@ -16,7 +17,9 @@ from saas_doctor.stack import Say
 from saas_doctor.stack.docker.engine import Engine
 from saas_doctor.stack.docker.found import Existing
 from saas_doctor.stack.docker.marks import MADE_BY, Scope
-from saas_doctor.stack.saving import Saved, require_space, verify
+
+if TYPE_CHECKING:
+    from saas_doctor.stack.saving import Saved
 
 
 def own(scope: Scope, existing: Existing) -> Iterator[str]:
@@ -64,6 +67,8 @@ def save(engine: Engine, names: Mapping[str, str], saved: Saved, say: Say) -> No
     """
     if not names:
         return
+    from saas_doctor.stack.saving import require_space
+
     known = sizes(engine)
     require_space(saved.platform, sum(known.get(name, 0) for name in names))
     image = _empty_image(engine)
@@ -84,6 +89,8 @@ def save(engine: Engine, names: Mapping[str, str], saved: Saved, say: Say) -> No
 
 
 def _archive(engine: Engine, image: str, name: str, path: Path) -> None:
+    from saas_doctor.stack.saving import verify
+
     config = engine.api.create_host_config(binds=[f"{name}:/saved:ro"], network_mode="none")
     made = engine.api.create_container(
         image, ["nothing"], host_config=config, labels={MADE_BY: "", "saas-doctor.saves": name}
