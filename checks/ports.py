@@ -160,12 +160,17 @@ def _own_data(port: Port, holder: Holder, starts: Starts) -> dict[str, object]:
     }
 
 
+def _stop_and_start(holder: Holder, start: str) -> str:
+    then = "the local stack then starts it again" if holder.stack else f"then {start}"
+    return f"saas-doctor fix --select NET401 stops it; {then}"
+
+
 def _wrong(port: Port, holder: Holder, starts: Starts) -> Finding:
     address = port.address
     who = (holder.service or "").removeprefix("the ")
     data = _own_data(port, holder, starts)
     step = starts.commands.get(holder.service or "", "start it on its own port")
-    step = f"saas-doctor fix --select NET401 stops it; then {step}"
+    step = _stop_and_start(holder, step)
     if holder.stack:  # which starts it again at the same port
         data["no_fix"] = True
         step = "saas-doctor up --local starts the stack anew where its settings have changed"
@@ -194,8 +199,7 @@ def _silent(
         found=f"{shown}; {holder}",
         wanted="an HTTP answer",
         target=str(address.port),
-        next_step="saas-doctor fix --select NET401 stops it; then "
-        + starts.commands.get(address.service, "start it again"),
+        next_step=_stop_and_start(holder, starts.commands.get(address.service, "start it again")),
         data=data,
     )
 
@@ -208,8 +212,7 @@ def _stale(port: Port, holder: Holder, starts: Starts) -> Finding:
         found=str(holder),
         wanted=f"{address.service} as its files are now",
         target=str(address.port),
-        next_step="saas-doctor fix --select NET401 stops it; then "
-        + starts.commands.get(address.service, "start it again"),
+        next_step=_stop_and_start(holder, starts.commands.get(address.service, "start it again")),
         severity=Severity.WARNING,
         data=_own_data(port, holder, starts),
     )
