@@ -620,6 +620,24 @@ def test_what_runs_already_is_used_and_stays(stack: Stack, make_copy: Callable[.
     assert copy.cluster.sql("SELECT 1") == [(1,)]
 
 
+def test_a_server_of_another_platforms_stack_is_used_and_told(
+    stack: Stack, tmp_path: Path, shared_environment: Path
+) -> None:
+    stack.up(*SERVERS)
+    other = Stack(tmp_path / "other", shared_environment)
+    for name in SERVERS:
+        other.edit(
+            "backend/.env", f"localhost:{other.ports[name]}/", f"localhost:{stack.ports[name]}/"
+        )
+    plan = other.plan(*SERVERS)
+    for name in SERVERS:
+        whose = f"started by the local stack of {stack.root}, whose data it holds"
+        assert plan[name] == (
+            Verb.KEEP,
+            f"it runs already at localhost:{stack.ports[name]}, and was {whose}",
+        )
+
+
 def test_what_the_platform_has_no_more_is_removed_where_that_is_asked(stack: Stack) -> None:
     stack.up("redis")
     with subprocess.Popen(["sleep", "60"], start_new_session=True) as former:
