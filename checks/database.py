@@ -118,7 +118,9 @@ def _way_out(database: Database, trouble: Trouble) -> str:
         return f"see who holds its connections: {asks(as_superuser(address), rest)}"
     if trouble is Trouble.CLIENT:
         return f"correct {address.variable} in {address.where} (sslmode and the like)"
-    return database.start
+    # The platform's own, which `up` also starts where there is no Docker.
+    own = database.start.startswith("docker compose ")
+    return f"saas-doctor up (by hand: {database.start})" if own else database.start
 
 
 @check(
