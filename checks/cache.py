@@ -129,9 +129,10 @@ def _next_step(cache: Cache, mends: bool) -> str:
         return "saas-doctor fix --select RED501, then start the services again"
     if cache.better:
         return f"set {{key}} ({{where}}) to {redact(cache.better)}"
-    return _NEXT.get(
-        cache.problem, f"{cache.start or 'start Redis there'}, or correct {{key}} ({{where}})"
-    )
+    start = cache.start or "start Redis there"
+    if cache.compose and cache.start:  # the platform's own, which `up` also starts without Docker
+        start = f"saas-doctor up (by hand: {start})"
+    return _NEXT.get(cache.problem, f"{start}, or correct {{key}} ({{where}})")
 
 
 def _more(cache: Cache, needed_at: Place | None) -> dict[str, str]:

@@ -59,8 +59,8 @@ def server_unreachable(
     MariaDB, MongoDB, SSH, CockroachDB.
     **Fixed** by the port of the compose file's own server in the settings file, where that one lets
     the platform in as it is; else by starting the one server that stands still and would listen
-    there: the container of the platform's compose project, or the system's cluster (Debian and
-    Ubuntu). `undo` brings the former address back, and stops the server while nobody uses it.
+    there: the container of the platform's compose project, the system's cluster (Debian and
+    Ubuntu), or Homebrew's. `undo` brings the former address back, and stops the server while nobody uses it.
     **Silent** while a just started server takes a moment; where a login is refused (DB502 to DB504
     say why), or TLS is what keeps it out (DB508); and where no address is configured.
     """
@@ -118,7 +118,9 @@ def _way_out(database: Database, trouble: Trouble) -> str:
         return f"see who holds its connections: {asks(as_superuser(address), rest)}"
     if trouble is Trouble.CLIENT:
         return f"correct {address.variable} in {address.where} (sslmode and the like)"
-    return database.start
+    # The platform's own, which `up` also starts where there is no Docker.
+    own = database.start.startswith("docker compose ")
+    return f"saas-doctor up (by hand: {database.start})" if own else database.start
 
 
 @check(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterator
 
-from saas_doctor.facts.addresses import FRONTEND, Address, Addresses, MoreAddresses
+from saas_doctor.facts.addresses import Address, Addresses, MoreAddresses
 from saas_doctor.facts.answers import Answers
 from saas_doctor.facts.bindable import Bindable
 from saas_doctor.facts.commands import Starts
@@ -48,7 +48,8 @@ def port_held(
     deleted, or its reloader has ended: warnings); and a service of another checkout of the platform.
     **Fixed** by stopping the platform's own process (SIGTERM to its whole tree, SIGKILL after 5
     seconds). What is not the platform's is left alone: the service moves to a free port, in the
-    settings, in the addresses that lead to it, in the compose file and in the Vite proxy. With
+    settings, in the addresses that lead to it, in the compose file and in the Vite proxy; the front
+    end in its script or Vite's configuration, and in the origins that may call the services. With
     `--allow-destructive` the stranger is stopped in place of that, and that the port stays free is
     seen for a moment. What `saas-doctor up` of another platform keeps running is not stopped: its
     `down` is named. `undo` starts a container again, and brings all files back; for a process it
@@ -111,8 +112,6 @@ def _stranger(address: Address, holder: Holder, severity: Severity | None) -> Fi
         stop = _down(holder)
         data |= {"stack": holder.stack, "down": stop}
     step = f"saas-doctor fix --select NET401 moves {address.service} to a free port"
-    if address.service == FRONTEND:
-        step = "give the dev server another port, and name its address in CORS_ORIGINS"
     return Finding(
         f"port {address.port} of {address.service} is held by {who}",
         looked_at=f"the sockets that listen on port {address.port}",
@@ -121,7 +120,7 @@ def _stranger(address: Address, holder: Holder, severity: Severity | None) -> Fi
         target=str(address.port),
         next_step=f"{step}; or stop the other yourself: {stop}",
         severity=severity,
-        data=data | _what_is_done(address, holder),
+        data=data | {"otherwise": True},
     )
 
 
@@ -132,12 +131,6 @@ def _down(holder: Holder) -> str:
 
 def _end_other(holder: Holder) -> str:
     return f"end the other's local stack ({_down(holder)})" if holder.stack else "stop the other"
-
-
-def _what_is_done(address: Address, holder: Holder) -> dict[str, object]:
-    if address.service != FRONTEND:
-        return {"otherwise": True}
-    return {"no_fix": bool(holder.stack) or not (holder.process or holder.container)}
 
 
 def _stop(process: Process) -> str:
@@ -167,12 +160,17 @@ def _own_data(port: Port, holder: Holder, starts: Starts) -> dict[str, object]:
     }
 
 
+def _stop_and_start(holder: Holder, start: str) -> str:
+    then = "the local stack then starts it again" if holder.stack else f"then {start}"
+    return f"saas-doctor fix --select NET401 stops it; {then}"
+
+
 def _wrong(port: Port, holder: Holder, starts: Starts) -> Finding:
     address = port.address
     who = (holder.service or "").removeprefix("the ")
     data = _own_data(port, holder, starts)
     step = starts.commands.get(holder.service or "", "start it on its own port")
-    step = f"saas-doctor fix --select NET401 stops it; then {step}"
+    step = _stop_and_start(holder, step)
     if holder.stack:  # which starts it again at the same port
         data["no_fix"] = True
         step = "saas-doctor up --local starts the stack anew where its settings have changed"
@@ -201,8 +199,7 @@ def _silent(
         found=f"{shown}; {holder}",
         wanted="an HTTP answer",
         target=str(address.port),
-        next_step="saas-doctor fix --select NET401 stops it; then "
-        + starts.commands.get(address.service, "start it again"),
+        next_step=_stop_and_start(holder, starts.commands.get(address.service, "start it again")),
         data=data,
     )
 
@@ -215,8 +212,7 @@ def _stale(port: Port, holder: Holder, starts: Starts) -> Finding:
         found=str(holder),
         wanted=f"{address.service} as its files are now",
         target=str(address.port),
-        next_step="saas-doctor fix --select NET401 stops it; then "
-        + starts.commands.get(address.service, "start it again"),
+        next_step=_stop_and_start(holder, starts.commands.get(address.service, "start it again")),
         severity=Severity.WARNING,
         data=_own_data(port, holder, starts),
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from saas_doctor.actions import Action
-from saas_doctor.actions.servers import StartCluster, StartContainer
+from saas_doctor.actions.servers import StartBrewed, StartCluster, StartContainer
 from saas_doctor.facts.database_address import Address, with_tls
 from saas_doctor.facts.dotenv import EnvFile
 from saas_doctor.facts.stopped_servers import StoppedServers
@@ -23,6 +23,8 @@ def reach_server(
         yield env.file.set(address.variable, finding.data["address"])
     elif server and server.cluster:
         yield StartCluster(address, *server.cluster)
+    elif server and server.formula:
+        yield StartBrewed(address, server.formula)
     elif server:
         yield StartContainer(address, server.container, server.words)
 

@@ -6,8 +6,10 @@ from collections.abc import Iterator
 
 from saas_doctor.actions import Action
 from saas_doctor.actions.processes import StopContainer, StopProcess
-from saas_doctor.facts.addresses import Addresses
+from saas_doctor.facts import Facts
+from saas_doctor.facts.addresses import FRONTEND, Addresses
 from saas_doctor.facts.bindable import FreePorts
+from saas_doctor.facts.frontend_port import FrontendPort
 from saas_doctor.facts.port_places import PortPlaces
 from saas_doctor.facts.ports import Ports
 from saas_doctor.model import Absent, Finding, Risk
@@ -38,12 +40,16 @@ def free_the_port(finding: Finding) -> Iterator[Action]:
 
 @fix("NET401", otherwise=True)
 def leave_the_port(
-    finding: Finding, addresses: Addresses, places: PortPlaces, free: FreePorts
+    finding: Finding, addresses: Addresses, facts: Facts, free: FreePorts
 ) -> Iterator[Action]:
     """Move the service to a free port."""
+    if finding.data["service"] == FRONTEND:
+        port = int(finding.target)
+        yield from facts.get(FrontendPort).moved(port, free.like(port))
+        return
     if finding.data["own"] or finding.data["service"] not in addresses.services:
         raise Absent("only a service of the platform can be moved")
-    yield from _move(finding.data["service"], addresses, places, free)
+    yield from _move(finding.data["service"], addresses, facts.get(PortPlaces), free)
 
 
 @fix("NET404")

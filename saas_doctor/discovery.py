@@ -71,7 +71,7 @@ _VITE_PORT = re.compile(rb"\bport\b[\"']?\s*(?::\s*([\w.]+))?")
 _HTTPS = re.compile(rb"\bhttps\b(?!\s*:\s*false)")
 # A Vite configuration whose `server` is not written out: a variable, or made elsewhere.
 _ELSEWHERE = re.compile(rb"\bserver\b|export\s+default\s+[a-z]\w*\s*;?\s*\Z")
-_SCRIPT_PORT = re.compile(rb'"dev"\s*:\s*"[^"]*\bvite\b[^"]*--port[ =](\d+)')
+SCRIPT_PORT = re.compile(rb'"dev"\s*:\s*"[^"]*\bvite\b[^"]*--port[ =](\d+)')
 APP = re.compile(rb"(?m)^[ \t]*\w+(?:[ \t]*:[ \t]*[\w.]+)?[ \t]*=[ \t]*(?:\w+\.)?FastAPI\(")
 _DEPENDENCIES = re.compile(
     rb"(?m)^(?:project\.)?dependencies\s*=|^\[tool\.(?:poetry\.dependencies|setuptools\.dynamic)"
@@ -299,7 +299,7 @@ def _origins(frontend: Path) -> list[str]:
     body = _braces(text, server.end()) if server else b""
     if _HTTPS.search(body):
         return []
-    script = _SCRIPT_PORT.search(_read(frontend / "package.json"))
+    script = SCRIPT_PORT.search(_read(frontend / "package.json"))
     port = script or _VITE_PORT.search(body)
     unclear = b"..." in body or b"mergeConfig" in text or (not server and _ELSEWHERE.search(text))
     told = (port.group(1) or b"") if port else b"" if unclear else b"5173"

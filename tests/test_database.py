@@ -24,6 +24,7 @@ from saas_doctor.actions.database_rights import GrantCreate
 from saas_doctor.actions.database_role import CreateRole
 from saas_doctor.facts import Facts, database, database_others
 from saas_doctor.facts.admin import AdminConnection
+from saas_doctor.facts.cache import Cache
 from saas_doctor.facts.database import Database
 from saas_doctor.facts.database_address import Address, parse_url, with_server, with_tls
 from saas_doctor.facts.database_login import Trouble, connect
@@ -36,7 +37,8 @@ from saas_doctor.facts.strangers import named
 from saas_doctor.model import Absent, Report, Severity, Status, Unreadable
 from saas_doctor.repair import Outcome as Done
 from saas_doctor.runner import Selection
-from tests.testbed import require, states
+from tests.testbed import bed, require, states
+from tests.testbed.cache import RedisServer
 from tests.testbed.ports import black_hole, free_port, listener
 from tests.testbed.postgres import Cluster, binaries
 
@@ -1167,3 +1169,59 @@ def test_previews_show_the_sql_and_no_secret(bench: Bench, name: str) -> None:
 def test_names_and_texts_are_quoted() -> None:
     assert identifier('a"; DROP') == '"a""; DROP"'
     assert literal("it's") == "'it''s'"
+
+
+# Homebrew
+
+BREW = """\
+#!/bin/sh
+# A stand-in for Homebrew's program, on a machine that has none: its services are a real cluster.
+running=none; test -e {data}/postmaster.pid && running=started
+case "$1 $2" in
+"services list") echo '[{{"name": "redis", "status": "none"}}, {{"name": "{formula}", "status": "'$running'"}}]' ;;
+"services start" | "services stop") {as_user} {bin}/pg_ctl -D {data} -w -s -m fast -l {data}/log $2 ;;
+esac
+"""
+
+
+def test_homebrews_server_is_started_and_stopped_again(
+    tmp_path: Path, redis_server: RedisServer, shared_environment: Path
+) -> None:
+    cluster = Cluster()
+    copy = bed.make_copy(
+        tmp_path / "platform", cluster, redis_server.url, environment=shared_environment
+    )
+    brew, formula = tmp_path / "homebrew/bin/brew", "postgresql@15"
+    brew.parent.mkdir(parents=True)
+    (tmp_path / "homebrew/var").mkdir()
+    (tmp_path / "homebrew/var" / formula).symlink_to(cluster.data)
+    as_user = f"runuser -u {cluster.user} --" if cluster.user else ""
+    brew.write_text(
+        BREW.format(data=cluster.data, formula=formula, bin=cluster.bin, as_user=as_user)
+    )
+    brew.chmod(0o755)
+    copy.environ["PATH"] = f"{brew.parent}{os.pathsep}{copy.environ['PATH']}"
+    platform = platforms.load(copy.root, exact=True, environ=copy.environ)
+    try:
+        cluster.stop("fast")
+        done = repair.repair(platform, Selection(("DB501",)), lambda plan: plan, timeout=30)
+        assert [(d.step.action.title, d.outcome) for d in done.done] == [
+            (f"start Homebrew's {formula}", Done.VERIFIED)
+        ]
+        assert repair.undo(platform).refused == []
+        assert not (cluster.data / "postmaster.pid").exists()
+    finally:
+        cluster.close()
+
+
+def test_homebrews_redis_is_named_where_compose_has_none(tmp_path: Path) -> None:
+    brew = tmp_path / "bin/brew"
+    brew.parent.mkdir()
+    brew.write_text(BREW.format(data="/nowhere", formula="x", bin="", as_user=""))
+    brew.chmod(0o755)
+    (tmp_path / "backend").mkdir()
+    (tmp_path / "backend/.env").write_text(f"REDIS_URL=redis://localhost:{free_port()}/0\n")
+    (tmp_path / "saas-doctor.toml").write_text("[redis]\n")
+    environ = {"PATH": f"{brew.parent}{os.pathsep}{os.environ['PATH']}"}
+    platform = platforms.load(tmp_path, exact=True, environ=environ)
+    assert Facts(platform).get(Cache).start == "brew services start redis"

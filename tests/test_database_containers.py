@@ -91,6 +91,6 @@ def test_another_projects_stopped_container_is_left_alone(
     server.container.stop(timeout=5)
     (finding,) = examine(root, docker_engine).findings
     assert finding.fix is None
-    assert "docker compose up -d db" in finding.next_step
+    assert finding.next_step == "saas-doctor up (by hand: docker compose up -d db)"
     assert fix(root, docker_engine) == []
     assert not server.runs

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import signal
 import subprocess
@@ -29,6 +30,7 @@ from saas_doctor.facts.addresses import Address
 from saas_doctor.facts.bindable import Bindable, FreePorts
 from saas_doctor.facts.checkouts import origin_of
 from saas_doctor.facts.commands import started_service
+from saas_doctor.facts.frontend_port import FrontendPort
 from saas_doctor.facts.listeners import Listener, Listeners
 from saas_doctor.facts.port_places import PortPlaces
 from saas_doctor.facts.ports import Ports, State
@@ -100,6 +102,57 @@ def test_a_listing_that_fails_is_unknown_and_never_ok(
     monkeypatch.setattr(psutil, "net_connections", fails)
     report = examine(make_copy(), "NET401")
     assert [r.status for r in report.results if r.code == "NET401"] == [Status.UNKNOWN]
+
+
+# The front end's port
+
+VITE = "export default { server: { %s } }\n"
+
+
+@pytest.mark.parametrize(
+    ("config", "script", "changed"),
+    [
+        ("port: 5173, strictPort: true", "vite", ("frontend/vite.config.js", "{ port: 15173, strictPort")),
+        ("port: 5173", "vite --port 5173", ("frontend/package.json", "vite --port 15173")),
+        ("", "vite", ("frontend/package.json", "vite --port 15173")),
+        ("", "cross-env A=1 vite --host", ("frontend/package.json", "A=1 vite --port 15173 --host")),
+    ],
+)  # fmt: skip
+def test_the_front_end_moves_with_all_who_let_it_call(
+    tmp_path: Path, config: str, script: str, changed: tuple[str, str]
+) -> None:
+    compose = "services:\n  core:\n    image: x\n    environment: &e\n      CORS: 'http://localhost:5173'\n"
+    files = {
+        "frontend/vite.config.js": VITE % config,
+        "frontend/package.json": f'{{"scripts": {{"dev": "{script}"}}}}\n',
+        "backend/.env": "CORS_ORIGINS=http://localhost:5173,http://127.0.0.1:5173\n",
+        "backend/core/main.py": "ORIGIN = 'http://localhost:5173'\n",
+        "docker-compose.yml": f"{compose}  two:\n    image: x\n    environment: *e\n",
+    }
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    platform = platforms.load(tmp_path, exact=True, environ={})
+    edits = Facts(platform).get(FrontendPort).moved(5173, 15173)
+    after = {edit.name: edit.result.decode() for edit in edits}
+    assert changed[1] in after[changed[0]]
+    assert not any(re.search(r"(?<!\d)5173", text) for text in after.values())
+    assert {*files} - {*after} <= {"frontend/vite.config.js", "frontend/package.json"}
+    for edit in edits:
+        edit.path.write_bytes(edit.result)
+    frontend = platforms.load(tmp_path, exact=True, environ={}).config.frontend
+    assert frontend
+    assert frontend.origins == ("http://localhost:15173",)
+
+
+def test_a_front_end_whose_port_nothing_says_is_not_moved(tmp_path: Path) -> None:
+    (tmp_path / "saas-doctor.toml").write_text('[frontend]\ndirectory = "web"\n')
+    (tmp_path / "main.py").write_text("import fastapi\n")
+    (tmp_path / "web").mkdir()
+    (tmp_path / "web/package.json").write_text('{"scripts": {"dev": "next dev"}}')
+    platform = platforms.load(tmp_path, exact=True, environ={})
+    with pytest.raises(Absent, match="can't be told"):
+        Facts(platform).get(FrontendPort).moved(5173, 15173)
 
 
 # Whose a port is

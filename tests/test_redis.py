@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
+from saas_doctor import platform as platforms
+from saas_doctor import runner
 from saas_doctor.facts.redis_server import classify, plain, refuses_by_settings, refuses_writes
 from saas_doctor.model import Severity
+from saas_doctor.runner import Selection
+from tests.testbed.ports import free_port
 from tests.trees import MakeTree, findings
 
 BARE = "import redis\n\nclient = redis.from_url('x')\nclient.get('a')\n"
@@ -141,3 +147,17 @@ def test_where_redis_is_needed_is_shown(tree: MakeTree) -> None:
     }
     (finding,) = findings(tree(files), "RED501")
     assert finding.evidence["needed_by"].startswith("backend/core/main.py:3")
+
+
+def test_the_platforms_own_redis_is_started_by_up_also_without_docker(tmp_path: Path) -> None:
+    port = free_port()
+    (tmp_path / "backend").mkdir()
+    (tmp_path / "backend/.env").write_text(f"REDIS_URL=redis://localhost:{port}/0\n")
+    (tmp_path / "saas-doctor.toml").write_text("[redis]\n")
+    (tmp_path / "compose.yaml").write_text(
+        f"services:\n  redis:\n    image: redis:7\n    ports: ['{port}:6379']\n"
+    )
+    platform = platforms.load(tmp_path, exact=True, environ={})
+    (finding,) = runner.run(platform, Selection(("RED501",)), timeout=20).findings
+    by_hand = "docker compose -f compose.yaml up -d redis"
+    assert finding.next_step.startswith(f"saas-doctor up (by hand: {by_hand}), or correct")

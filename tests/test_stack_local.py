@@ -26,6 +26,7 @@ from saas_doctor import platform as platforms
 from saas_doctor import runner
 from saas_doctor.config import Config
 from saas_doctor.facts import Facts
+from saas_doctor.facts.ports import JUST_STARTED
 from saas_doctor.model import DoctorError
 from saas_doctor.processes import Identity, listens_on
 from saas_doctor.runner import Selection
@@ -254,6 +255,24 @@ def test_a_changed_password_of_its_own_server_stops_nothing(stack: Stack) -> Non
     assert "asked: the local stack's own cluster" in report.findings[0].more["role"]
     assert bootstrap.examine(stack.platform, "local", Facts(stack.platform)) == []
     assert stack.up("core")["core"].health == "healthy"
+
+
+def test_its_own_processes_are_in_the_way_of_no_up(stack: Stack) -> None:
+    stack.up("registry", "demo-service")
+    one, other = stack.ports["registry"], stack.ports["demo-service"]
+    os.kill(stack.process("registry").pid, signal.SIGSTOP)
+    time.sleep(max(0, JUST_STARTED - time.time() + stack.record("registry").since))
+    (silent,) = runner.run(stack.platform, Selection(("NET401",)), timeout=30).findings
+    assert silent.next_step.endswith("stops it; the local stack then starts it again")
+    os.kill(stack.process("registry").pid, signal.SIGCONT)
+
+    stack.edit("backend/.env", f"REGISTRY_PORT={one}", f"REGISTRY_PORT={other}")
+    stack.edit("backend/.env", f"DEMO_SERVICE_PORT={other}", f"DEMO_SERVICE_PORT={one}")
+    found = runner.run(stack.platform, Selection(("NET401",)), timeout=30).findings
+    # It would start what is stopped again, at the same port.
+    assert [(f.target, f.fix) for f in found] == [(str(other), None), (str(one), None)]
+    assert all(f.next_step.startswith("saas-doctor up --local ") for f in found)
+    assert bootstrap.examine(stack.platform, "local", Facts(stack.platform)) == []
 
 
 def test_a_taken_port_is_told_before_anything_is_started(stack: Stack) -> None:
@@ -598,6 +617,24 @@ def test_what_runs_already_is_used_and_stays(stack: Stack, make_copy: Callable[.
         assert [change.name for change in removed] == ["demo-service"]
         assert psutil.pid_exists(pids["registry"])
     assert copy.cluster.sql("SELECT 1") == [(1,)]
+
+
+def test_a_server_of_another_platforms_stack_is_used_and_told(
+    stack: Stack, tmp_path: Path, shared_environment: Path
+) -> None:
+    stack.up(*SERVERS)
+    other = Stack(tmp_path / "other", shared_environment)
+    for name in SERVERS:
+        other.edit(
+            "backend/.env", f"localhost:{other.ports[name]}/", f"localhost:{stack.ports[name]}/"
+        )
+    plan = other.plan(*SERVERS)
+    for name in SERVERS:
+        whose = f"started by the local stack of {stack.root}, whose data it holds"
+        assert plan[name] == (
+            Verb.KEEP,
+            f"it runs already at localhost:{stack.ports[name]}, and was {whose}",
+        )
 
 
 def test_what_the_platform_has_no_more_is_removed_where_that_is_asked(stack: Stack) -> None:

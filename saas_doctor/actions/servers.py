@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import shutil
 import time
 from abc import abstractmethod
 from collections.abc import Hashable
@@ -11,6 +13,7 @@ from pathlib import Path
 from saas_doctor.actions import Action, Bench, Failed, NotApplied, Record, Refused, command
 from saas_doctor.actions.processes import container
 from saas_doctor.actions.statements import run
+from saas_doctor.facts.brew import stopped_services
 from saas_doctor.facts.database_address import Address
 from saas_doctor.facts.postgres_protocol import Outcome, ask, endpoints
 from saas_doctor.model import Risk
@@ -113,6 +116,44 @@ class StartCluster(_StartServer):
         _refuse_while_used(bench, f"cluster {version}/{name}")
         command(["pg_ctlcluster", version, name, "stop"], cwd=Path("/"), limit=60)
         return None
+
+
+@dataclass(frozen=True)
+class StartBrewed(_StartServer):
+    """Start a Postgres server that Homebrew has installed."""
+
+    formula: str
+
+    @property
+    def title(self) -> str:
+        return f"start Homebrew's {self.formula}"
+
+    @property
+    def named(self) -> Record:
+        return {"formula": self.formula}
+
+    def preview(self) -> str:
+        return f"brew services start {self.formula}  (also when you log in, until it is stopped)"
+
+    def apply(self, bench: Bench, before: Record) -> Record:  # noqa: ARG002
+        _brew(bench, "start", self.formula)
+        self.wait()
+        return {}
+
+    @classmethod
+    def undo(cls, bench: Bench, before: Record, after: Record | None) -> str | None:  # noqa: ARG003
+        formula = before["formula"]
+        if formula in stopped_services(re.escape(formula), bench.platform.environ):
+            return None
+        _refuse_while_used(bench, formula)
+        _brew(bench, "stop", formula)
+        return None
+
+
+def _brew(bench: Bench, what: str, formula: str) -> None:
+    environ = bench.platform.environ
+    program = shutil.which("brew", path=environ.get("PATH")) or "brew"
+    command([program, "services", what, formula], cwd=Path("/"), limit=60, environ=environ)
 
 
 @dataclass(frozen=True)

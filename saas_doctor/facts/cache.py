@@ -11,6 +11,7 @@ from msgspec import Struct
 
 from saas_doctor.compose.model import Service
 from saas_doctor.facts import Fact
+from saas_doctor.facts.brew import stopped_services
 from saas_doctor.facts.compose import Compose
 from saas_doctor.facts.dotenv import Settings
 from saas_doctor.facts.redis_server import examine, plain
@@ -44,7 +45,7 @@ class Cache(Fact, frozen=True):
     problem: str = ""
     detail: str = ""
     start: str = ""
-    """The command that starts it, where the compose file has one."""
+    """The command that starts it, where the compose file or Homebrew has one."""
     better: str = ""
     reason: str = ""
     compose: ComposeRedis | None = None
@@ -71,6 +72,9 @@ class Cache(Fact, frozen=True):
         if compose and problem == "unreachable":
             file = platform.config.compose_file
             start = f"docker compose -f {file} up -d {compose.name}"
+        elif problem == "unreachable" and address.startswith(("localhost:", "127.0.0.1:")):
+            brewed = next(stopped_services("redis|valkey", platform.environ), "")
+            start = f"brew services start {brewed}" if brewed else ""
         return cls(address, key, where, place, problem, detail, start, better, reason, compose)
 
 

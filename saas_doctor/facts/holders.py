@@ -51,7 +51,7 @@ class Holder(Struct, frozen=True):
         return f"{what}, at {where}" if where else what
 
 
-def _stack_of(process: Process) -> tuple[Path | None, str]:
+def stack_of(process: Process) -> tuple[Path | None, str]:
     """The platform whose local stack keeps a process running, and the member's name there."""
     for one in process.lineage:
         record = Path(one.record)
@@ -79,7 +79,7 @@ class Owners:
         if process is None:
             return Holder(tuple(listeners))
         service, top = self._belongs(process)
-        stack, member = _stack_of(process)
+        stack, member = stack_of(process)
         if service is None and stack and real(stack) == self.root:
             service = member
         kept = str(stack or "")

@@ -91,7 +91,7 @@ class LocalUrls(Fact, frozen=True):
         for folder in dict.fromkeys(root / name for root in roots for name in _FOLDERS):
             for path in sorted(folder.iterdir()) if folder.is_dir() else ():
                 if _SCRIPTS.search(path.name):
-                    yield from _in_text(path, self.platform.relative(path), here, new)
+                    yield from in_text(path, self.platform.relative(path), here, new)
 
     def _in_frontend(self, here: re.Pattern[str], port: int, new: int) -> Iterator[EditFile]:
         """In its `.env` files, its source and the dev server's proxy."""
@@ -104,7 +104,7 @@ class LocalUrls(Fact, frozen=True):
             if file:
                 yield from _in_dotenv(file, here, new)
         for source in self.facts.get(FrontendSource).files:
-            yield from _in_text(source.path, source.name, here, new)
+            yield from in_text(source.path, source.name, here, new)
         try:
             vite = self.facts.get(ViteConfig)
         except Absent:
@@ -134,7 +134,8 @@ def _in_dotenv(file: Dotenv, here: re.Pattern[str], new: int) -> Iterator[EditFi
         yield EditFile(file.path, file.name, file.data, tuple(edits), tuple(dict.fromkeys(keys)))
 
 
-def _in_text(path: Path, name: str, here: re.Pattern[str], new: int) -> Iterator[EditFile]:
+def in_text(path: Path, name: str, here: re.Pattern[str], new: int) -> Iterator[EditFile]:
+    """The edit of any text file that leads each such address to another port, if there is one."""
     try:
         data = path.read_bytes() if path.is_file() and path.stat().st_size < _MAXIMUM else b""
         text = data.decode()

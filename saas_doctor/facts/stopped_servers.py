@@ -12,6 +12,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from saas_doctor.facts import Fact
+from saas_doctor.facts.brew import postgres_port, stopped_services
 from saas_doctor.facts.database import Database
 from saas_doctor.facts.database_login import Trouble
 from saas_doctor.facts.database_start import published
@@ -23,8 +24,8 @@ from saas_doctor.platform import Platform
 class Stopped(Struct, frozen=True):
     """A server that would listen where the address says.
 
-    `container` is its container's identity, `cluster` Debian's version and name of it; one of them
-    is there. `allowed`: whether this user may start it. `command`: how a person does.
+    `container` is its container's identity, `cluster` Debian's version and name of it, `formula`
+    Homebrew's name; one of them is there. `allowed`: whether this user may start it. `command`: how a person does.
     """
 
     words: str
@@ -32,6 +33,7 @@ class Stopped(Struct, frozen=True):
     allowed: bool
     container: str = ""
     cluster: tuple[str, str] | None = None
+    formula: str = ""
 
 
 class StoppedServers(Fact, frozen=True):
@@ -53,7 +55,7 @@ class StoppedServers(Fact, frozen=True):
             return cls(())
         if any(port == address.port for _, port in published(platform)):
             return cls(tuple(_containers(platform, address.port)))
-        return cls(tuple(_clusters(address.port)))
+        return cls((*_clusters(address.port), *_brewed(address.port, platform)))
 
     @property
     def meant(self) -> Stopped | None:
@@ -87,6 +89,13 @@ def _clusters(port: int) -> Iterator[Stopped]:
                 os.geteuid() == 0 or owner == getpass.getuser(),
                 cluster=(version, name),
             )
+
+
+def _brewed(port: int, platform: Platform) -> Iterator[Stopped]:
+    for formula in stopped_services(r"postgresql(@\d+)?", platform.environ):
+        if postgres_port(formula, platform.environ) == port:
+            command = f"brew services start {formula}"
+            yield Stopped(f"Homebrew's {formula}", command, True, formula=formula)
 
 
 def _containers(platform: Platform, port: int) -> Iterator[Stopped]:

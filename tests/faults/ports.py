@@ -548,6 +548,15 @@ def compose_publishes_another(copy: Copy) -> bool:
     return _opens(port) and f"127.0.0.1:{port}:8002" in copy.path(COMPOSE).read_text()
 
 
+def frontend_can_open(copy: Copy) -> bool:
+    """Its port, which all who let it call know."""
+    found = re.search(r"\bport: (\d+)", copy.path(VITE).read_text())
+    assert found
+    origin = f"http://localhost:{found[1]}"
+    told = all(f"{origin}," in copy.path(name).read_text() for name in (ENV, COMPOSE))
+    return told and _opens(int(found[1]))
+
+
 def core_port_is_free(copy: Copy) -> bool:
     return _silent(copy.ports["core"])
 
@@ -617,8 +626,8 @@ ENTRIES = [
     held("core suspended", suspended, core_port_is_free),
     held("its folder was made anew", folder_made_anew, core_port_is_free),
     held("its reloader was killed", reloader(killed=True), core_port_is_free),
-    Fault("NET401", "the front end's, strictly", frontend_port_held(strict=True), fixed=False),
-    Fault("NET401", "the front end's", frontend_port_held(strict=False), fixed=False),
+    held("the front end's, strictly", frontend_port_held(strict=True), frontend_can_open),
+    held("the front end's", frontend_port_held(strict=False), frontend_can_open),
     Healthy("NET401", "everything runs", everything_runs),
     Healthy("NET401", "another program on the other IP version", foreign("core", "::1")),
     Healthy("NET401", "another program at another loopback address", foreign("core", "127.0.0.2")),

@@ -7,7 +7,10 @@ from functools import cached_property
 from pathlib import Path
 
 from saas_doctor.facts import Facts
+from saas_doctor.facts.holders import stack_of
+from saas_doctor.facts.listeners import listening
 from saas_doctor.facts.logs import log_name
+from saas_doctor.model import Unreadable
 from saas_doctor.platform import Platform
 from saas_doctor.stack import Change, Failure
 from saas_doctor.stack.local.accounts import Account, account_of
@@ -91,6 +94,17 @@ class Part(ABC):
     def optional(self) -> bool:
         """Whether the platform does without it."""
         return False
+
+
+def running_already(place: str, port: int) -> str:
+    """What is told of a server that is used as it was found; whose it is, where that is a stack's."""
+    try:
+        processes = [one.process for one in listening({port})[0] if one.process]
+    except Unreadable:
+        processes = []
+    stack = next((found for process in processes if (found := stack_of(process)[0])), None)
+    by = f"started by the local stack of {stack}, whose data it holds" if stack else ""
+    return f"it runs already at {place}, and was {by or 'not started by this'}"
 
 
 class Refused(Exception):

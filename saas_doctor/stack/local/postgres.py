@@ -18,7 +18,7 @@ from saas_doctor.redact import redact
 from saas_doctor.stack import Change, Verb
 from saas_doctor.stack.local.cluster import Cluster, listens_at
 from saas_doctor.stack.local.jobs import Job
-from saas_doctor.stack.local.parts import Home, Part, Refused
+from saas_doctor.stack.local.parts import Home, Part, Refused, running_already
 
 _STOPS = 30.0
 """Seconds for a checkpoint; killed, it has to recover."""
@@ -43,7 +43,7 @@ class Database(Part):
         if answer is None or answer.outcome in (Outcome.REFUSED, Outcome.UNREACHABLE):
             return ""
         if answer.outcome is Outcome.READY:
-            return f"it runs already at {self.address}, and was not started by this"
+            return running_already(str(self.address), self.address.port)
         said = redact(_said(answer))
         if answer.outcome in (Outcome.FOREIGN, Outcome.SILENT):
             what = f"{self.address} is taken by something that is not Postgres"

@@ -13,7 +13,7 @@ from saas_doctor.facts.redis_server import examine
 from saas_doctor.model import Unreadable
 from saas_doctor.redact import redact
 from saas_doctor.stack.local.jobs import Job, digest
-from saas_doctor.stack.local.parts import Home, Part, Refused
+from saas_doctor.stack.local.parts import Home, Part, Refused, running_already
 
 _PROGRAMS = ("redis-server", "valkey-server")
 _LOCAL = ("", "localhost", "127.0.0.1", "::1", "0.0.0.0")
@@ -52,7 +52,7 @@ class Cache(Part):
         if problem == "unreachable":
             return ""
         if not problem:
-            return f"it runs already at {self.place}, and was not started by this"
+            return running_already(self.place, self.port)
         what = f"what runs at {self.place} is no Redis for the platform: {problem} ({detail})"
         raise Refused(what, "saas-doctor check --select RED", (detail,), "RED501")
 
