@@ -110,6 +110,8 @@ class _Run:
         self.jobs = threading.Semaphore(max(1, jobs))
         self.progress = progress
         self.codes = selection.codes()
+        kinds = {code: rules.checks()[code].facts.values() for code in self.codes}
+        self.live = {code for code in self.codes if any(is_live(kind) for kind in kinds[code])}
         self.results: dict[str, Result] = {}
         self.begun: dict[str, float] = {}
         self.answers: queue.Queue[Result] = queue.Queue()
@@ -167,7 +169,7 @@ class _Run:
 
     def _verdict_before(self, check: Check) -> Result | None:
         """The verdict that needs no look: not asked for, or blocked by another check."""
-        live = any(is_live(kind) for kind in check.facts.values())
+        live = check.code in self.live
         if live and not self.selection.live:
             return Result(
                 check.code, check.title, Status.SKIPPED, reason="asks running things (--static)"
