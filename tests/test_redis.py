@@ -2,10 +2,24 @@
 
 from __future__ import annotations
 
-import pytest
+import subprocess
+import sys
 
-from saas_doctor.facts.redis_server import classify, plain, refuses_by_settings, refuses_writes
+import pytest
+import redis
+
+from saas_doctor.facts.redis_protocol import ask
+from saas_doctor.facts.redis_server import (
+    LIMIT,
+    classify,
+    examine,
+    plain,
+    refuses_by_settings,
+    refuses_writes,
+)
 from saas_doctor.model import Severity
+from tests.testbed.cache import RedisServer
+from tests.testbed.ports import black_hole, free_port
 from tests.trees import MakeTree, findings
 
 BARE = "import redis\n\nclient = redis.from_url('x')\nclient.get('a')\n"
@@ -42,6 +56,47 @@ BARE = "import redis\n\nclient = redis.from_url('x')\nclient.get('a')\n"
 )  # fmt: skip
 def test_what_redis_says_is_told_apart(kind: str, text: str, problem: str) -> None:
     assert classify(kind, text)[0] == problem
+
+
+def test_a_server_that_is_well_is_asked_without_a_client(redis_server: RedisServer) -> None:
+    script = (
+        "import sys; from saas_doctor.facts.redis_server import examine;"
+        "assert examine(sys.argv[1]) == ('', ''); assert 'redis' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", script, redis_server.url], check=True, timeout=60)
+
+
+def test_what_is_told_by_hand_is_what_the_client_is_told(redis_server: RedisServer) -> None:
+    client = redis.Redis.from_url(redis_server.url, decode_responses=True)
+    client.set("a-key", "line\r\nline")
+    answers = ask(redis_server.url, "a-key", LIMIT)
+    client.delete("a-key")
+    assert answers
+    assert answers.settings == client.config_get("*")
+    info = client.info("server")
+    assert {name: answers.info[name] for name in ("redis_mode", "os", "run_id")} == {
+        name: info[name] for name in ("redis_mode", "os", "run_id")
+    }
+
+
+def test_what_by_hand_is_not_well_is_left_to_the_client(redis_server: RedisServer) -> None:
+    url = redis_server.url
+    assert ask(f"{url}?socket_timeout=1", "k", LIMIT) is None
+    assert ask(f"{url}99", "k", LIMIT) is None  # no such database
+    assert ask(url.replace("redis://", "redis://:wrong@"), "k", LIMIT) is None
+    port = free_port()
+    with black_hole(port):
+        assert ask(f"redis://127.0.0.1:{port}/0", "k", 0.2) is None
+
+
+def test_a_login_by_hand_is_the_clients() -> None:
+    server = RedisServer(password="a%40b")
+    try:
+        url = server.url.replace("%", "%25")
+        assert ask(url, "k", LIMIT)
+        assert examine(url) == ("", "")
+    finally:
+        server.stop()
 
 
 def test_a_server_that_makes_room_or_is_a_writable_replica_takes_writes() -> None:

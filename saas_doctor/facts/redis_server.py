@@ -9,6 +9,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit, urlunsplit
 
+from saas_doctor.facts.redis_protocol import Answers, ask
 from saas_doctor.model import Unreadable
 
 if TYPE_CHECKING:
@@ -21,6 +22,8 @@ _PROBE = "saas-doctor:a-key-that-is-not-there"
 
 def examine(url: str) -> tuple[str, str]:
     """The problem of the server at an address (`""`: none), and what it said."""
+    if _is_well(ask(url, _PROBE, LIMIT / 2)):
+        return "", ""
     import redis
     from redis.backoff import NoBackoff
     from redis.retry import Retry
@@ -58,6 +61,14 @@ def examine(url: str) -> tuple[str, str]:
     finally:
         with suppress(redis.exceptions.RedisError, OSError):
             client.close()
+
+
+def _is_well(answers: Answers | None) -> bool:
+    """Whether all is well for sure: a server of its own that takes calls, and would take a write."""
+    if answers is None or answers.info.get("redis_mode") != "standalone":
+        return False
+    refused, _ = refuses_writes(answers.info)
+    return not refused and not refuses_by_settings(answers.info, answers.settings)[0]
 
 
 def _asked(client: redis.Redis) -> tuple[str, str]:
