@@ -45,18 +45,22 @@ def read_head(path: str | Path, size: int) -> bytes:
     except ValueError:  # a NUL in its name
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path)) from None
     handle = os.open(path, _FLAGS)
-    with open(handle, "rb", buffering=0) as file:
+    try:
         status = os.fstat(handle)
         _refuse(status, path)  # it may be another by now
         if stat.S_ISCHR(status.st_mode):
             return b""
-        found = bytearray()
+        found = b""
         while len(found) < size:
-            part = file.read(min(size - len(found), max(status.st_size + 1, 65_536)))
-            if not part:
-                break
+            # One byte more than it has: where that does not come, nothing will. Some tell no size.
+            wanted = status.st_size + 1 if status.st_size else 65_536
+            part = os.read(handle, min(size - len(found), wanted))
             found += part
-        return bytes(found)
+            if not part or len(found) == status.st_size:
+                break
+        return found
+    finally:
+        os.close(handle)
 
 
 def require_file(path: str | Path) -> None:

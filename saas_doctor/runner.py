@@ -119,6 +119,8 @@ class _Run:
         for word in platform.config.severity:
             if not rules.matching(word):
                 raise DoctorError(f"no check is called {word}, which is to have a severity")
+        kinds = {code: rules.checks()[code].facts.values() for code in self.codes}
+        self.live = {code for code in self.codes if any(is_live(kind) for kind in kinds[code])}
         self.results: dict[str, Result] = {}
         self.begun: dict[str, float] = {}
         self.answers: queue.Queue[Result] = queue.Queue()
@@ -192,7 +194,7 @@ class _Run:
 
     def _verdict_before(self, check: Check) -> Result | None:
         """The verdict that needs no look: not asked for, or blocked by another check."""
-        live = any(is_live(kind) for kind in check.facts.values())
+        live = check.code in self.live
         if live and not self.selection.live:
             return Result(
                 check.code, check.title, Status.SKIPPED, reason="asks running things (--static)"

@@ -25,11 +25,11 @@ from saas_doctor.facts.objects import expression_of
 from saas_doctor.facts.scopes import Function
 from saas_doctor.model import Place
 
-_OLD_STYLE = re.compile(
-    rb"\b(?:root_)?validator\b|\b(?:%s)\b" % b"|".join(k.encode() for k in [*RENAMED, *REMOVED])
+_OLD_STYLE = rb"\b(?:root_)?validator\b|\b(?:%s)\b" % b"|".join(
+    k.encode() for k in [*RENAMED, *REMOVED]
 )
 # Written for Pydantic 2, or already moved to it: what is optional and required is meant so.
-_NEW_STYLE = re.compile(
+_NEW_STYLE = (
     rb"\b(?:model_config|ConfigDict|(?:field|model)_validator|model_(?:validate|dump)\w*|TypeAdapter"
     rb"|RootModel|computed_field|pydantic_settings|%s)\b|\bpattern\s*="
     % b"|".join(key.encode() for key in RENAMED.values())
@@ -87,14 +87,14 @@ class ChangedFields(Fact, frozen=True):
         source = self.models.source
         found: dict[int, tuple[Module, ast.ClassDef]] = {}
         for module in source.matching(_OLD_STYLE, "validator", *OLD_KEYS):
-            if b"pydantic" in module.data and not _NEW_STYLE.search(module.data):
+            if b"pydantic" in module.data and not re.search(_NEW_STYLE, module.data):
                 old = self._is_of_v1(module)
                 found |= {id(node): (module, node) for node in _classes(module) if old}
         found |= {id(heir[1]): heir for heir in self._below(self.configs.old_classes)}
         return [
             (module, node)
             for module, node in found.values()
-            if not _NEW_STYLE.search(module.data)
+            if not re.search(_NEW_STYLE, module.data)
             and not is_for_both(module)
             and self._is_schema(module, node)
         ]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import re
 from collections.abc import Iterator
 from functools import cached_property
 
@@ -78,13 +77,11 @@ _PLAIN = [
     ".json(",
 ]
 _EXTRA = ("example", "env", "include", "_items", "allow_mutation")
-_SIGNS = re.compile(
+_SIGNS = (
     rb"\bclass Config\b|\bExtra\.|\.(?:dict|schema|construct)\(|\.copy\(\s*(?:update|deep)\s*="
     rb"|\.json\(\s*(?:include|exclude|by_alias)" + rf"|\b(?:{'|'.join(_WORDS)})\b".encode()
 )
-_FIELD_WITH = re.compile(
-    rb"\bField\([^)]*\b(?:example|env|include|min_items|max_items|allow_mutation)\s*="
-)
+_FIELD_WITH = rb"\bField\([^)]*\b(?:example|env|include|min_items|max_items|allow_mutation)\s*="
 
 
 class Deprecated(Struct, frozen=True):

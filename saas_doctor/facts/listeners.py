@@ -8,6 +8,7 @@ import socket
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -130,7 +131,7 @@ def _sockets(ports: set[int]) -> tuple[list[tuple[Listener, bool]], bool]:
 
     connected = (psutil.CONN_ESTABLISHED, psutil.CONN_SYN_SENT, psutil.CONN_CLOSE_WAIT)
     rows, complete = _rows()
-    users = _users_of_sockets()
+    users = cache(_users_of_sockets)  # asked for only where a process can't be seen
     processes: dict[int, Process | None] = {}
     found: dict[tuple[str, int, int | None, bool], tuple[Listener, bool]] = {}
     for row, pid in rows:
@@ -143,7 +144,7 @@ def _sockets(ports: set[int]) -> tuple[list[tuple[Listener, bool]], bool]:
             processes[pid] = process_of(pid)
         address, port = row.laddr.ip, row.laddr.port
         process = processes.get(pid) if pid else None
-        user = process.user if process else users.get((address, port), "")
+        user = process.user if process else users().get((address, port), "")
         found[address, port, pid, listens] = Listener(address, port, process, user), listens
     return list(found.values()), complete
 

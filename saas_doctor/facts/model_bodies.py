@@ -24,8 +24,8 @@ _BARE = re.compile(
     rb"|None\b|[\w.]*Field\()"
 )
 _OLD_KEYS = "|".join([*RENAMED, *REMOVED])
-_CONFIG = re.compile(rb"class[ \t]+Config[ \t]*\([^)]*\bConfig\b|^[ \t]+Config[ \t]*=", re.M)
-_KEYWORD = re.compile(rf"class(?<!\wclass)[ \t]+\w+[ \t]*\([^)]*\b(?:{_OLD_KEYS})[ \t]*=".encode())
+_CONFIG = rb"(?m)class[ \t]+Config[ \t]*\([^)]*\bConfig\b|^[ \t]+Config[ \t]*="
+_KEYWORD = rf"class(?<!\wclass)[ \t]+\w+[ \t]*\([^)]*\b(?:{_OLD_KEYS})[ \t]*=".encode()
 # Text about ignored types: what is not annotated may be meant.
 _IGNORED = (b"ignored_types", b"keep_untouched")
 

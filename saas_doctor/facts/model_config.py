@@ -46,7 +46,7 @@ REMOVED = {
 """The keys that Pydantic 2 removed, with what takes their place."""
 _WORDS = "|".join([*RENAMED, *REMOVED])
 OLD_KEYS = (*RENAMED, *REMOVED)
-_OLD = re.compile(rf"\b(?:{_WORDS})\b[\"']?\s*[:=]|\bdef\s+(?:{_WORDS})\b".encode())
+_OLD = rf"\b(?:{_WORDS})\b[\"']?\s*[:=]|\bdef\s+(?:{_WORDS})\b".encode()
 _TURNING = ("from_orm", "model_validate")
 _CALLS = {"ConfigDict", "SettingsConfigDict", "SQLModelConfig", "dict"}
 
@@ -229,7 +229,7 @@ def _holders(module: Module) -> Iterator[str]:
         if isinstance(value, ast.Call | ast.Dict | ast.BinOp):
             start = module.offset(value.lineno, value.col_offset)
             end = module.offset(value.end_lineno or 0, value.end_col_offset or 0)
-            if _OLD.search(module.data, start, end):
+            if re.compile(_OLD).search(module.data, start, end):
                 yield name
 
 

@@ -13,7 +13,6 @@ import hmac
 import os
 import secrets
 import socket
-import ssl
 import struct
 import time
 import unicodedata
@@ -185,6 +184,8 @@ class _Line:
         return printable(seen + self.connection.recv(200))
 
     def secure(self, name: str | None) -> None:
+        import ssl
+
         # Nothing is trusted here: only the server's answer is wanted, as with sslmode=prefer.
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.check_hostname = False

@@ -54,11 +54,11 @@ _CALLED = (
     *("regex", "const", "_items", "curtail_length", "strip_whitespace", "to_lower", "to_upper"),
     *("validator", ".build("),
 )
-_CALLS = re.compile(
+_CALLS = (
     rb"\b(?:regex|const|unique_items|min_items|max_items|curtail_length|strip_whitespace|to_lower"
     rb"|to_upper)\s*=|\b(?:root_)?validator\b|\.build\("
 )
-_METHODS = re.compile(rb"\.(?:" + "|".join(_TAKEN).encode() + rb")\(\s*[^)\s]")
+_METHODS = rb"\.(?:" + "|".join(_TAKEN).encode() + rb")\(\s*[^)\s]"
 
 
 class Refused(Fact, frozen=True):

@@ -57,9 +57,12 @@ class Source(Fact, frozen=True):
         found = {number for word in words for number in self._with(word)}
         return [self.modules[number] for number in sorted(found)]
 
-    def matching(self, pattern: re.Pattern[bytes], *words: str) -> list[Module]:
-        """The modules whose text has the pattern; `words`: one of them stands where it is found."""
-        return [module for module in self.mentioning(*words) if pattern.search(module.data)]
+    def matching(self, pattern: bytes, *words: str) -> list[Module]:
+        """The modules in whose text the pattern is found; `words`: one of them stands there, too.
+
+        It is compiled only where a word is found: most of a platform's are not.
+        """
+        return [module for module in self.mentioning(*words) if re.search(pattern, module.data)]
 
     def _with(self, word: str) -> list[int]:
         """The numbers of the modules in whose text the word stands."""

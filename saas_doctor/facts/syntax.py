@@ -80,7 +80,8 @@ class Syntax(Fact, frozen=True):
             judge = f"Python {version}"
         tag = f"cpython-{version.major}{version.minor}"
         # The newest first: where the time does not do for all, those are the likely ones.
-        waiting = [m for m in source.modules if not _was_compiled(m, tag)]
+        kept = _Caches()
+        waiting = [m for m in source.modules if not _was_compiled(m, tag, kept)]
         # Tables that a program wrote take seconds each, and come last.
         waiting.sort(key=lambda module: (len(module.data) > _LARGE, -_changed(module.path)))
         broken, left = _judged(str(python), waiting)
@@ -160,16 +161,30 @@ def _ask_once(
 
 def _changed(path: Path) -> float:
     try:
-        return path.stat().st_mtime
+        return os.stat(path).st_mtime
     except OSError:
         return 0.0
 
 
-def _was_compiled(module: Module, tag: str) -> bool:
+class _Caches(dict[str, frozenset[str]]):
+    """The files in the `__pycache__` of a folder: most have none, and each is looked at once."""
+
+    def __missing__(self, folder: str) -> frozenset[str]:
+        try:
+            names = frozenset(os.listdir(f"{folder}/__pycache__"))
+        except OSError:
+            names = frozenset()
+        return self.setdefault(folder, names)
+
+
+def _was_compiled(module: Module, tag: str, kept: _Caches) -> bool:
     """Whether the platform's Python has compiled the file as it is now, by its cache beside it."""
-    folder, name = os.path.split(module.path)
+    folder, _, name = str(module.path).rpartition(os.sep)
+    cache = f"{name[:-3]}.{tag}.pyc"
+    if cache not in kept[folder]:
+        return False
     try:
-        with open(f"{folder}/__pycache__/{name[:-3]}.{tag}.pyc", "rb") as file:
+        with open(f"{folder}/__pycache__/{cache}", "rb") as file:
             head = file.read(16)
     except OSError:
         return False
