@@ -9,10 +9,14 @@ from __future__ import annotations
 import errno
 import os
 import stat
+import sys
 from pathlib import Path
 
 LARGEST = 8_000_000
 """Bytes: ten times as many as any file has that somebody wrote."""
+
+READ = "saas_doctor.read"
+"""The event that tells of a file that is to be read."""
 
 _KINDS = (
     (stat.S_ISFIFO, "a named pipe"),
@@ -40,6 +44,7 @@ def read_text(path: str | Path, limit: int = LARGEST) -> str:
 
 def read_head(path: str | Path, size: int) -> bytes:
     """The first bytes of a regular file; raises OSError for what is none."""
+    sys.audit(READ, str(path))  # also of one that is not there
     try:
         _refuse(os.stat(path), path)  # to open a device may already do something
     except ValueError:  # a NUL in its name

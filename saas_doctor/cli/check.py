@@ -21,11 +21,18 @@ from saas_doctor.cli.options import (
 
 if TYPE_CHECKING:
     from saas_doctor.baseline import Baseline
+    from saas_doctor.model import Report
     from saas_doctor.platform import Platform
-    from saas_doctor.runner import Selection
 
 
 def check(
+    word: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[REV|FILE]",
+            help="The revision of --changed (default: HEAD), or the file of --write-baseline.",
+        ),
+    ] = None,
     directory: Directory = None,
     config: ConfigFile = None,
     select: Select = None,
@@ -58,6 +65,10 @@ def check(
             help="Accept what is found now: only what is new fails from then on.",
         ),
     ] = False,
+    changed: Annotated[
+        bool,
+        typer.Option("--changed", help="Examine only what the changes since REV can have broken."),
+    ] = False,
     jobs: Annotated[int, typer.Option("--jobs", min=1, help="Checks side by side.")] = 32,
     timeout: Timeout = None,
     watch: Annotated[
@@ -75,7 +86,7 @@ def check(
     from msgspec.structs import replace
 
     from saas_doctor import baseline as baselines
-    from saas_doctor import journal, runner
+    from saas_doctor import changes, journal, runner
     from saas_doctor.cli.outputs import Output, chosen_outputs
     from saas_doctor.cli.screen import say, status_line, write_report
     from saas_doctor.cli.watching import watch_platform
@@ -85,32 +96,33 @@ def check(
     outputs = chosen_outputs(formats, output, os.environ)
     if static and live:
         raise DoctorError("--static and --live exclude each other; leave both out for everything")
-    if watch and (outputs != [Output("console")] or write_baseline):
-        raise DoctorError(
-            "--watch tells changes on the console; leave out --format, --output and --write-baseline"
-        )
+    _refuse_together(**{"--watch": watch, "--write-baseline": write_baseline, "--changed": changed})
+    if watch and outputs != [Output("console")]:
+        raise DoctorError("--watch tells changes on the console; leave out --format and --output")
+    if word is not None and not (changed or write_baseline):
+        raise DoctorError(f"{word}: what is this for? name the platform with -C DIRECTORY")
 
-    def chosen(platform: Platform, accepted: Baseline | None) -> Selection:
-        return selection(
+    def examine(platform: Platform, accepted: Baseline | None) -> Report:
+        wanted = selection(
             platform.config, select, ignore, static=not live, live=not static, baseline=accepted
         )
+        with status_line(f"examining {platform.root}", len(wanted.codes())) as progress:
+            return runner.run(platform, wanted, jobs=jobs, timeout=timeout, progress=progress)
 
     if watch:
         watch_platform(
             lambda: load_platform(directory, config),
-            lambda platform: runner.run(
-                platform,
-                chosen(platform, baselines.read(platform, baseline)),
-                jobs=jobs,
-                timeout=timeout,
-            ),
+            lambda platform: examine(platform, baselines.read(platform, baseline)),
             verbose=verbose,
         )
     platform = load_platform(directory, config)
-    accepted = baselines.read(platform, baseline, must_exist=not write_baseline)
-    wanted = chosen(platform, None if write_baseline else accepted)
-    with status_line(f"examining {platform.root}", len(wanted.codes())) as progress:
-        report = runner.run(platform, wanted, jobs=jobs, timeout=timeout, progress=progress)
+    file = Path(word) if word is not None and write_baseline else baseline
+    accepted = baselines.read(platform, file, must_exist=not write_baseline)
+    if changed:
+        differing = changes.since(platform, word or "HEAD")
+        report = changes.examined(platform, differing, lambda: examine(platform, accepted))
+    else:
+        report = examine(platform, None if write_baseline else accepted)
     if write_baseline:
         before, accepted = accepted, baselines.write(report, platform, accepted)
         report = baselines.applied(report, platform, accepted)
@@ -125,3 +137,11 @@ def check(
         write_report(report, out.form, out.file, verbose=verbose)
     limit = Severity(fail_on.value if fail_on else platform.config.fail_on)
     raise typer.Exit(report.exit_code(limit, allow_unknown=allow_unknown))
+
+
+def _refuse_together(**modes: bool) -> None:
+    from saas_doctor.model import DoctorError
+
+    asked = [name for name, is_on in modes.items() if is_on]
+    if len(asked) > 1:
+        raise DoctorError(f"{' and '.join(asked)} exclude each other; leave one out")
