@@ -27,6 +27,11 @@ _KINDS = (
 _FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 
 
+def tell(path: str | Path) -> None:
+    """Tell whoever traces what is read of a file: here, or by a program that is asked."""
+    sys.audit(READ, str(path))
+
+
 def read_bytes(path: str | Path, limit: int = LARGEST) -> bytes:
     """The file's bytes; raises OSError for what is no regular file, and for one above the limit."""
     data = read_head(path, limit + 1)
@@ -44,7 +49,7 @@ def read_text(path: str | Path, limit: int = LARGEST) -> str:
 
 def read_head(path: str | Path, size: int) -> bytes:
     """The first bytes of a regular file; raises OSError for what is none."""
-    sys.audit(READ, str(path))  # also of one that is not there
+    tell(path)  # also of one that is not there
     try:
         _refuse(os.stat(path), path)  # to open a device may already do something
     except ValueError:  # a NUL in its name

@@ -90,7 +90,7 @@ def check(tmp_path: Path) -> Check:
             return Checked(report)
         after = baseline.write(report, platform, before)
         report = baseline.applied(report, platform, after)
-        return Checked(report, baseline.told(report, before, after))
+        return Checked(report, baseline.told(report, platform, before, after))
 
     return go
 

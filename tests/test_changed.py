@@ -124,6 +124,14 @@ def test_the_configuration_concerns_every_check(root: Path) -> None:
     assert {"SRC204", "DOCK601", "CFG901"} <= looked(examined(root))
 
 
+def test_what_git_reads_for_a_check_counts_as_well(root: Path) -> None:
+    """Whether a settings file is left out of the repository is asked of git."""
+    (root / "backend/.env").write_text("A=b\n")
+    assert looked(examined(root)) == set()
+    (root / ".gitignore").write_text(".env\n# more\n")
+    assert "CFG911" in looked(examined(root))
+
+
 def test_a_cause_is_told_with_the_check_that_waits_for_it(root: Path) -> None:
     compose = root / "docker-compose.yml"
     compose.write_text("services: [\n")

@@ -126,7 +126,7 @@ def check(
     if write_baseline:
         before, accepted = accepted, baselines.write(report, platform, accepted)
         report = baselines.applied(report, platform, accepted)
-        say(baselines.told(report, before, accepted), error=True)
+        say(baselines.told(report, platform, before, accepted), error=True)
     if journal.is_closed(platform):
         note = f"{platform.state} belongs to another user: whether a fix was cut off is not known"
         report = replace(report, notes=(*report.notes, note))
