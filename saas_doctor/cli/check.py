@@ -21,8 +21,8 @@ from saas_doctor.cli.options import (
 
 if TYPE_CHECKING:
     from saas_doctor.baseline import Baseline
-    from saas_doctor.model import Report
     from saas_doctor.platform import Platform
+    from saas_doctor.runner import Selection
 
 
 def check(
@@ -82,6 +82,7 @@ def check(
     2 wrong use or configuration; 3 no such finding, but something could not be examined; 130 interrupted.
     """
     import os
+    from functools import partial
 
     from msgspec.structs import replace
 
@@ -102,27 +103,30 @@ def check(
     if word is not None and not (changed or write_baseline):
         raise DoctorError(f"{word}: what is this for? name the platform with -C DIRECTORY")
 
-    def examine(platform: Platform, accepted: Baseline | None) -> Report:
-        wanted = selection(
+    def chosen(platform: Platform, accepted: Baseline | None) -> Selection:
+        return selection(
             platform.config, select, ignore, static=not live, live=not static, baseline=accepted
         )
-        with status_line(f"examining {platform.root}", len(wanted.codes())) as progress:
-            return runner.run(platform, wanted, jobs=jobs, timeout=timeout, progress=progress)
 
     if watch:
         watch_platform(
             lambda: load_platform(directory, config),
-            lambda platform: examine(platform, baselines.read(platform, baseline)),
+            lambda platform: runner.run(
+                platform,
+                chosen(platform, baselines.read(platform, baseline)),
+                jobs=jobs,
+                timeout=timeout,
+            ),
             verbose=verbose,
         )
     platform = load_platform(directory, config)
     file = Path(word) if word is not None and write_baseline else baseline
     accepted = baselines.read(platform, file, must_exist=not write_baseline)
-    if changed:
-        differing = changes.since(platform, word or "HEAD")
-        report = changes.examined(platform, differing, lambda: examine(platform, accepted))
-    else:
-        report = examine(platform, None if write_baseline else accepted)
+    wanted = chosen(platform, None if write_baseline else accepted)
+    since = changes.since(platform, word or "HEAD") if changed else None
+    with status_line(f"examining {platform.root}", len(wanted.codes())) as progress:
+        run = partial(runner.run, platform, wanted, jobs=jobs, timeout=timeout, progress=progress)
+        report = changes.examined(platform, since, run) if since else run()
     if write_baseline:
         before, accepted = accepted, baselines.write(report, platform, accepted)
         report = baselines.applied(report, platform, accepted)
