@@ -181,6 +181,7 @@ def test_a_format_tells_what_is_accepted_gone_and_ignored(form: str) -> None:
             ("CFG901", 1),
         ]
         assert document["summary"]["baselined"] == 3
+        assert document["ignored"][0]["location"] == {"path": "a.py", "line": 3, "column": None}
         return
     if form != "github":  # its job summary says so, which is Markdown
         assert "legacy" in text
