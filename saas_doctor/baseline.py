@@ -122,7 +122,7 @@ def write(report: Report, platform: Platform, baseline: Baseline) -> Baseline:
     return Baseline(baseline.file, entries)
 
 
-def told(report: Report, before: Baseline, after: Baseline) -> str:
+def told(report: Report, platform: Platform, before: Baseline, after: Baseline) -> str:
     """One line: what was written, and by how much it is more and less than what was there."""
     old, new = (
         Counter((_name(slot), _spot(slot)) for entry in of.entries for slot in _slots(entry))
@@ -130,7 +130,11 @@ def told(report: Report, before: Baseline, after: Baseline) -> str:
     )
     number = len(report.baselined)
     change = f" ({(new - old).total()} places more, {(old - new).total()} fewer)" if old else ""
-    return f"wrote {after.file}: {number} finding{'s'[: number != 1]} accepted{change}"
+    said = f"wrote {after.file}: {number} finding{'s'[: number != 1]} accepted{change}"
+    usual = platform.path(platform.config.baseline)
+    if os.path.realpath(after.file) != os.path.realpath(usual):
+        said += f"; `check --baseline {after.file}`, or `baseline` in saas-doctor.toml, takes it"
+    return said
 
 
 class _Left:

@@ -9,10 +9,14 @@ from __future__ import annotations
 import errno
 import os
 import stat
+import sys
 from pathlib import Path
 
 LARGEST = 8_000_000
 """Bytes: ten times as many as any file has that somebody wrote."""
+
+READ = "saas_doctor.read"
+"""The event that tells of a file that is to be read."""
 
 _KINDS = (
     (stat.S_ISFIFO, "a named pipe"),
@@ -21,6 +25,11 @@ _KINDS = (
     (stat.S_ISBLK, "a device"),
 )
 _FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+
+
+def tell(path: str | Path) -> None:
+    """Tell whoever traces what is read of a file: here, or by a program that is asked."""
+    sys.audit(READ, str(path))
 
 
 def read_bytes(path: str | Path, limit: int = LARGEST) -> bytes:
@@ -40,6 +49,7 @@ def read_text(path: str | Path, limit: int = LARGEST) -> str:
 
 def read_head(path: str | Path, size: int) -> bytes:
     """The first bytes of a regular file; raises OSError for what is none."""
+    tell(path)  # also of one that is not there
     try:
         _refuse(os.stat(path), path)  # to open a device may already do something
     except ValueError:  # a NUL in its name

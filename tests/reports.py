@@ -79,7 +79,10 @@ def some() -> Report:
 
 def chosen() -> Report:
     """A baseline accepts two findings and one that is gone; one is new, one is ignored."""
-    old = (finding("DB501", place=Place("backend/.env", 3)), finding("DB501", ODD))
+    old = (
+        finding("DB501", place=Place("backend/.env", 3), also=(Place("a b.py", 2, 4),)),
+        finding("DB501", ODD),
+    )
     ignored = ((finding("SRC204", ODD, place=Place("a.py", 3)), f"legacy {ODD}"),)
     made = report(
         DB501=verdict("DB501", Status.FAILED, baselined=old),

@@ -90,7 +90,7 @@ def check(tmp_path: Path) -> Check:
             return Checked(report)
         after = baseline.write(report, platform, before)
         report = baseline.applied(report, platform, after)
-        return Checked(report, baseline.told(report, before, after))
+        return Checked(report, baseline.told(report, platform, before, after))
 
     return go
 
@@ -159,6 +159,25 @@ def test_it_is_right_after_lines_moved_and_files_were_renamed(
     told = check()
     assert (told.new, told.gone) == (["Other"], [])
     assert told.old == OLD
+
+
+def test_renamed_files_are_known_by_their_lines_where_names_are_the_same(
+    tree: MakeTree, check: Check, tmp_path: Path
+) -> None:
+    backend = tmp_path / "backend"
+    tree({f"{name}.py": module("T") for name in "abc"})
+    check(write=True)
+    (backend / "a.py").rename(backend / "x.py")
+    (backend / "b.py").rename(backend / "y.py")
+    told = check()
+    assert (told.new, told.old, told.gone) == ([], 3, [])
+    (backend / "copy.py").write_text(module("T"))
+    told = check()
+    assert (told.new, told.old, told.gone) == (["T"], 3, [])
+    # A file that is still there was not renamed: what was mended in it is gone.
+    edit(backend / "c.py", MODEL.format(name="T"), "")
+    told = check()
+    assert (told.new, told.old, told.gone) == (["T"], 2, ["T"])
 
 
 def test_a_class_that_moves_to_another_module_stays_accepted(legacy: Path, check: Check) -> None:

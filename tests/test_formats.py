@@ -203,6 +203,7 @@ def test_a_format_tells_what_is_accepted_gone_and_ignored(form: str) -> None:
             ("CFG901", 1),
         ]
         assert document["summary"]["baselined"] == 3
+        assert document["ignored"][0]["location"] == {"path": "a.py", "line": 3, "column": None}
         return
     if form != "github":  # its job summary says so, which is Markdown
         assert "legacy" in text
@@ -215,6 +216,8 @@ def test_a_format_tells_what_is_accepted_gone_and_ignored(form: str) -> None:
             (r["ruleId"], r["baselineState"], [s["kind"] for s in r["suppressions"]])
             for r in json.loads(text)["runs"][0]["results"]
         ]
+        (further,) = json.loads(text)["runs"][0]["results"][0]["relatedLocations"]
+        assert further["physicalLocation"]["artifactLocation"]["uri"] == "a%20b.py"
         old = ("unchanged", ["external"])
         assert states == [("DB501", *old), ("DB501", *old), ("SRC204", "new", []), ("SRC204", *old)]
     else:

@@ -26,6 +26,13 @@ if TYPE_CHECKING:
 
 
 def check(
+    word: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[REV|FILE]",
+            help="The revision of --changed (default: HEAD), or the file of --write-baseline.",
+        ),
+    ] = None,
     directory: Directory = None,
     config: ConfigFile = None,
     select: Select = None,
@@ -58,6 +65,10 @@ def check(
             help="Accept what is found now: only what is new fails from then on.",
         ),
     ] = False,
+    changed: Annotated[
+        bool,
+        typer.Option("--changed", help="Examine only what the changes since REV can have broken."),
+    ] = False,
     jobs: Annotated[int, typer.Option("--jobs", min=1, help="Checks side by side.")] = 32,
     timeout: Timeout = None,
     watch: Annotated[
@@ -71,11 +82,12 @@ def check(
     2 wrong use or configuration; 3 no such finding, but something could not be examined; 130 interrupted.
     """
     import os
+    from functools import partial
 
     from msgspec.structs import replace
 
     from saas_doctor import baseline as baselines
-    from saas_doctor import journal, runner
+    from saas_doctor import changes, journal, runner
     from saas_doctor.cli.outputs import Output, chosen_outputs
     from saas_doctor.cli.screen import say, status_line, write_report
     from saas_doctor.cli.watching import watch_platform
@@ -85,10 +97,11 @@ def check(
     outputs = chosen_outputs(formats, output, os.environ)
     if static and live:
         raise DoctorError("--static and --live exclude each other; leave both out for everything")
-    if watch and (outputs != [Output("console")] or write_baseline):
-        raise DoctorError(
-            "--watch tells changes on the console; leave out --format, --output and --write-baseline"
-        )
+    _refuse_together(**{"--watch": watch, "--write-baseline": write_baseline, "--changed": changed})
+    if watch and outputs != [Output("console")]:
+        raise DoctorError("--watch tells changes on the console; leave out --format and --output")
+    if word is not None and not (changed or write_baseline):
+        raise DoctorError(f"{word}: what is this for? name the platform with -C DIRECTORY")
 
     def chosen(platform: Platform, accepted: Baseline | None) -> Selection:
         return selection(
@@ -107,14 +120,17 @@ def check(
             verbose=verbose,
         )
     platform = load_platform(directory, config)
-    accepted = baselines.read(platform, baseline, must_exist=not write_baseline)
+    file = Path(word) if word is not None and write_baseline else baseline
+    accepted = baselines.read(platform, file, must_exist=not write_baseline)
     wanted = chosen(platform, None if write_baseline else accepted)
+    since = changes.since(platform, word or "HEAD") if changed else None
     with status_line(f"examining {platform.root}", len(wanted.codes())) as progress:
-        report = runner.run(platform, wanted, jobs=jobs, timeout=timeout, progress=progress)
+        run = partial(runner.run, platform, wanted, jobs=jobs, timeout=timeout, progress=progress)
+        report = changes.examined(platform, since, run) if since else run()
     if write_baseline:
         before, accepted = accepted, baselines.write(report, platform, accepted)
         report = baselines.applied(report, platform, accepted)
-        say(baselines.told(report, before, accepted), error=True)
+        say(baselines.told(report, platform, before, accepted), error=True)
     if journal.is_closed(platform):
         note = f"{platform.state} belongs to another user: whether a fix was cut off is not known"
         report = replace(report, notes=(*report.notes, note))
@@ -125,3 +141,11 @@ def check(
         write_report(report, out.form, out.file, verbose=verbose)
     limit = Severity(fail_on.value if fail_on else platform.config.fail_on)
     raise typer.Exit(report.exit_code(limit, allow_unknown=allow_unknown))
+
+
+def _refuse_together(**modes: bool) -> None:
+    from saas_doctor.model import DoctorError
+
+    asked = [name for name, is_on in modes.items() if is_on]
+    if len(asked) > 1:
+        raise DoctorError(f"{' and '.join(asked)} exclude each other; leave one out")

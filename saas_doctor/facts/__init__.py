@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
 from collections.abc import Iterable
@@ -13,6 +14,9 @@ from msgspec import Struct
 from saas_doctor.model import Unreadable
 from saas_doctor.platform import Platform
 from saas_doctor.rules import parameters
+
+ASKED = "saas_doctor.ask"
+"""The event that tells that a fact is asked for."""
 
 
 class Fact(Struct, frozen=True, dict=True):
@@ -81,6 +85,7 @@ class Facts:
 
     def get(self, kind: type[T]) -> T:
         """The fact of this kind; raises what its reading raised, or Unreadable when too slow."""
+        sys.audit(ASKED, kind)
         if kind in self._known:
             return cast(T, self._known[kind])
         slot = self._slot(kind)

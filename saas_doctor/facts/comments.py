@@ -97,7 +97,7 @@ def _yaml(text: str) -> Iterator[tuple[str, int]]:
     try:
         tokens = yaml.scan(text, Loader=yaml.SafeLoader)
         scalars = [token for token in tokens if isinstance(token, yaml.ScalarToken)]
-    except (yaml.YAMLError, RecursionError, ValueError):
+    except (yaml.YAMLError, RecursionError, ValueError, OverflowError):
         return
     for found in _TO_THE_END.finditer(text):
         at = found.start()

@@ -12,6 +12,7 @@ from saas_doctor.facts import Fact
 from saas_doctor.facts.dotenv import Dotenv, read_dotenv
 from saas_doctor.model import Absent, Unreadable
 from saas_doctor.platform import Platform
+from saas_doctor.reading import tell
 
 _NAME = re.compile(r"\.env(?:\.[\w.\-]+)?")
 _EXAMPLE = re.compile(r"example|sample|template|dist|default|test|\bci\b", re.I)
@@ -36,6 +37,8 @@ class SettingsInGit(Fact, frozen=True):
         names = [platform.relative(path) for path in _files(platform)][:_MOST]
         if not names:
             raise Absent("no settings files")
+        for folder in {platform.root, *(platform.path(name).parent for name in names)}:
+            tell(folder / ".gitignore")  # by git
         states = _ask(git, platform.root, names)
         found = {name: read_dotenv(platform.path(name), platform) for name in states}
         told = [(states[name], file) for name, file in found.items() if file is not None]

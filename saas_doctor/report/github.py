@@ -52,7 +52,7 @@ def _finding(report: Report, finding: Finding, waiting: list[Result]) -> tuple[s
     if finding.place and repository.is_absolute(finding.place.path):
         told.insert(1, f"at: {finding.place}")
     elif finding.place:
-        properties["file"] = printable(repository.path(report, finding))
+        properties["file"] = printable(repository.path(report, finding.place))
         if finding.place.line:
             properties["line"] = str(finding.place.line)
         if finding.place.line and finding.place.column:

@@ -20,7 +20,7 @@ def render(report: Report) -> str:
             "fingerprint": mark,
             "severity": _SEVERITY[finding.severity or Severity.ERROR],
             "location": {
-                "path": one_line(repository.path(report, finding)),
+                "path": one_line(repository.path(report, finding.place)),
                 "lines": {"begin": (finding.place and finding.place.line) or 1},
             },
         }

@@ -6,8 +6,10 @@ import json
 import re
 from typing import Any
 
+import msgspec
+
 from saas_doctor import __version__
-from saas_doctor.model import Finding, Report, Result, Severity, Status
+from saas_doctor.model import Finding, Place, Report, Result, Severity, Status
 from saas_doctor.redact import redact
 
 
@@ -35,7 +37,13 @@ def document(report: Report) -> dict[str, Any]:
         "checks": [_check(result) for result in report.results],
         "findings": [_finding(f, causes[f.code]) for f in report.findings],
         "ignored": [
-            {"code": f.code, "target": redact(f.key[1]), "message": f.message, "reason": reason}
+            {
+                "code": f.code,
+                "target": redact(f.key[1]),
+                "message": f.message,
+                "location": _location(f.place),
+                "reason": reason,
+            }
             for result in report.results
             for f, reason in result.ignored
         ],
@@ -60,15 +68,18 @@ def _check(result: Result) -> dict[str, Any]:
 
 
 def _finding(finding: Finding, causes: list[str]) -> dict[str, Any]:
-    place = finding.place
     return {
         "code": finding.code,
         "severity": finding.severity and finding.severity.value,
         "message": finding.message,
         "target": redact(finding.key[1]),
-        "location": place and {"path": place.path, "line": place.line, "column": place.column},
+        "location": _location(finding.place),
         "evidence": finding.evidence,
         "causes": causes,
         "next_step": finding.next_step,
         "fix": finding.fix and {"title": finding.fix.title, "risk": finding.fix.risk.value},
     }
+
+
+def _location(place: Place | None) -> dict[str, Any] | None:
+    return msgspec.to_builtins(place) if place else None

@@ -8,19 +8,19 @@ from collections.abc import Iterable
 from pathlib import PurePosixPath, PureWindowsPath
 
 from saas_doctor.identity import about
-from saas_doctor.model import Finding, Report
+from saas_doctor.model import Finding, Place, Report
 
 
-def path(report: Report, finding: Finding) -> str:
-    """The finding's file from the repository's root; the platform's folder where it has none.
+def path(report: Report, place: Place | None) -> str:
+    """The file of a place from the repository's root; the platform's folder where there is none.
 
     A file outside of the platform keeps its absolute path.
     """
-    if finding.place is None:
+    if place is None:
         return report.repository or "."
-    if is_absolute(finding.place.path):
-        return finding.place.path
-    return str(PurePosixPath(report.repository, finding.place.path))
+    if is_absolute(place.path):
+        return place.path
+    return str(PurePosixPath(report.repository, place.path))
 
 
 def is_absolute(name: str) -> bool:

@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import quote
 
 from saas_doctor import __version__, rules
-from saas_doctor.model import Finding, Report, Result, Severity, Status
+from saas_doctor.model import Finding, Place, Report, Result, Severity, Status
 from saas_doctor.redact import redact
 from saas_doctor.report import outline, repository
 from saas_doctor.report.printable import printable
@@ -67,12 +67,14 @@ def _rule(result: Result) -> dict[str, Any]:
 
 def _result(report: Report, finding: Finding, rule: int, mark: str) -> dict[str, Any]:
     told = [f"{label}: {text}" for label, text in outline.details(finding)]
+    further = [{"physicalLocation": _physical(report, place)} for place in finding.also]
     return {
         "ruleId": finding.code,
         "ruleIndex": rule,
         "level": _LEVEL[finding.severity or Severity.ERROR],
         "message": {"text": printable("\n".join([finding.message, *told]))},
         "locations": [_location(report, finding)],
+        **({"relatedLocations": further} if further else {}),
         "partialFingerprints": {"saasDoctor/v1": mark},
     }
 
@@ -90,18 +92,21 @@ def _state(report: Report, *, old: bool) -> dict[str, Any]:
 def _location(report: Report, finding: Finding) -> dict[str, Any]:
     """The finding's place. One is always given, the platform's folder at least: GitHub refuses a
     file in which one result has none."""
-    file = repository.path(report, finding)
-    physical: dict[str, Any] = {"artifactLocation": _artifact(file)}
-    if finding.place and finding.place.line:
-        physical["region"] = {"startLine": finding.place.line}
-        if finding.place.column:
-            physical["region"]["startColumn"] = finding.place.column
-    location: dict[str, Any] = {"physicalLocation": physical}
+    location: dict[str, Any] = {"physicalLocation": _physical(report, finding.place)}
     if finding.target:
         location["logicalLocations"] = [
             {"name": printable(redact(finding.target)), "kind": "resource"}
         ]
     return location
+
+
+def _physical(report: Report, place: Place | None) -> dict[str, Any]:
+    physical: dict[str, Any] = {"artifactLocation": _artifact(repository.path(report, place))}
+    if place and place.line:
+        physical["region"] = {"startLine": place.line}
+        if place.column:
+            physical["region"]["startColumn"] = place.column
+    return physical
 
 
 def _artifact(file: str) -> dict[str, str]:

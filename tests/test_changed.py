@@ -1,0 +1,243 @@
+"""`check --changed`: what a change can have broken is examined, and nothing else."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from contextlib import nullcontext
+from pathlib import Path
+
+import pytest
+
+from saas_doctor import changes, rules, runner
+from saas_doctor import platform as platforms
+from saas_doctor.facts import is_live
+from saas_doctor.model import DoctorError, Report, Status
+from saas_doctor.runner import Selection
+from tests.faults import Copy, Fault, all_of
+from tests.trees import MakeTree
+
+DOCTOR = Path(sys.executable).with_name("saas-doctor")
+UNCHANGED = "nothing that it reads has changed since"
+WRONG = """from sqlalchemy import JSON, Column, Integer
+from sqlalchemy.orm import declarative_base
+Base = declarative_base()
+class T(Base):
+    __tablename__ = "t"
+    id = Column(Integer, primary_key=True)
+    metadata = Column(JSON)
+"""
+FILES = {
+    "main.py": "import os\n\nprint(os.sep)\n",
+    "other.py": "",
+    "requirements.txt": "sqlalchemy>=2,<2.1\n",
+    ".env.example": "A=b\n",
+    "/docker-compose.yml": "services:\n  db:\n    image: postgres:16\n",
+    "/README.md": "# It\n",
+    "/.gitignore": ".env\n",
+}
+
+Changed = Callable[..., Report]
+
+
+def git(root: Path, *words: str) -> None:
+    who = ("-c", "user.name=t", "-c", "user.email=t@example.org", "-c", "core.hooksPath=/dev/null")
+    subprocess.run(["git", *who, *words], cwd=root, check=True, capture_output=True)
+
+
+def commit(root: Path) -> None:
+    git(root, "init", "-q", "-b", "main")
+    git(root, "add", "-A", "-f", ".")
+    git(root, "commit", "-q", "-m", "all")
+
+
+def examined(
+    root: Path,
+    revision: str = "HEAD",
+    *select: str,
+    environ: dict[str, str] | None = None,
+) -> Report:
+    environ = environ or {"PATH": os.environ["PATH"]}
+    platform = platforms.load(root, exact=True, environ=environ)
+    found = changes.since(platform, revision)
+    return changes.examined(
+        platform, found, lambda: runner.run(platform, Selection(select, live=False), timeout=60)
+    )
+
+
+def looked(report: Report) -> set[str]:
+    return {r.code for r in report.results if not (r.reason or "").startswith(UNCHANGED)}
+
+
+@pytest.fixture
+def root(tree: MakeTree, tmp_path: Path) -> Path:
+    tree(FILES)
+    commit(tmp_path)
+    return tmp_path
+
+
+def test_without_a_change_nothing_is_examined(root: Path) -> None:
+    report = examined(root)
+    assert looked(report) == set()
+    assert {r.status for r in report.results} == {Status.SKIPPED}
+
+
+@pytest.mark.parametrize(
+    ("file", "concerned", "not_concerned"),
+    [
+        ("backend/main.py", {"SRC200", "SRC204"}, {"DOCK601", "DOCK602"}),
+        ("docker-compose.yml", {"DOCK601", "DOCK602"}, {"SRC200", "SRC204"}),
+        ("backend/requirements.txt", {"SRC204"}, {"SRC200", "DOCK601"}),
+        ("notes/odd.bin", set(), {"SRC200", "DOCK601", "CFG901"}),
+    ],
+)
+def test_the_checks_that_read_a_changed_file_are_examined(
+    root: Path, file: str, concerned: set[str], not_concerned: set[str]
+) -> None:
+    (root / file).parent.mkdir(exist_ok=True)
+    with (root / file).open("a") as opened:
+        opened.write("# changed\n")
+    codes = looked(examined(root))
+    assert concerned <= codes
+    assert not not_concerned & codes
+
+
+def test_a_file_that_went_concerns_those_that_looked_into_its_folder(root: Path) -> None:
+    (root / "backend/.env.example").unlink()
+    assert "CFG901" in looked(examined(root))
+    (root / "backend/.env.example").write_text("A=b\n")
+    (root / "backend/other.py").unlink()
+    assert "SRC205" in looked(examined(root))
+
+
+def test_a_new_file_counts_before_git_knows_it(root: Path) -> None:
+    (root / "backend/new.py").write_text(WRONG)
+    report = examined(root)
+    there = [f for f in report.findings if f.place and f.place.path == "backend/new.py"]
+    assert [f.code for f in there] == ["SRC204"]
+
+
+def test_the_configuration_concerns_every_check(root: Path) -> None:
+    (root / "saas-doctor.toml").write_text("timeout = 50\n")
+    assert {"SRC204", "DOCK601", "CFG901"} <= looked(examined(root))
+
+
+def test_what_git_reads_for_a_check_counts_as_well(root: Path) -> None:
+    """Whether a settings file is left out of the repository is asked of git."""
+    (root / "backend/.env").write_text("A=b\n")
+    assert looked(examined(root)) == set()
+    (root / ".gitignore").write_text(".env\n# more\n")
+    assert "CFG911" in looked(examined(root))
+
+
+def test_a_cause_is_told_with_the_check_that_waits_for_it(root: Path) -> None:
+    compose = root / "docker-compose.yml"
+    compose.write_text("services: [\n")
+    git(root, "commit", "-q", "-a", "-m", "broken")
+    (root / "backend/main.py").write_text("x = 1\n")
+    report = examined(root)
+    for result in report.results:
+        if result.status is Status.BLOCKED:
+            assert set(report.causes(result.code)) <= looked(report)
+
+
+def test_a_branch_is_compared_with_where_it_left_the_other(root: Path) -> None:
+    git(root, "checkout", "-q", "-b", "feature")
+    (root / "backend/main.py").write_text("x = 1\n")
+    git(root, "commit", "-q", "-a", "-m", "mine")
+    git(root, "checkout", "-q", "main")
+    (root / "docker-compose.yml").write_text("services: {}\n")
+    git(root, "commit", "-q", "-a", "-m", "theirs")
+    git(root, "checkout", "-q", "feature")
+    codes = looked(examined(root, "main"))
+    assert "SRC200" in codes
+    assert "DOCK601" not in codes
+    assert looked(examined(root)) == set()
+
+
+@pytest.mark.parametrize("revision", ["nowhere", "--output=x", "HEAD~99", "", "a\0b"])
+def test_an_unknown_revision_is_refused_in_one_sentence(root: Path, revision: str) -> None:
+    with pytest.raises(DoctorError, match=r"^[^\n]+$"):
+        examined(root, revision)
+    assert not (root / "x").exists()
+
+
+def test_without_a_repository_or_git_the_way_out_is_named(tree: MakeTree, tmp_path: Path) -> None:
+    tree(FILES)
+    with pytest.raises(DoctorError, match="in no git repository"):
+        examined(tmp_path)
+    with pytest.raises(DoctorError, match="not installed here; leave it out"):
+        examined(tmp_path, environ={"PATH": str(tmp_path)})
+
+
+def test_a_platform_in_a_folder_of_its_repository_sees_its_own_changes(tmp_path: Path) -> None:
+    root = tmp_path / "apps/shop"
+    for name, text in FILES.items():
+        file = root / (name[1:] if name[0] == "/" else f"backend/{name}")
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
+    commit(tmp_path)
+    (tmp_path / "elsewhere.py").write_text(WRONG)
+    assert looked(examined(root)) == set()
+    (root / "backend/naïve name.py").write_text(WRONG)
+    assert "SRC204" in {f.code for f in examined(root).findings}
+
+
+def test_the_command_takes_a_revision_and_refuses_what_does_not_fit(root: Path) -> None:
+    def check(*words: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [str(DOCTOR), "check", "-C", str(root), "--static", *words],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=100,
+            check=False,
+        )
+
+    (root / "backend/new.py").write_text(WRONG)
+    found = check("--changed", "HEAD", "--select", "SRC204")
+    assert (found.returncode, "SRC204" in found.stdout) == (1, True)
+    for words, said in (
+        (("--changed", "nowhere"), "git knows no revision nowhere"),
+        (("--changed", "--write-baseline"), "exclude each other"),
+        (("--changed", "--watch"), "exclude each other"),
+        (("backend",), "name the platform with -C"),
+    ):
+        done = check(*words)
+        assert (done.returncode, done.stdout) == (2, "")
+        assert said in done.stderr
+
+
+def _static() -> list[Fault]:
+    """A fault of files for each code that is about files."""
+    faults: dict[str, Fault] = {}
+    for fault in all_of(Fault):
+        kinds = rules.checks()[fault.code].facts.values()
+        if not (any(map(is_live, kinds)) or fault.environment or fault.docker):
+            faults.setdefault(fault.code, fault)
+    return [fault for code, fault in faults.items() if not code.startswith(("PY", "PKG", "CFG920"))]
+
+
+@pytest.mark.timeout(900)
+def test_whatever_a_fault_breaks_is_examined(make_copy: Callable[..., Copy]) -> None:
+    """Of each code that is about files, one fault: the change it makes leads to its check."""
+    copy = make_copy(False)
+    with (copy.root / ".gitignore").open("a") as file:
+        file.write("/backend/.venv\n")
+    git(copy.root, "init", "-q", "-b", "main")
+    git(copy.root, "add", "-A")
+    git(copy.root, "add", "-f", "backend/.env")
+    git(copy.root, "commit", "-q", "-m", "healthy")
+    missed = []
+    for fault in _static():
+        with fault.inject(copy) or nullcontext():
+            platform = platforms.load(copy.root, exact=True, environ=copy.environ)
+            of_files = changes.since(platform).files
+            report = examined(copy.root, "HEAD", fault.code, environ=copy.environ)
+        if of_files and fault.code not in {f.code for f in report.findings}:
+            missed.append(str(fault))
+        git(copy.root, "reset", "-q", "--hard")
+        git(copy.root, "clean", "-q", "-f", "-d")
+    assert missed == []
