@@ -35,15 +35,18 @@ def settings_file_missing(
     The services then run with defaults, or do not start: `Field required`.
 
     **Detected** where an example (`.env.example`) is shipped and the file it is for is not there.
-    An error where the code is proven to require a key of the example that nothing else sets; else a
-    warning.
+    An error where the code is proven to read such a file and to require a key of the example that
+    nothing else sets; else a warning.
     **Fixed** by making the file from the example, readable by you alone; `undo` removes it while it
     is still the same. Values such as passwords are the example's: look through them.
-    **Silent** when the environment of the shell sets every key of the example.
+    **Silent** when the environment of the shell sets every key of the example, and where the Compose
+    file gives its services the example itself and the code reads no file.
     """
     unset = [s.key for s in example.file.settings if s.key not in platform.environ]
     if env.there is None and unset:
         needed = required.among(unset)
+        if not needed and required.example_serves(example.file.path):
+            return
         yield Finding(
             f"{env.name} is missing" + (f", and the code requires {needed[0]}" if needed else ""),
             looked_at=str(env.path) + (f"; {needed[1]}" if needed else ""),

@@ -42,7 +42,8 @@ def localhost_between_containers(calls: ComposeCalls) -> Iterator[Finding]:
     **Fixed** in `environment`, where one service alone has it: by that one's name and port; `undo`
     brings the old address back. An env file is not touched: what runs on this machine may read it,
     too. Set the variable in `environment`, which counts before it.
-    **Silent** where `environment` has another value for it, with `network_mode: host` or the
+    **Silent** where `environment` has another value for it (for what an env file sets also where that of
+    another service with the same file has one: those that read it have theirs), with `network_mode: host` or the
     network of another container, where `extra_hosts` gives the container a way to this machine
     (`host-gateway`) or an address for `localhost`, for a port that the container may serve itself, and for variables
     that are meant for a browser or to be told to others (`VITE_`, `CORS_ORIGINS`, `..._CALLBACK`).
@@ -94,6 +95,8 @@ def _called_here(calls: ComposeCalls) -> Iterator[tuple[Call, list[Service]]]:
             continue
         if not variable.given and _told_otherwise(service, providers):
             continue
+        if not variable.given and _set_by_others(calls, service, variable):
+            continue
         done.add(place)
         yield call, providers
 
@@ -125,6 +128,16 @@ def _told_otherwise(service: Service, providers: list[Service]) -> bool:
     return any(
         v.given and v.value and pattern.search(v.value) for v in service.environment.values()
     )
+
+
+def _set_by_others(calls: ComposeCalls, service: Service, variable: Variable) -> bool:
+    """Whether another that is given the same file has its own value for it: those that read it have."""
+    files = {file.path for file in service.env_files}
+    for other in calls.others(service):
+        own = other.environment.get(variable.name)
+        if own is not None and own.given and any(file.path in files for file in other.env_files):
+            return True
+    return False
 
 
 def _inner_port(calls: ComposeCalls, call: Call, provider: Service) -> int | None:

@@ -11,7 +11,7 @@ from saas_doctor.facts.missing import Missing, MissingImports
 from saas_doctor.facts.reexport import reexport
 from saas_doctor.facts.shadows import Shadows
 from saas_doctor.facts.uncollected import Uncollected
-from saas_doctor.model import Finding, Severity
+from saas_doctor.model import Finding, Place, Severity
 from saas_doctor.rules import check
 
 
@@ -102,6 +102,7 @@ def _nowhere(missing: Missing) -> Finding:
         wanted=", ".join(near) or "a module that exists",
         target=f"{missing.module.name}:{missing.origin}",
         place=missing.place,
+        also=missing.also,
         severity=Severity.ERROR if missing.used else Severity.WARNING,
         next_step=f"import {near[0]} instead, if that is meant" if near else "correct the import",
         data={"no_fix": True},
@@ -122,9 +123,9 @@ def _also(missing: Missing) -> dict[str, str]:
     return _places(missing.also)
 
 
-def _places(places: Sequence[str]) -> dict[str, str]:
+def _places(places: Sequence[Place]) -> dict[str, str]:
     """Further places, each once."""
-    also = list(dict.fromkeys(places))
+    also = list(map(str, dict.fromkeys(places)))
     shown = also[:10]
     rest = len(also) - len(shown)
     text = ", ".join(shown) + (f" and {rest} more" if rest else "")
@@ -205,8 +206,8 @@ def _undefined(same: list[Missing], edits: tuple[Edit, ...]) -> Finding:
     assert first.target
     target, names = first.target, [missing.name for missing in same]
     shown = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
-    importers = {m.module.name for m in same} | {a.split(":")[0] for m in same for a in m.also}
-    elsewhere = [str(m.place) for m in same if m.module.name != first.module.name]
+    importers = {m.module.name for m in same} | {a.path for m in same for a in m.also}
+    elsewhere = [m.place for m in same if m.module.name != first.module.name]
     elsewhere += [place for m in same for place in m.also]
     others = f" and {len(importers) - 1} more import" if len(importers) > 1 else " imports"
     homes = {missing.homes[0].name for missing in same if len(missing.homes) == 1}
@@ -229,6 +230,7 @@ def _undefined(same: list[Missing], edits: tuple[Edit, ...]) -> Finding:
         wanted=f"{shown} at its top level",
         target=f"{target.name}:{first.name}",
         place=first.place,
+        also=tuple(dict.fromkeys(elsewhere)),
         severity=Severity.ERROR if first.used else Severity.WARNING,
         next_step=step,
         data={"package": target, "edits": edits, "name": shown, "no_fix": not edits},
@@ -353,6 +355,7 @@ def letter_case(missing: MissingImports) -> Iterator[Finding]:
             wanted=found.right,
             target=f"{found.module.name}:{found.origin}" + (f".{found.name}" if found.name else ""),
             place=found.place,
+            also=found.also,
             severity=Severity.ERROR if found.used else Severity.WARNING,
             next_step="saas-doctor fix --select SRC209 corrects the import"
             if fixable

@@ -71,6 +71,7 @@ def _old_key(keys: list[OldKey], versions: Versions) -> Finding:
         wanted=key.new or f"no such key: Pydantic 2 removed it; in its place: {instead}",
         target=f"{key.module.name}:{key.model}.{key.old}",
         place=key.place,
+        also=tuple(k.place for k in keys[1:]),
         severity=Severity.ERROR if key.fails_at and not is_aside(key.module) else None,
         next_step=step,
         data={"keys": keys, "no_fix": key.edit is None},
@@ -185,6 +186,7 @@ def deprecated_by_pydantic_2(taken: StillTaken, versions: Versions) -> Iterator[
             wanted=kinds[0].wanted.replace("`", ""),
             target=name,
             place=places[0],
+            also=tuple(places[1:]),
             next_step=f"write {kinds[0].wanted}",
         )
 

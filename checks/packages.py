@@ -26,7 +26,7 @@ _IMPORT = re.compile(rb"^[ \t]*(?:from|import)[ \t]+(\w+)", re.M)
 @check(
     "PKG301",
     needs=("PY103",),
-    symptoms=(r"ModuleNotFoundError: No module named '(?P<package>[\w.]+)'",),
+    symptoms=(r"ModuleNotFoundError: No module named '(?!encodings')(?P<package>[\w.]+)'",),
 )
 def requirement_not_installed(
     requirements: Requirements, installed: Installed

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 
 from saas_doctor.facts.addresses import FRONTEND, Address, Addresses, MoreAddresses
@@ -48,9 +49,10 @@ def port_held(
     **Fixed** by stopping the platform's own process (SIGTERM to its whole tree, SIGKILL after 5
     seconds). What is not the platform's is left alone: the service moves to a free port, in the
     settings, in the addresses that lead to it, in the compose file and in the Vite proxy. With
-    `--allow-destructive` the stranger is stopped in place of that. `undo` starts a container again,
-    and brings all files back; for a process it tells the command that does. Start again what had
-    read the old port.
+    `--allow-destructive` the stranger is stopped in place of that, and that the port stays free is
+    seen for a moment. What `saas-doctor up` of another platform keeps running is not stopped: its
+    `down` is named. `undo` starts a container again, and brings all files back; for a process it
+    tells the command that does. Start again what had read the old port.
     **Silent** when the platform's own service or container holds its port, about programs that have
     a connection to it (browsers), about sockets in TIME_WAIT, and about another program on `[::1]`
     alone, to which NET408 sees. What can't be seen is `unknown`, never free.
@@ -96,7 +98,7 @@ def _stranger(address: Address, holder: Holder, severity: Severity | None) -> Fi
         who, stop = f"{process.name} (pid {process.pid})", _stop(process)
         restart = f"cd {process.folder or '/'} && {process.shown}"
         data |= {"pid": process.pid, "created": process.created, "name": process.name}
-        data |= {"restart": restart}
+        data |= {"restart": restart, "port": address.port}
     else:
         user = holder.listeners[0].user if holder.listeners else ""
         who = f"a process of user {user}" if user else "a process of another user"
@@ -104,6 +106,10 @@ def _stranger(address: Address, holder: Holder, severity: Severity | None) -> Fi
         stop = f"sudo ss -ltnp 'sport = :{address.port}' names it"
     if holder.checkout:
         who += f" of another checkout, {holder.checkout}"
+    if holder.stack:
+        who += ", which its local stack keeps running"
+        stop = _down(holder)
+        data |= {"stack": holder.stack, "down": stop}
     step = f"saas-doctor fix --select NET401 moves {address.service} to a free port"
     if address.service == FRONTEND:
         step = "give the dev server another port, and name its address in CORS_ORIGINS"
@@ -119,10 +125,19 @@ def _stranger(address: Address, holder: Holder, severity: Severity | None) -> Fi
     )
 
 
+def _down(holder: Holder) -> str:
+    """How the local stack that keeps it running is ended."""
+    return f"saas-doctor down --local -C {shlex.quote(holder.stack)}"
+
+
+def _end_other(holder: Holder) -> str:
+    return f"end the other's local stack ({_down(holder)})" if holder.stack else "stop the other"
+
+
 def _what_is_done(address: Address, holder: Holder) -> dict[str, object]:
     if address.service != FRONTEND:
         return {"otherwise": True}
-    return {"no_fix": not (holder.process or holder.container)}
+    return {"no_fix": bool(holder.stack) or not (holder.process or holder.container)}
 
 
 def _stop(process: Process) -> str:
@@ -138,13 +153,15 @@ def _own_data(port: Port, holder: Holder, starts: Starts) -> dict[str, object]:
         return {"no_fix": True}
     service = holder.service or port.address.service
     debugged = process.status == "tracing-stop" or "debugpy" in process.shown
+    restart = starts.commands.get(service, process.shown)
     return {
         "service": port.address.service,
         "own": True,
         "pid": process.pid,
         "created": process.created,
         "name": service,
-        "restart": starts.commands.get(service, process.shown),
+        "restart": f"saas-doctor restart {service}" if holder.stack else restart,
+        "stack": holder.stack,
         "no_fix": debugged,
         "risk": "changes",
     }
@@ -153,15 +170,20 @@ def _own_data(port: Port, holder: Holder, starts: Starts) -> dict[str, object]:
 def _wrong(port: Port, holder: Holder, starts: Starts) -> Finding:
     address = port.address
     who = (holder.service or "").removeprefix("the ")
+    data = _own_data(port, holder, starts)
+    step = starts.commands.get(holder.service or "", "start it on its own port")
+    step = f"saas-doctor fix --select NET401 stops it; then {step}"
+    if holder.stack:  # which starts it again at the same port
+        data["no_fix"] = True
+        step = "saas-doctor up --local starts the stack anew where its settings have changed"
     return Finding(
         f"port {address.port} of {address.service} is held by the platform's own {who}",
         looked_at=f"the sockets that listen on port {address.port}",
         found=str(holder),
         wanted=_wanted(address),
         target=str(address.port),
-        next_step=f"saas-doctor fix --select NET401 stops it; then "
-        f"{starts.commands.get(holder.service or '', 'start it on its own port')}",
-        data=_own_data(port, holder, starts),
+        next_step=step,
+        data=data,
     )
 
 
@@ -332,7 +354,7 @@ def published_port_held(ports: Ports, settings: Settings) -> Iterator[Finding]:
             found=str(holder),
             wanted=f"{address} free, or held by {address.service}'s container",
             target=f"{address.service}:{address.port}",
-            next_step=f"stop the other, or publish another port for {address.service}",
+            next_step=f"{_end_other(holder)}, or publish another port for {address.service}",
         )
 
 

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from saas_doctor.facts.dotenv import EnvFile
 from saas_doctor.facts.interpreter import Interpreter, WantedPython
 from saas_doctor.facts.notes import Notes
 from saas_doctor.facts.packages import Installed
@@ -267,3 +268,52 @@ def environment_moved(interpreter: Interpreter) -> Iterator[Finding]:
         next_step="saas-doctor fix --select PY107 makes it anew; until then, call "
         f"{interpreter.name}/bin/python -m uvicorn",
     )
+
+
+@check(
+    "PY108",
+    severity=Severity.WARNING,
+    symptoms=(
+        r"(?:ModuleNotFoundError: )?No module named 'encodings'",
+        r"init_fs_encoding: failed to get the Python codec",
+        r"Could not find platform independent libraries <prefix>",
+    ),
+)
+def python_home_leads_elsewhere(
+    env: EnvFile, interpreter: Interpreter, platform: Platform
+) -> Iterator[Finding]:
+    """PYTHONHOME leads the platform's Python to a library that is not its own.
+
+    It then ends before its first line: `ModuleNotFoundError: No module named 'encodings'`. No
+    package is missing.
+
+    **Detected** in this shell's environment (an error), and in the settings file: a warning, since
+    the services read that when their Python runs already. But a shell that loads the file, an
+    editor, or Compose's `env_file` set it before.
+    **To mend** it, take the variable away: a Python knows where its library is.
+    **Silent** where the folder that it names has the library of the platform's Python.
+    """
+    setting = env.there.find("PYTHONHOME") if env.there else None
+    of_the_shell = platform.environ.get("PYTHONHOME", "")
+    for value, place in ((of_the_shell, None), (setting.value if setting else "", setting)):
+        if not value or _has_library(value, interpreter):
+            continue
+        where = str(place.place) if place else "the environment of this shell"
+        yield Finding(
+            f"PYTHONHOME in {where} leads the platform's Python away from its library",
+            looked_at=f"PYTHONHOME in {where}, and the folder that it names",
+            found=f"{value}, without the library of Python {interpreter.version or 'there'}",
+            wanted="no PYTHONHOME",
+            target="PYTHONHOME" if place else "$PYTHONHOME",
+            place=place.place if place else None,
+            severity=None if place else Severity.ERROR,
+            next_step=f"take it out of {env.name}" if place else "unset PYTHONHOME",
+        )
+
+
+def _has_library(home: str, interpreter: Interpreter) -> bool:
+    prefix = Path(home.split(os.pathsep)[0])
+    version = interpreter.version
+    folders = [prefix / "Lib"]
+    folders += [prefix / f"lib/python{version.major}.{version.minor}"] if version else []
+    return any((folder / "encodings").is_dir() for folder in folders)

@@ -9,6 +9,7 @@ from saas_doctor.facts.commands import Starts
 from saas_doctor.facts.containers import Containers, OwnContainer
 from saas_doctor.facts.logs import Logs
 from saas_doctor.facts.moved import Moved, MovedService
+from saas_doctor.facts.own_stack import has_failed
 from saas_doctor.facts.ports import Port, Ports, State, wrong_service
 from saas_doctor.model import Blocked, Finding, Severity, Unreadable
 from saas_doctor.reasons import reason
@@ -36,12 +37,15 @@ def service_not_running(
     port is named, with the variable of its environment that says so. Where its log (`logs` in saas-doctor.toml,
     `logs/<service>.log` by itself, or what its container wrote) ends with an error, that is the
     reason, with the code that the error's text points to.
-    **To mend**, start it: the next step is the command, with the platform's own interpreter.
-    **Silent** about a service whose port another program holds: that is NET401. Any HTTP answer, a
+    **To mend**, `saas-doctor up` starts it with what it needs; by hand, the command with the
+    platform's own interpreter does.
+    **Silent** about a service whose port another program holds: that is NET401. Where the one thing
+    that is not running is a container that ended with an error, that is DOCK624. Any HTTP answer, a
     404 too, counts as running. An error of a run that was ended as it was told to, or that is older
     than a day, is no reason.
     """
     waiting: list[Port] = []
+    down: list[tuple[Port, OwnContainer | None]] = []
     # What the others register with comes first.
     for name in sorted(ports.services, key=lambda name: "regist" not in name):
         port = ports.services[name]
@@ -50,7 +54,12 @@ def service_not_running(
         elif port.state is State.FREE and name in moved.services:
             yield _elsewhere(port, moved.services[name], starts.commands[name])
         elif port.state is State.FREE:
-            yield _not_running(port, starts.commands[name], logs, _ended(containers, name))
+            down.append((port, _ended(containers, name)))
+    failed = [container for _, container in down if container and has_failed(container)]
+    if failed and len(failed) == len(down):
+        raise Blocked("DOCK624", f"container {failed[0].name} ended with an error")
+    for port, container in down:
+        yield _not_running(port, starts.commands[port.address.service], logs, container)
     if waiting and len(waiting) == len(ports.services):
         # With others running, those that NET401 names are left to it.
         one = waiting[0]
@@ -82,6 +91,7 @@ def _not_running(port: Port, start: str, logs: Logs, container: OwnContainer | N
     if container:
         found += f"; container {container.name} is {container.state} ({container.exit_code})"
         start = f"docker compose up -d {name}"
+    start = f"saas-doctor up {name} (by hand: {start})"
     why = reason(logs, name)
     if why:
         more["log"] = f"{why.where}: {why.text}"

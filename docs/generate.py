@@ -1,12 +1,16 @@
-"""Writes docs/codes: a page a code, made from the check's docstring. Run: python docs/generate.py"""
+"""Writes docs/codes, a page a code from the check's docstring, and the configuration's JSON schema.
+
+Run: python docs/generate.py
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from saas_doctor import rules
+from saas_doctor import rules, schema
 
 FOLDER = Path(__file__).with_name("codes")
+SCHEMA = Path(__file__).with_name(schema.FILE)
 
 
 def pages() -> dict[str, str]:
@@ -49,6 +53,7 @@ def main() -> None:
             old.unlink()
     for name, text in pages().items():
         (FOLDER / name).write_text(text, encoding="utf-8")
+    SCHEMA.write_text(schema.text(), encoding="utf-8")
 
 
 if __name__ == "__main__":

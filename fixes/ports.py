@@ -23,6 +23,8 @@ def free_the_port(finding: Finding) -> Iterator[Action]:
         return
     if not data.get("pid"):
         raise Absent("what holds it can't be seen by this user")
+    if data.get("down"):
+        raise Absent(f"its local stack would start it again; end that: {data['down']}")
     yield StopProcess(
         data["pid"],
         data["created"],
@@ -30,6 +32,7 @@ def free_the_port(finding: Finding) -> Iterator[Action]:
         data["restart"],
         Risk.CHANGES if data["own"] else Risk.DESTRUCTIVE,
         data.get("silent_at", ""),
+        data.get("port", 0),
     )
 
 

@@ -83,12 +83,14 @@ class Config(_Table, frozen=True):
     logs: str = "logs/{service}.log"
     timeout: Annotated[float, Meta(gt=0)] = 5.0
     fail_on: Literal["error", "warning", "info"] = "error"
+    baseline: str = ".saas-doctor-baseline.json"
     services: dict[str, ServiceConfig] = {}
     database: DatabaseConfig | None = None
     redis: RedisConfig | None = None
     frontend: FrontendConfig | None = None
     smoke: SmokeConfig = SmokeConfig()
     ignore: dict[str, str] = {}
+    severity: dict[str, Literal["error", "warning", "info"]] = {}
 
 
 def load(root: Path, file: Path | None = None) -> tuple[dict[str, Any], Path | None]:

@@ -10,7 +10,7 @@ import tomlkit
 
 from saas_doctor.config import Config, DatabaseConfig, FrontendConfig, RedisConfig, SmokeConfig
 
-_COMMENTS = {
+COMMENTS = {
     "python": "Which Python the services need.",
     "backend": "Where the back end's code is.",
     "source-roots": "The folders that imports begin at, the back end's first.",
@@ -20,12 +20,14 @@ _COMMENTS = {
     "compose-file": "The Compose file of the platform.",
     "logs": "Where the services' logs are.",
     "timeout": "Seconds for one examination.",
+    "baseline": "The old findings that `check` accepts, where `check --write-baseline` wrote them.",
     "services": "The services that run on this machine: name, folder, port, health path.",
     "database": "The key in the settings file that holds the database's address.",
     "redis": "The same for Redis; `optional = true`: a warning where it is down (else the code tells).",
     "frontend": "The front end, the addresses it is opened at, and the gateway it talks to.",
     "smoke": "What `saas-doctor smoke` tries, beside what it finds itself.",
     "ignore": 'Findings to leave out, with the reason: "NET401:8000" = "the proxy of our team".',
+    "severity": 'What findings of a code count as: "SRC221" = "error".',
 }
 
 
@@ -88,8 +90,8 @@ def _said(table: dict[str, Any]) -> dict[str, Any]:
 
 
 def _say(document: Any, key: str) -> None:
-    if key in _COMMENTS:
-        document.add(tomlkit.comment(_COMMENTS[key]))
+    if key in COMMENTS:
+        document.add(tomlkit.comment(COMMENTS[key]))
 
 
 def _add(container: Any, key: str, value: Any, *, counts: bool) -> None:

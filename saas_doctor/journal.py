@@ -20,7 +20,7 @@ from saas_doctor.platform import Platform
 from saas_doctor.redact import redact
 
 FILE = "journal.jsonl"
-_OWN = (".gitignore", "lock", "runs", "local")
+_OWN = (".gitignore", "lock", "runs", "local", "removed")
 """What is written into the state folder."""
 
 

@@ -80,6 +80,7 @@ class Finding(Struct, frozen=True):
 
     `target` names the thing the finding is about (a port, a role, a package, a file): together
     with the code it tells two findings apart, and `--ignore CODE:TARGET` matches it.
+    `also` are further places of the same problem, which one finding tells together.
     `data` is for the fix. `code` and `severity` are filled in by the runner where the check
     left them out.
     """
@@ -90,6 +91,7 @@ class Finding(Struct, frozen=True):
     wanted: str
     target: str = ""
     place: Place | None = None
+    also: tuple[Place, ...] = ()
     next_step: str = ""
     severity: Severity | None = None
     data: Mapping[str, Any] = field(default_factory=dict)
@@ -101,6 +103,10 @@ class Finding(Struct, frozen=True):
     def key(self) -> tuple[str, str]:
         """What makes it the same finding in a later run."""
         return self.code, self.target or (str(self.place) if self.place else self.message)
+
+    @property
+    def places(self) -> tuple[Place, ...]:
+        return (self.place, *self.also) if self.place else self.also
 
     @property
     def evidence(self) -> dict[str, str]:
@@ -121,6 +127,24 @@ class FixSummary(Struct, frozen=True):
     risk: Risk
 
 
+class Accepted(Struct, frozen=True, omit_defaults=True):
+    """Findings that a baseline accepts, and by what they are known again.
+
+    `about` is a finding's target, or its message, without any line; `path` is the file's, relative
+    to the platform; `lines` holds a mark of the text of each one's line, where it has one.
+    """
+
+    code: str
+    about: str
+    path: str = ""
+    count: int = 1
+    lines: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        number = f" ({self.count} times)" if self.count > 1 else ""
+        return " ".join(filter(None, (self.code, self.path, self.about))) + number
+
+
 class Result(Struct, frozen=True):
     """The verdict of one check, with its findings and what it looked at."""
 
@@ -129,6 +153,8 @@ class Result(Struct, frozen=True):
     status: Status
     findings: tuple[Finding, ...] = ()
     ignored: tuple[tuple[Finding, str], ...] = ()
+    baselined: tuple[Finding, ...] = ()
+    """What is not new: a baseline accepts it."""
     reason: str | None = None
     blocked_by: str | None = None
     duration: float = 0.0
@@ -146,10 +172,18 @@ class Report(Struct, frozen=True):
     notes: tuple[str, ...] = ()
     repository: str = ""
     """The platform's folder as seen from the root of its repository; "" where they are one."""
+    baseline: str = ""
+    """The file of the findings that are accepted; "" where there is none."""
+    gone: tuple[Accepted, ...] = ()
+    """What the baseline accepts and is no longer found."""
 
     @property
     def findings(self) -> list[Finding]:
         return [finding for result in self.results for finding in result.findings]
+
+    @property
+    def baselined(self) -> list[Finding]:
+        return [finding for result in self.results for finding in result.baselined]
 
     def count(self, status: Status) -> int:
         return sum(result.status is status for result in self.results)

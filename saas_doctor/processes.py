@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 
 PATIENCE = 5.0
 """Seconds that a process may take for its own end, before it is killed."""
+MARK = "SAAS_DOCTOR_MEMBER"
+"""The variable that all processes of a member of the local stack have: its record's place."""
+SUPERVISOR = "saas_doctor.stack.local.supervisor"
+"""The module that keeps a member running; it is started with the same place."""
 _SAME = 1.0
 """Seconds by which what is told of one process may differ: the system's clock is corrected."""
 _BOOT = Path("/proc/sys/kernel/random/boot_id")

@@ -59,6 +59,14 @@ def read_head(path: str | Path, size: int) -> bytes:
         return bytes(found)
 
 
+def require_file(path: str | Path) -> None:
+    """Raises OSError for what is there and no regular file: its writer would wait for a reader."""
+    try:
+        _refuse(os.stat(path), path)
+    except FileNotFoundError:
+        return
+
+
 def _refuse(status: os.stat_result, path: str | Path) -> None:
     if stat.S_ISREG(status.st_mode):
         return

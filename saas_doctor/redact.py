@@ -208,9 +208,6 @@ def redact_tree(value: Any, key: str = "") -> Any:
 
 def redact_finding(finding: Finding) -> Finding:
     """The finding with every text that is shown masked; `data`, which the fix needs, is kept."""
-    place = finding.place and Place(
-        redact(finding.place.path), finding.place.line, finding.place.column
-    )
     return replace(
         finding,
         message=redact(finding.message),
@@ -218,6 +215,11 @@ def redact_finding(finding: Finding) -> Finding:
         found=redact(finding.found),
         wanted=redact(finding.wanted),
         next_step=redact(finding.next_step),
-        place=place,
+        place=finding.place and _redacted(finding.place),
+        also=tuple(map(_redacted, finding.also)),
         more={key: redact(value) for key, value in finding.more.items()},
     )
+
+
+def _redacted(place: Place) -> Place:
+    return Place(redact(place.path), place.line, place.column)

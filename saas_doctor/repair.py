@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from enum import Enum
+from pathlib import Path
 
 from msgspec import Struct, field
 
@@ -340,7 +341,7 @@ def undo(platform: Platform, name: str | None = None) -> Undone:
     without losing a later change is refused, named, and leaves the rest undone all the same.
     """
     with locked(platform):
-        run = _choose(platform, name)
+        run = chosen(platform, name)
         bench = Bench(platform, Facts(platform), run.folder)
         result = Undone(run.name)
         journal = Journal(run.folder)
@@ -367,7 +368,15 @@ def undo(platform: Platform, name: str | None = None) -> Undone:
         return result
 
 
-def _choose(platform: Platform, name: str | None) -> journals.Run:
+def goes(run: journals.Run) -> list[Path]:
+    """What a run made that is gone when it is taken back."""
+    known = kinds()
+    steps = [step for step in run.standing if step.kind in known]
+    return [path for step in steps if (path := known[step.kind].goes(step.before))]
+
+
+def chosen(platform: Platform, name: str | None) -> journals.Run:
+    """The run of this name, else the newest that stands; raises DoctorError."""
     runs = journals.runs(platform)
     if name is None:
         standing = [run for run in runs if not run.undone and run.standing]

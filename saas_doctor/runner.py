@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fnmatch
 import gc
 import os
 import queue
@@ -10,13 +9,17 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from msgspec import Struct
 from msgspec.structs import replace
 
-from saas_doctor import rules
+from saas_doctor import baseline, rules
+from saas_doctor.baseline import Baseline
 from saas_doctor.facts import Facts, is_live
+from saas_doctor.facts.ignores import Ignores, Outcome
+from saas_doctor.identity import matches
 from saas_doctor.model import (
     Absent,
     Blocked,
@@ -26,6 +29,7 @@ from saas_doctor.model import (
     Report,
     Result,
     Risk,
+    Severity,
     Status,
     Undecided,
     Unreadable,
@@ -35,7 +39,7 @@ from saas_doctor.redact import redact, redact_finding
 from saas_doctor.rules import Check
 
 CHECK_LIMIT = 10.0
-"""Seconds one check may think after its facts are there, whatever the whole run may take."""
+"""Seconds that one check may think after its facts are there, or half of the whole run if that is more."""
 
 
 class Selection(Struct, frozen=True):
@@ -45,6 +49,8 @@ class Selection(Struct, frozen=True):
     ignore: Mapping[str, str] | None = None
     static: bool = True
     live: bool = True
+    baseline: Baseline | None = None
+    """The findings that are accepted; a run sets them apart from those that are new."""
 
     def codes(self) -> list[str]:
         """The selected codes with everything they need; raises DoctorError for a wrong one."""
@@ -66,14 +72,9 @@ class Selection(Struct, frozen=True):
         return sorted(wanted)
 
     def reason_to_ignore(self, finding: Finding) -> str | None:
-        """The reason given for ignoring a finding, or None; `CODE` or `CODE:TARGET*`."""
-        for pattern, reason in (self.ignore or {}).items():
-            code, _, target = pattern.partition(":")
-            if finding.code.startswith(code.upper()) and fnmatch.fnmatch(
-                finding.key[1], target or "*"
-            ):
-                return reason
-        return None
+        """The reason given for ignoring a finding, or None."""
+        ignored = (self.ignore or {}).items()
+        return next((reason for pattern, reason in ignored if matches(finding, pattern)), None)
 
 
 Progress = Callable[[Result], None]
@@ -100,6 +101,11 @@ def run(
             gc.enable()
 
 
+def _of_one(timeout: float) -> float:
+    """Seconds for one check: who gives the whole run longer has a tree, or a machine, that needs it."""
+    return max(CHECK_LIMIT, timeout / 2)
+
+
 class _Run:
     def __init__(
         self, platform: Platform, selection: Selection, facts: Facts, jobs: int, progress: Progress
@@ -110,6 +116,9 @@ class _Run:
         self.jobs = threading.Semaphore(max(1, jobs))
         self.progress = progress
         self.codes = selection.codes()
+        for word in platform.config.severity:
+            if not rules.matching(word):
+                raise DoctorError(f"no check is called {word}, which is to have a severity")
         self.results: dict[str, Result] = {}
         self.begun: dict[str, float] = {}
         self.answers: queue.Queue[Result] = queue.Queue()
@@ -121,7 +130,7 @@ class _Run:
             late = min(
                 [
                     start + timeout,
-                    *(t + CHECK_LIMIT for c, t in self.begun.items() if c not in self.results),
+                    *(t + _of_one(timeout) for c, t in self.begun.items() if c not in self.results),
                 ]
             )
             try:
@@ -129,13 +138,15 @@ class _Run:
             except queue.Empty:
                 self._give_up(timeout, everything=time.monotonic() >= start + timeout)
             self._advance()
-        return Report(
+        report = Report(
             directory=str(self.platform.root),
             python=_python_of(self.platform),
             results=tuple(self.results[code] for code in self.codes),
             duration=time.monotonic() - start,
             repository=_folder_in_repository(self.platform.root),
         )
+        accepted = self.selection.baseline
+        return baseline.applied(report, self.platform, accepted) if accepted else report
 
     def _settle(self, result: Result) -> None:
         # A check that was given up may still answer; the verdict stays.
@@ -159,11 +170,25 @@ class _Run:
                 if verdict:
                     self._settle(verdict)
                     changed = True
-                elif all(need in self.results for need in check.needs):
+                elif all(code in self.results for code in self._waits_for(check)):
+                    if _comes_last(check):
+                        self.facts.know(self._outcome())
                     self.begun[code] = time.monotonic()
                     threading.Thread(
                         target=self._examine, args=(check,), name=code, daemon=True
                     ).start()
+
+    def _waits_for(self, check: Check) -> Iterable[str]:
+        if not _comes_last(check):
+            return check.needs
+        return [code for code in self.codes if not _comes_last(rules.checks()[code])]
+
+    def _outcome(self) -> Outcome:
+        results = self.results.values()
+        looked = {r.code for r in results if r.status in (Status.OK, Status.FAILED)}
+        found = [f for r in results for f in (*r.findings, *(f for f, _ in r.ignored))]
+        partly = {r.code for r in results if r.undecided}
+        return Outcome(frozenset(looked - partly), tuple(found))
 
     def _verdict_before(self, check: Check) -> Result | None:
         """The verdict that needs no look: not asked for, or blocked by another check."""
@@ -247,23 +272,36 @@ class _Run:
         kept: list[Finding] = []
         ignored: list[tuple[Finding, str]] = []
         for finding in found:
-            finding = _complete(check, finding)
-            reason = self.selection.reason_to_ignore(finding)
+            finding = _complete(check, finding, self._severity(check.code))
+            reason = self._reason_to_ignore(finding)
             if reason is None:
                 kept.append(finding)
             else:
                 ignored.append((finding, reason))
         return tuple(kept), tuple(ignored)
 
+    def _severity(self, code: str) -> Severity | None:
+        """The one that the configuration gives the code: the longest beginning of it counts."""
+        given = self.platform.config.severity
+        words = [word for word in given if code.startswith(word.upper())]
+        return Severity(given[max(words, key=len)]) if words else None
+
+    def _reason_to_ignore(self, finding: Finding) -> str | None:
+        reason = self.selection.reason_to_ignore(finding)
+        if reason is None and finding.places:
+            with suppress(Unreadable):
+                return self.facts.get(Ignores).reason(finding)
+        return reason
+
     def _give_up(self, timeout: float, *, everything: bool) -> None:
         now = time.monotonic()
         for code in self.codes:
             began = self.begun.get(code)
-            late = everything or (began is not None and now >= began + CHECK_LIMIT)
+            late = everything or (began is not None and now >= began + _of_one(timeout))
             if code in self.results or not late:
                 continue
             whole = f"{timeout:g} s of the whole run (--timeout)"
-            limit = whole if everything else f"{CHECK_LIMIT:g} s of one check"
+            limit = whole if everything else f"{_of_one(timeout):g} s of one check (--timeout)"
             reason = f"not finished within the {limit}"
             self._settle(
                 Result(
@@ -276,7 +314,7 @@ class _Run:
             )
 
 
-def _complete(check: Check, finding: Finding) -> Finding:
+def _complete(check: Check, finding: Finding, severity: Severity | None = None) -> Finding:
     """The finding with its code, severity and what its fix would do."""
     # A finding may know that what `--yes` does about it is the second of its fixes.
     other = finding.data.get("otherwise") and rules.other_fixes().get(check.code)
@@ -288,10 +326,15 @@ def _complete(check: Check, finding: Finding) -> Finding:
         replace(
             finding,
             code=check.code,
-            severity=finding.severity or check.severity,
+            severity=severity or finding.severity or check.severity,
             fix=FixSummary(fix.title, risk) if fix and fixable else None,
         )
     )
+
+
+def _comes_last(check: Check) -> bool:
+    """Whether it asks what all others have found."""
+    return Outcome in check.facts.values()
 
 
 def _tolerable(result: Result) -> bool:

@@ -19,17 +19,19 @@ def pointed_to(text: str, own: Iterable[str] = (), besides: Iterable[str] = ()) 
 def all_pointed_to(text: str, own: Iterable[str] = (), besides: Iterable[str] = ()) -> list[str]:
     """The codes that an error text points to, the likeliest first.
 
-    The symptom that covers most of the text knows most about it. `own`: the platform's own
+    The symptom that covers most of the text knows most about it; of two that cover the same, the
+    error's comes before the warning's, which only may be the reason. `own`: the platform's own
     modules, which no package is called; `besides`: codes that are left out.
     """
     left_out, names = set(besides), set(own)
+    known = rules.checks()
     found = [
-        (len(match.group()), code)
+        (-len(match.group()), known[code].severity.rank, code)
         for code, match in _matches(text[:_LONGEST])
         if code not in left_out
         and (match.groupdict().get("package") or "").partition(".")[0] not in names
     ]
-    return list(dict.fromkeys(code for _, code in sorted(found, key=lambda pair: -pair[0])))
+    return list(dict.fromkeys(code for *_, code in sorted(found)))
 
 
 def _matches(text: str) -> Iterator[tuple[str, re.Match[str]]]:

@@ -11,7 +11,6 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from saas_doctor.discovery import is_left_out
 from saas_doctor.facts import Facts
 from saas_doctor.facts.addresses import Addresses
 from saas_doctor.facts.dotenv import Settings
@@ -20,6 +19,7 @@ from saas_doctor.facts.listeners import listening
 from saas_doctor.facts.ports import JUST_STARTED
 from saas_doctor.model import Absent, Blocked, DoctorError, Finding, Report, Status, Unreadable
 from saas_doctor.platform import Platform
+from saas_doctor.walk import files
 
 PAUSE = 1.0
 """Seconds between two looks."""
@@ -27,7 +27,6 @@ _LONGEST = 3.0
 """Seconds after which it is examined, though something still changes: a log, a database's file."""
 _SETTLE = 0.3
 """Seconds in which nothing more may change before it is examined: editors write in steps."""
-_MOST = 50_000
 _PORT = re.compile(r":(\d{2,5})(?=[/?\s]|$)")
 
 
@@ -132,25 +131,13 @@ def _unknown(report: Report) -> set[str]:
 
 def _files(platform: Platform) -> Iterator[tuple[str, tuple[int, int]]]:
     """What the facts may read: all below the root but caches, logs, and what is installed."""
-    count = 0
-    folders = [str(platform.root)]
-    while folders and count < _MOST:
+    for entry in files(platform):
         try:
-            with os.scandir(folders.pop()) as entries:
-                for entry in entries:
-                    if entry.is_dir(follow_symlinks=False):
-                        if not is_left_out(entry.path) and entry.name != "logs":
-                            folders.append(entry.path)
-                        continue
-                    try:
-                        status = entry.stat()
-                    except OSError:  # gone meanwhile, or a link to nothing, as editors make to lock
-                        continue
-                    count += 1
-                    name = os.path.relpath(entry.path, platform.root)
-                    yield name, (status.st_mtime_ns, status.st_size)
-        except OSError:
+            status = entry.stat()
+        except OSError:  # gone meanwhile, or a link to nothing, as editors make to lock
             continue
+        name = os.path.relpath(entry.path, platform.root)
+        yield name, (status.st_mtime_ns, status.st_size)
     environment = platform.path(platform.config.environment)
     for path in (environment / "pyvenv.cfg", python_in(environment), *_site_packages(environment)):
         try:

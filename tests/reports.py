@@ -2,8 +2,20 @@
 
 from __future__ import annotations
 
+from msgspec.structs import replace
+
 from saas_doctor import rules
-from saas_doctor.model import Finding, FixSummary, Place, Report, Result, Risk, Severity, Status
+from saas_doctor.model import (
+    Accepted,
+    Finding,
+    FixSummary,
+    Place,
+    Report,
+    Result,
+    Risk,
+    Severity,
+    Status,
+)
 
 ODD = "naïve 你好 🩺 \u202e\x1b[31m\r\x00\ufffe\udcff <b>&amp;</b> ]]> `` ``` | :: % , \"'\\"
 """Signs that some format gives a meaning to, or that it can't hold."""
@@ -63,6 +75,25 @@ def some() -> Report:
             undecided=True,
         ),
     )
+
+
+def chosen() -> Report:
+    """A baseline accepts two findings and one that is gone; one is new, one is ignored."""
+    old = (finding("DB501", place=Place("backend/.env", 3)), finding("DB501", ODD))
+    ignored = ((finding("SRC204", ODD, place=Place("a.py", 3)), f"legacy {ODD}"),)
+    made = report(
+        DB501=verdict("DB501", Status.FAILED, baselined=old),
+        SRC204=Result(
+            "SRC204",
+            "title",
+            Status.FAILED,
+            (finding("SRC204", "a new one", place=Place("a.py", 9)),),
+            ignored,
+            (finding("SRC204", place=Place("a.py", 1)),),
+        ),
+    )
+    gone = (Accepted("SRC204", ODD, "line\nend.py", 2), Accepted("CFG901", ".env"))
+    return replace(made, baseline="backend/accepted.json", gone=gone)
 
 
 def odd() -> Report:

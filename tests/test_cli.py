@@ -12,6 +12,7 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
+import pexpect
 import pytest
 
 from saas_doctor import runner
@@ -185,7 +186,7 @@ def test_a_pipe_gets_plain_text(broken: Path) -> None:
         (("check", "--format", "json=a", "--format", "sarif=a"), "two formats go to a"),
         (("check", "--format", "json=a", "--output", "b"), "every --format names its own file"),
         (("check", "--format", "sarif=no/such/x", "--select", "CFG"), "can't write the report"),
-        (("check", "--format", "json", "--watch"), "leave out --format and --output"),
+        (("check", "--format", "json", "--watch"), "leave out --format, --output and --write-baseline"),
     ],
 )
 def test_wrong_use_ends_in_one_sentence_and_exit_code_2(
@@ -201,8 +202,27 @@ def test_wrong_use_ends_in_one_sentence_and_exit_code_2(
 def test_fix_without_a_terminal_and_without_yes_changes_nothing(broken: Path) -> None:
     done = doctor("fix", "--select", "CFG", cwd=broken)
     assert done.returncode == 1
-    assert "agree with --yes" in done.stdout
+    assert "agree with saas-doctor fix --yes" in done.stdout
     assert (broken / "backend/.env").read_text() == "REGISTRY_URL=localhost:8001\n"
+
+
+def test_a_question_mark_tells_what_the_answers_do_and_asks_again(broken: Path) -> None:
+    terminal = pexpect.spawn(
+        sys.executable,
+        ["-m", "saas_doctor", "fix", "--select", "CFG"],
+        cwd=str(broken),
+        timeout=60,
+        encoding="utf-8",
+    )
+    terminal.expect(r"\[\?\] help")
+    terminal.sendline("?")
+    terminal.expect("o  ask for each step")
+    terminal.expect(r"Apply\? ")
+    terminal.sendline("y")
+    terminal.expect("verified")
+    terminal.expect(pexpect.EOF)
+    terminal.close()
+    assert "REGISTRY_URL=http://localhost:8001" in (broken / "backend/.env").read_text()
 
 
 def test_dry_run_and_diff_show_the_plan_and_change_nothing(broken: Path) -> None:
@@ -249,8 +269,8 @@ def test_check_never_writes(broken: Path) -> None:
 @pytest.mark.parametrize("argv", [["--help"], ["--version"], ["check", "--help"]])
 def test_help_and_version_load_nothing_heavy(argv: list[str]) -> None:
     script = (
-        "import sys; from saas_doctor.cli import app\n"
-        f"try: app({argv!r})\nexcept SystemExit: pass\n"
+        "import sys; from saas_doctor.cli import command_line\n"
+        f"try: command_line({argv!r})({argv!r})\nexcept SystemExit: pass\n"
         "print(sorted(m for m in sys.modules if '.' not in m or m.startswith('saas_doctor')))"
     )
     done = subprocess.run(
@@ -267,6 +287,17 @@ def test_every_code_is_explained(root: Path) -> None:
     page = doctor("explain", "cfg901", cwd=root).stdout
     assert page.startswith("CFG901: The settings file `.env` is missing.")
     assert "Fix: Make the settings file from the example (safe)" in page
+
+
+def test_init_writes_the_schema_beside_its_file_for_editors(root: Path) -> None:
+    assert doctor("init", "--schema", cwd=root).returncode == 0
+    first, _, rest = (root / "saas-doctor.toml").read_text().partition("\n")
+    assert first.startswith("#:schema ./")
+    assert json.loads((root / first.removeprefix("#:schema ./")).read_text())["properties"][
+        "ignore"
+    ]
+    assert rest.strip()
+    assert doctor("check", "--static", "--select", "CFG920", cwd=root).returncode == 0
 
 
 def test_init_writes_a_file_that_check_takes(root: Path) -> None:

@@ -504,6 +504,50 @@ def test_config_prints_the_project_and_its_hashes_as_compose_does(tmp_path: Path
     assert dict(zip(lines[::2], lines[1::2], strict=True)) == real.hashes(root, environ(root))
 
 
+def test_a_folder_with_a_compose_file_is_enough_for_config_and_so_is_the_file(
+    tmp_path: Path,
+) -> None:
+    files = {"compose.yaml": SMALL, "deep/x": "", "other/named.yaml": SMALL, "other/.env": "T=2\n"}
+    root = write(tmp_path, files)
+    assert json.loads(command(root / "deep").stdout) == real.config(root, environ(root))
+    named = str(root / "other/named.yaml")
+    (root / "compose.yaml").unlink()
+    done = command(root, "-f", named, "--profile", "p")
+    assert json.loads(done.stdout) == real.config(
+        root, environ(root), "-f", named, "--profile", "p"
+    )
+    assert "no platform here" in command(root).stderr
+
+
+def test_variables_are_taken_from_the_files_that_are_named_in_place_of_dotenv(
+    tmp_path: Path,
+) -> None:
+    text = (
+        "services: {a: {image: x, environment: {A: '${A-}', B: '${B-}', C: '${C-}', D: '${D-}'}}}"
+    )
+    files = {
+        "compose.yaml": text,
+        ".env": "A=dotenv\nD=dotenv\n",
+        "one.env": "A=one\nB=one\nCOMPOSE_PROJECT_NAME=named\n",
+        "two.env": "B=two\nC=$A-$B-$TOKEN\n",
+    }
+    root = write(tmp_path, files)
+    paths = [str(root / name) for name in ("one.env", "two.env")]
+    options = [word for path in paths for word in ("--env-file", path)]
+    found = json.loads(command(root, *options).stdout)
+    assert found == real.config(root, environ(root), *options)
+    assert found["services"]["a"]["environment"] == {
+        "A": "one", "B": "two", "C": "one-two-secret", "D": "",
+    }  # fmt: skip
+    listed = {**environ(root), "COMPOSE_ENV_FILES": ",".join(paths)}
+    told = opened([root / "compose.yaml"], listed)
+    assert plain(told)["services"]["a"]["environment"] == found["services"]["a"]["environment"]
+    assert real.config(root, listed) == found
+    missing = command(root, "--env-file", str(root / "none.env"))
+    assert missing.returncode == 2
+    assert "none.env: can't be read: No such file" in missing.stderr
+
+
 def test_config_masks_secrets_unless_they_are_asked_for(tmp_path: Path) -> None:
     text = (
         "services:\n  db: {image: d, environment: {DB_PASSWORD: a b, URL: 'x://u:hunter2@h/d'}}\n"

@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from jsonschema import Draft202012Validator
 from msgspec.structs import asdict
 
 from saas_doctor import platform as platforms
 from saas_doctor.config import validate
 from saas_doctor.initial import configuration_text
 from saas_doctor.model import DoctorError
+from saas_doctor.schema import schema
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -259,3 +261,46 @@ def test_the_environment_that_poetry_keeps_in_the_home_is_found(tmp_path: Path) 
     tree(tmp_path / "shop", **{"pyproject.toml": text})
     environ = {"HOME": str(tmp_path / "home")}
     assert platforms.load(tmp_path / "shop", environ=environ).config.environment == str(kept)
+
+
+EVERYTHING = """
+python = ">=3.11"
+fail-on = "warning"
+baseline = "ci/accepted.json"
+[services.billing]
+directory = "services/billing"
+port = 8010
+[database]
+admin-url = "postgresql://postgres@localhost/postgres"
+[redis]
+optional = true
+[ignore]
+"SRC2:backend/legacy/**" = "replaced in spring"
+[severity]
+SRC221 = "error"
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "right"),
+    [
+        ("", True),
+        (EVERYTHING, True),
+        ('pyton = ">=3.11"', False),
+        ("timeout = 0", False),
+        ('[severity]\nSRC221 = "bad"', False),
+        ("[ignore]\nSRC221 = 1", False),
+        ("[services.a]\nport = 1", False),
+        ('[services.a]\ndirectory = "a"\nport = 70000', False),
+        ('[redis]\noptional = "yes"', False),
+    ],
+)
+def test_the_schema_takes_what_the_doctor_takes(text: str, right: bool) -> None:
+    Draft202012Validator.check_schema(schema())
+    table = tomllib.loads(text)
+    assert Draft202012Validator(schema()).is_valid(table) == right
+    if right:
+        validate(table, None)
+    else:
+        with pytest.raises(DoctorError):
+            validate(table, None)

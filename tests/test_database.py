@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from saas_doctor import platform as platforms
 from saas_doctor import repair, runner
@@ -25,7 +26,8 @@ from saas_doctor.facts import Facts, database, database_others
 from saas_doctor.facts.admin import AdminConnection
 from saas_doctor.facts.database import Database
 from saas_doctor.facts.database_address import Address, parse_url, with_server, with_tls
-from saas_doctor.facts.database_login import Trouble
+from saas_doctor.facts.database_login import Trouble, connect
+from saas_doctor.facts.database_server import ask_by_hand, ask_server, server_in
 from saas_doctor.facts.doors import AsUser
 from saas_doctor.facts.postgres_protocol import Endpoint, Outcome, ask, endpoints, scram_verifier
 from saas_doctor.facts.quoting import identifier, literal
@@ -327,6 +329,56 @@ def test_one_connection_tells_all_of_a_healthy_server(
     assert (found.system,) in system
     assert (found.role, found.database, found.owner) == (name, name, name)
     assert (found.schema, found.can_create, found.superuser) == ("public", True, False)
+
+
+def test_what_is_told_by_hand_is_what_the_driver_is_told(
+    tmp_path: Path, server: Cluster, name: str
+) -> None:
+    make(server, name)
+    server.sql(
+        'CREATE SCHEMA "andere Tür"; CREATE TABLE "andere Tür".t (id serial);'
+        f"CREATE TABLE t (id serial); GRANT SELECT, INSERT ON t TO {name};"
+        f'ALTER ROLE {name} SET search_path = "$user", public, "andere Tür", gone;',
+        database=name,
+    )
+    address = facts_of(tmp_path, url_of(server, name)).get(Address)
+    answer = ask_by_hand(address)
+    by_hand = server_in(answer)
+    assert answer
+    assert by_hand
+    with connect(address) as connection:
+        by_driver = ask_server(connection)
+    assert by_hand.locked == ("public.t",)
+    assert by_hand.sequences == (("public.t", "public.t_id_seq"),)
+    assert by_hand.shut == ("andere Tür",)
+    assert replace(by_hand, in_use=0) == replace(by_driver, in_use=0)
+    assert answer.endpoint == endpoints("127.0.0.1", server.port)[0]
+
+
+def test_a_login_that_only_the_driver_knows_is_left_to_it(
+    postgres: Cluster, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make(postgres, name)
+    url = url_of(postgres, name)
+    assert ask_by_hand(parse_url(f"{url}?sslmode=prefer", "K")) is None
+    monkeypatch.setenv("PGOPTIONS", "-c search_path=other")
+    assert ask_by_hand(parse_url(url, "K")) is None
+
+
+def test_a_server_that_is_well_is_asked_without_a_driver(
+    tmp_path: Path, postgres: Cluster, name: str
+) -> None:
+    make(postgres, name)
+    (tmp_path / "backend").mkdir()
+    (tmp_path / "backend/.env").write_text(f"DATABASE_URL={url_of(postgres, name)}\n")
+    (tmp_path / "saas-doctor.toml").write_text("[database]\n")
+    script = (
+        "import sys; from pathlib import Path; from saas_doctor import platform;"
+        "from saas_doctor.facts import Facts; from saas_doctor.facts.database import Database;"
+        "found = Facts(platform.load(Path(sys.argv[1]), exact=True)).get(Database);"
+        "assert found.server; assert 'psycopg' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", script, tmp_path], check=True, timeout=60)
 
 
 def test_the_probe_by_hand_comes_in_by_every_method(

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from saas_doctor import rules
+from saas_doctor import rules, schema
 from saas_doctor.report.outline import PARTS, family
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -21,6 +21,7 @@ def test_the_pages_are_those_that_the_docstrings_make() -> None:
     spec.loader.exec_module(module)
     there = {path.name: path.read_text() for path in (ROOT / "docs/codes").glob("*.md")}
     assert there == module.pages(), "run: python docs/generate.py"
+    assert module.SCHEMA.read_text() == schema.text(), "run: python docs/generate.py"
 
 
 @pytest.mark.parametrize("code", sorted(rules.checks()))

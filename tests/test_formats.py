@@ -23,7 +23,8 @@ from saas_doctor.cli.outputs import FORMATS
 from saas_doctor.cli.screen import write_report
 from saas_doctor.facts.dotenv import EnvFile
 from saas_doctor.model import Finding, Place, Report, Severity, Status
-from saas_doctor.report import github, gitlab, html, junit, markdown, repository, sarif
+from saas_doctor.report import console, github, gitlab, html, junit, markdown, repository, sarif
+from saas_doctor.report.printable import printable
 from saas_doctor.runner import Selection
 from tests import reports
 from tests.testbed import chromium
@@ -37,6 +38,7 @@ REPORTS: dict[str, Callable[[], Report]] = {
     "nothing": reports.report,
     "some": reports.some,
     "odd": reports.odd,
+    "chosen": reports.chosen,
     "many": reports.many,
 }
 CODE_QUALITY = {
@@ -84,7 +86,8 @@ def read_sarif(text: str) -> list[str]:
     for result in run["results"]:
         assert run["tool"]["driver"]["rules"][result["ruleIndex"]]["id"] == result["ruleId"]
         assert result["locations"]
-    return [result["message"]["text"] for result in run["results"]]
+    new = [result for result in run["results"] if not result.get("suppressions")]
+    return [result["message"]["text"] for result in new]
 
 
 def read_junit(text: str) -> list[str]:
@@ -182,6 +185,58 @@ def test_no_format_shows_a_secret(tree: MakeTree, monkeypatch: pytest.MonkeyPatc
         assert "CFG903" in text
         assert "***" in text.replace("\\*", "*") or form == "gitlab"  # has messages only
         assert "hunter" not in text
+
+
+@pytest.mark.parametrize("form", FORMATS[1:])
+def test_a_format_tells_what_is_accepted_gone_and_ignored(form: str) -> None:
+    """What is accepted or ignored is no failure, no annotation and no issue anywhere."""
+    text = rendered(form, reports.chosen())
+    if form == "gitlab":  # has nothing but issues: GitLab itself compares two branches
+        assert [issue["description"] for issue in json.loads(text)] == ["a new one"]
+        return
+    if form == "json":
+        document = json.loads(text)
+        assert [f["message"] for f in document["findings"]] == ["a new one"]
+        assert [f["code"] for f in document["baselined"]] == ["DB501", "DB501", "SRC204"]
+        assert [(one["code"], one["count"]) for one in document["gone"]] == [
+            ("SRC204", 2),
+            ("CFG901", 1),
+        ]
+        assert document["summary"]["baselined"] == 3
+        return
+    if form != "github":  # its job summary says so, which is Markdown
+        assert "legacy" in text
+    if form == "junit":
+        skipped = etree.fromstring(text.encode()).findall(".//skipped[@type='baseline']")
+        assert [one.get("message") for one in skipped] == ["2 findings in the baseline"]
+        assert "in the baseline: a message\nignored: " in text
+    elif form == "sarif":
+        states = [
+            (r["ruleId"], r["baselineState"], [s["kind"] for s in r["suppressions"]])
+            for r in json.loads(text)["runs"][0]["results"]
+        ]
+        old = ("unchanged", ["external"])
+        assert states == [("DB501", *old), ("DB501", *old), ("SRC204", "new", []), ("SRC204", *old)]
+    else:
+        assert len(re.findall("(?m)^::", text)) == (1 if form == "github" else 0)
+        assert "3 findings in the baseline" in text
+    if form != "junit":
+        assert "no longer there" in text
+
+
+def test_the_console_tells_what_is_accepted_gone_and_ignored() -> None:
+    def lines(*, verbose: bool) -> list[str]:
+        found = console.render(reports.chosen(), verbose=verbose)
+        return [printable("".join(text for text, _ in line)) for line in found]
+
+    told = lines(verbose=False)
+    assert [line[:10] for line in told if line.startswith(("gone", "ignored", "accepted"))] == [
+        "ignored   ",
+        "gone      ",
+    ]
+    assert "Postgres                    in the baseline  DB501" in told
+    assert any(line.startswith("1 error; 3 findings in the baseline  (") for line in told)
+    assert len([x for x in lines(verbose=True) if x.startswith("accepted")]) == 3
 
 
 # SARIF

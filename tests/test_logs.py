@@ -132,11 +132,13 @@ def test_the_configuration_says_where_logs_are(tmp_path: Path, pattern: str, nam
     [
         ("ModuleNotFoundError: No module named 'jose'", "PKG301"),
         ("ModuleNotFoundError: No module named 'shared'", "SRC203"),
+        ("ModuleNotFoundError: No module named 'encodings'", "PY108"),
         ("ERROR: [Errno 98] error while attempting to bind on address ('127.0.0.1', 8000): address already in use", "NET401"),
         ("sqlalchemy.exc.OperationalError: (x) connection to server at \"::1\", port 5432 failed: Connection refused", "DB501"),
         ("redis.exceptions.ConnectionError: Error 111 connecting to redis:6379. Connection refused.", "RED501"),
         ("httpx.ConnectError: [Errno -2] Name or service not known", "NET408"),
         ("sqlalchemy.exc.InvalidRequestError: Attribute name 'metadata' is reserved when", "SRC204"),
+        ('FATAL:  password authentication failed for user "saas_user"', "DB503"),
         ("all is well", ""),
         ("", ""),
     ],

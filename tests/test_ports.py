@@ -32,9 +32,10 @@ from saas_doctor.facts.commands import started_service
 from saas_doctor.facts.listeners import Listener, Listeners
 from saas_doctor.facts.port_places import PortPlaces
 from saas_doctor.facts.ports import Ports, State
-from saas_doctor.facts.running import Process
+from saas_doctor.facts.running import Process, process_of
 from saas_doctor.model import Absent, Report, Risk, Status, Unreadable
 from saas_doctor.platform import Platform
+from saas_doctor.processes import MARK, SUPERVISOR
 from saas_doctor.repair import Outcome
 from saas_doctor.runner import Selection
 from tests.faults import Copy
@@ -461,6 +462,63 @@ def test_a_strangers_process_is_stopped_with_the_flag_and_undo_tells_how_to_star
         undone = repair.undo(load(copy))
     assert undone.refused == []
     assert f"http.server {copy.ports['core']}" in undone.notes[0]
+
+
+def test_a_process_that_is_started_again_is_not_said_to_be_stopped(make_copy: MakeCopy) -> None:
+    copy = make_copy()
+    port = copy.ports["core"]
+    loop = f"while :; do {shlex.quote(sys.executable)} -m http.server {port}; sleep 1; done"
+    with subprocess.Popen(["sh", "-c", loop], stderr=subprocess.DEVNULL) as shell:
+        try:
+            wait_for_port(port)
+            (done,) = mend(copy, Risk.DESTRUCTIVE, "NET401").done
+        finally:
+            server = psutil.Process(shell.pid).children()
+            shell.kill()
+            for process in server:
+                process.kill()
+    assert done.outcome is Outcome.FAILED
+    assert f"is started again, by sh (pid {shell.pid})" in done.reason
+    assert "can't be brought back" not in done.reason
+
+
+def test_what_another_local_stack_keeps_running_is_not_stopped_and_its_end_is_told(
+    make_copy: MakeCopy, tmp_path: Path
+) -> None:
+    copy = make_copy()
+    place = tmp_path / "other/.saas-doctor/local/core.json"
+    other = {**os.environ, MARK: str(place)}
+    with listener(copy.ports["core"], environ=other) as pid:
+        (finding,) = examine(copy, "NET401").findings
+        copy.environ["CORE_PORT"] = str(copy.ports["core"])  # it can't be moved
+        fixed = mend(copy, Risk.DESTRUCTIVE, "NET401")
+        assert psutil.Process(pid).is_running()
+    down = f"saas-doctor down --local -C {tmp_path / 'other'}"
+    assert finding.next_step.endswith(down)
+    assert fixed.done == []
+    assert f"would start it again; end that: {down}" in fixed.waiting[0][1]
+
+
+@pytest.mark.parametrize("how", ["environment", "supervisor"])
+def test_the_own_local_stacks_database_is_no_stranger(
+    how: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What writes its own title writes over its environment: its supervisor's command tells."""
+    place = str(tmp_path / ".saas-doctor/local/my%20db.json")
+    code = "import time; print('up', flush=True); time.sleep(60)"
+    words = [sys.executable, "-c", code, *([SUPERVISOR, place] if how == "supervisor" else [])]
+    environ = {**os.environ, **({MARK: place} if how == "environment" else {})}
+    with subprocess.Popen(words, env=environ, stdout=subprocess.PIPE) as process:
+        try:
+            assert process.stdout
+            assert process.stdout.readline() == b"up\n"
+            found = [Listener("127.0.0.1", 8002, process_of(process.pid))]
+        finally:
+            process.kill()
+    port = judged(tmp_path, found, [], monkeypatch)
+    assert port.state is State.OWN
+    assert port.holder
+    assert (port.holder.service, port.holder.stack) == ("my db", str(tmp_path))
 
 
 def test_a_process_that_answers_again_by_now_is_left_alone(make_copy: MakeCopy) -> None:

@@ -259,7 +259,17 @@ def test_a_service_whose_container_ended_is_told_with_what_it_wrote(composed: Co
     assert "ModuleNotFoundError" in finding.message
     assert "exited (1)" in finding.found
     assert finding.evidence["log"].startswith("docker logs ")
-    assert finding.next_step == "docker compose up -d core"
+    assert finding.next_step == "saas-doctor up core (by hand: docker compose up -d core)"
+
+
+@pytest.mark.xdist_group("docker")
+def test_a_container_that_failed_is_told_once(composed: Composed) -> None:
+    for service in composed.copy.ports:
+        composed.ends_with(service, "ValueError: x")
+    report = examine(composed.copy, "SVC701", "DOCK624")
+    assert {f.code for f in report.findings} == {"DOCK624"}
+    (running,) = [r for r in report.results if r.code == "SVC701"]
+    assert (running.status, running.blocked_by) == (Status.BLOCKED, "DOCK624")
 
 
 @pytest.mark.xdist_group("docker")

@@ -14,6 +14,7 @@ import psycopg
 import pytest
 
 from saas_doctor import platform as platforms
+from saas_doctor.stack.leftovers import Leftovers
 from saas_doctor.stack.saving import NOTES, verify
 from tests.test_stack_local import Stack as LocalStack
 from tests.testbed import engine
@@ -174,6 +175,25 @@ def test_a_second_reset_has_nothing_to_do(root: Path, environ: dict[str, str]) -
 
 
 # With a real Postgres.
+
+
+def test_a_reset_that_is_cut_off_leaves_no_half_environment_and_the_next_one_ends_it(
+    root: Path, environ: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def cut_off(folder: Path) -> None:
+        (folder / "pyvenv.cfg").unlink()
+        raise KeyboardInterrupt
+
+    leftovers = Leftovers(platforms.load(root, exact=True, environ=environ))
+    with monkeypatch.context() as patch:
+        patch.setattr(shutil, "rmtree", cut_off)
+        with pytest.raises(KeyboardInterrupt):
+            leftovers.remove(lambda *_: None)
+    assert not (root / "backend/.venv").exists()
+    assert "left by a reset that was cut off" in doctor(root, environ, "reset", "--dry-run")[0]
+    doctor(root, environ, "reset", "--allow-destructive")
+    assert not (root / ".saas-doctor/removed").exists()
+    assert "Nothing to reset" in doctor(root, environ, "reset", "--dry-run")[0]
 
 
 @pytest.fixture

@@ -103,6 +103,13 @@ def thinks_for_ever(weather: Weather) -> Iterator[Finding]:
     yield finding(str(weather))
 
 
+def thinks_a_while(weather: Weather) -> Iterator[Finding]:
+    """Thinks."""
+    assert weather is not None
+    time.sleep(1)
+    return iter(())
+
+
 def silent(weather: Weather) -> Iterator[Finding]:
     """Silent."""
     assert weather is not None
@@ -178,6 +185,15 @@ def test_the_whole_run_is_bounded_and_reports_what_was_ready(run: Run) -> None:
     report = run(check("A1", thinks_for_ever), check("A2", rains), timeout=0.3)
     assert statuses(report) == {"A1": Status.UNKNOWN, "A2": Status.FAILED}
     assert report.duration < 5
+
+
+@pytest.mark.parametrize(("timeout", "status"), [(1.0, Status.UNKNOWN), (20.0, Status.OK)])
+def test_one_check_has_half_of_a_long_run(
+    run: Run, monkeypatch: pytest.MonkeyPatch, timeout: float, status: Status
+) -> None:
+    monkeypatch.setattr(runner, "CHECK_LIMIT", 0.1)
+    (result,) = run(check("A1", thinks_a_while), timeout=timeout).results
+    assert result.status is status
 
 
 def test_static_skips_what_asks_running_things(run: Run) -> None:

@@ -10,7 +10,10 @@ from dotenv import dotenv_values
 from hypothesis import given
 from hypothesis import strategies as st
 
-from saas_doctor.facts.dotenv import Dotenv, parse_dotenv
+from saas_doctor.config import Config
+from saas_doctor.facts.dotenv import Dotenv, parse_dotenv, read_dotenv
+from saas_doctor.model import Unreadable
+from saas_doctor.platform import Platform
 
 
 def parse(data: bytes) -> Dotenv:
@@ -41,6 +44,21 @@ def test_setting_a_key_changes_its_value_and_nothing_else(before: bytes, after: 
 def test_lines_that_python_dotenv_leaves_out_are_named_with_their_line() -> None:
     file = parse(b"A=1\n\nB='open\nC=3\n")
     assert [(place.line, text.splitlines()[0]) for place, text in file.bad] == [(3, "B='open")]
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        (b"A=1\r\nB=caf\xe9\n", ".env:2:6: not UTF-8 text (byte 0xe9)"),
+        (b"\xef\xbb\xbf# \xc3\xa4\nB=\xff", ".env:2:3: not UTF-8 text (byte 0xff)"),
+        ("A=1\n".encode("utf-16"), ".env: it is UTF-16, not UTF-8"),
+    ],
+)
+def test_what_is_not_utf8_is_told_with_its_place(tmp_path: Path, data: bytes, said: str) -> None:
+    (tmp_path / ".env").write_bytes(data)
+    with pytest.raises(Unreadable) as error:
+        read_dotenv(tmp_path / ".env", Platform(tmp_path, Config()))
+    assert str(error.value).startswith(said)
 
 
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])

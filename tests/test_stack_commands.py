@@ -15,6 +15,7 @@ import pexpect
 import psutil
 import pytest
 
+from saas_doctor.cli.stack_screen import folded
 from tests.testbed import platforms
 from tests.testbed.ports import free_port
 from tests.testbed.stack import LISTENS, Stack, checked, service, stack, until
@@ -77,6 +78,10 @@ def test_from_up_to_down(made: Stack) -> None:
     )
     (web,) = [m for m in document["members"] if m["service"] == "web"]
     assert web["memory"] > 0
+
+    only = doctor(made, "ps", "web")[0].splitlines()
+    assert [row.split()[0] for row in only] == ["SERVICE", "web"]
+    assert "no service wep; there are db, web" in doctor(made, "ps", "wep", code=2)[1]
 
     lines, _ = doctor(made, "logs", "web")
     assert "web | password=***" in lines
@@ -155,6 +160,13 @@ def test_ctrl_c_ends_a_build_by_dockers_own_command_too(
 
     interrupted(made, "build", when=builds)
     until(lambda: not builds(), 5)
+
+
+def test_a_request_that_was_made_often_is_one_line() -> None:
+    request = 'INFO:     127.0.0.1:{} - "GET / HTTP/1.1" 200 OK'
+    lines = [request.format(5001), "ERROR: x", request.format(5002), "ERROR: x"]
+    once = request.replace(":{}", "") + " (2 times)"
+    assert list(folded(lines)) == [once, "ERROR: x", "ERROR: x"]
 
 
 def test_on_a_terminal_it_asks_before_data_is_lost(made: Stack) -> None:

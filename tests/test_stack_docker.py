@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import os
 import socket
 import sys
+import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from saas_doctor.model import DoctorError
 from saas_doctor.stack import Failed, LogLine
 from saas_doctor.stack.docker import starting
 from saas_doctor.stack.docker.engine import Engine
-from tests.testbed import engine
+from tests.testbed import compose, engine
 from tests.testbed.ports import free_port, listener
 from tests.testbed.stack import LISTENS, Stack, checked, needs, service, stack
 from tests.testbed.users import as_user
@@ -254,7 +255,7 @@ def test_rollback_takes_back_what_was_made_and_brings_back_what_was_there(made: 
 
 def pair(made: Stack) -> None:
     """A project that needs most of what the tools note for each other."""
-    made.write(
+    path = made.write(
         {
             "db": service(healthcheck=checked(), volumes=["data:/data"], environment={"A": "<&>"}),
             "web": service(
@@ -266,43 +267,68 @@ def pair(made: Stack) -> None:
         },
         volumes={"data": {}},
     )
+    # The first Compose knows no `name:` in a file.
+    path.write_text(path.read_text().replace(f"name: {made.name}\n", ""))
+    (made.folder / ".env").write_text(f"COMPOSE_PROJECT_NAME={made.name}\n")
 
 
-def test_compose_knows_our_stack_again_keeps_it_and_takes_it_down(made: Stack) -> None:
-    pair(made)
-    made.up()
-    before = made.containers()
-    rows = [json.loads(line) for line in made.compose("ps", "--format", "json").splitlines()]
-    assert {row["Service"]: row["Health"] for row in rows} == {"db": "healthy", "web": ""}
-    assert "hello" in made.compose("logs", "web")
-    made.compose("up", "-d")
-    assert made.containers() == before
-    assert made.verbs() == {"db": "keep", "web": "keep"}
-    made.compose("restart", "web")
-    made.compose("down", "-v")
-    assert made.containers() == {}
+def left(made: Stack) -> list[str]:
     mine = {"label": f"com.docker.compose.project={made.name}"}
-    assert made.api.networks(filters=mine) == []
-    assert not made.api.volumes(filters=mine)["Volumes"]
+    networks = [network["Name"] for network in made.api.networks(filters=mine)]
+    volumes = [volume["Name"] for volume in made.api.volumes(filters=mine)["Volumes"] or ()]
+    return [*made.containers(), *networks, *volumes]
 
 
-def test_we_know_the_stack_of_compose_again_keep_it_and_take_it_down(made: Stack) -> None:
+OTHER_HASH = "docker-compose 1.29.2 made it, which notes its configuration in another way"
+
+
+@pytest.mark.parametrize("version", compose.VERSIONS)
+def test_compose_knows_our_stack_again_keeps_it_and_takes_it_down(
+    made: Stack, version: str
+) -> None:
+    theirs = partial(made.compose, program=[str(compose.program(version))])
     pair(made)
-    made.compose("up", "-d", "--wait")
-    before = made.containers()
-    assert made.verbs() == {"db": "keep", "web": "keep"}
     made.up()
+    before = made.containers()
+    listed = theirs("ps")
+    assert all(name in listed for name in before)
+    assert "healthy" in listed
+    assert "hello" in theirs("logs", "web")
+    theirs("restart", "-t", "1", "web")
     assert made.containers() == before
+    theirs("up", "-d")
+    if version.startswith("1."):  # it has a hash of its own, and takes no other's word
+        assert len(made.containers()) == len(before)
+        assert {c.reason for c in made.changes()} == {OTHER_HASH}
+    else:
+        assert made.containers() == before
+        assert made.verbs() == {"db": "keep", "web": "keep"}
+    theirs("down", "-v")
+    assert left(made) == []
+
+
+@pytest.mark.parametrize("version", compose.VERSIONS)
+def test_we_know_the_stack_of_compose_again_keep_it_and_take_it_down(
+    made: Stack, version: str
+) -> None:
+    theirs = partial(made.compose, program=[str(compose.program(version))])
+    pair(made)
+    theirs("up", "-d")
+    before = made.containers()
     assert {m.service: m.health for m in made.backend().members()} == {"db": "healthy", "web": ""}
-    assert [
-        line.text for line in made.backend().logs(["web"], tail=None, since=None, follow=False)
-    ] == ["hello"]
+    (line,) = made.backend().logs(["web"], tail=None, since=None, follow=False)
+    assert line.text == "hello"
     made.backend().restart(["web"], lambda *_: None)
+    if version.startswith("1."):
+        assert {c.reason for c in made.changes()} == {OTHER_HASH}
+        made.up()
+        assert made.verbs() == {"db": "keep", "web": "keep"}
+    else:
+        assert made.verbs() == {"db": "keep", "web": "keep"}
+        made.up()
+        assert made.containers() == before
     made.down(volumes=True)
-    assert made.containers() == {}
-    assert not made.api.volumes(filters={"label": f"com.docker.compose.project={made.name}"})[
-        "Volumes"
-    ]
+    assert left(made) == []
 
 
 # What goes wrong.
@@ -511,8 +537,11 @@ def test_a_slow_health_check_is_told_of(made: Stack) -> None:
 
 
 def test_a_service_of_which_none_is_to_run(made: Stack) -> None:
-    made.write({"none": service(scale=0), "app": service()})
+    needed = {"none": needs("service_healthy")}
+    made.write({"none": service(scale=0), "app": service(depends_on=needed)})
     assert [m.service for m in made.up()] == ["app"]
+    words = "app is started without none, of which no container is to run (scale: 0)"
+    assert ("", words) in made.said
 
 
 # Images.
@@ -628,6 +657,28 @@ def test_a_container_that_does_not_heed_its_signal_is_told(made: Stack) -> None:
     made.up()
     made.down()
     assert any("did not heed its stop signal" in text for _, text in made.said)
+
+
+def test_what_others_need_is_told_to_end_when_those_have_ended_and_not_later(made: Stack) -> None:
+    slow = service("sh", "-c", "trap 'sleep 1; exit' TERM; while :; do sleep 0.1; done", init=False)
+    made.write({"web": {**slow, "depends_on": ["db"]}, "job": service(), "db": service()})
+    made.up()
+    began = time.time()
+    made.down()
+    events = made.api.events(
+        since=int(began),
+        until=int(time.time()) + 1,
+        decode=True,
+        filters={
+            "label": f"com.docker.compose.project={made.name}",
+            "event": ["kill", "die", "stop"],
+        },
+    )
+    told = [(e["Action"], e["Actor"]["Attributes"]["com.docker.compose.service"]) for e in events]
+    first = {one: told.index(one) for one in reversed(told)}
+    assert first["die", "web"] < first["kill", "db"]
+    assert first["kill", "job"] < first["die", "web"]
+    assert made.containers() == {}
 
 
 def test_volumes_are_lost_only_where_it_is_said(made: Stack) -> None:

@@ -22,12 +22,15 @@ import pytest
 from msgspec.structs import replace
 
 from saas_doctor import platform as platforms
+from saas_doctor import runner
 from saas_doctor.config import Config
+from saas_doctor.facts import Facts
 from saas_doctor.model import DoctorError
 from saas_doctor.processes import Identity, listens_on
+from saas_doctor.runner import Selection
 from saas_doctor.smoke.run import smoke
 from saas_doctor.smoke.steps import State
-from saas_doctor.stack import Change, Failed, Failure, Member, Options, Verb
+from saas_doctor.stack import Change, Failed, Failure, Member, Options, Verb, bootstrap
 from saas_doctor.stack.local import accounts, cluster, jobs, log_files, postgres
 from saas_doctor.stack.local.backend import LocalBackend
 from saas_doctor.stack.local.log_files import Log
@@ -242,6 +245,16 @@ def test_a_changed_database_is_made_in_the_server_that_runs(stack: Stack) -> Non
         assert rights.fetchone() == (False,)
 
 
+def test_a_changed_password_of_its_own_server_stops_nothing(stack: Stack) -> None:
+    """Also while the services are connected with the former one."""
+    stack.up("core")
+    stack.edit("backend/.env", f"saas_user:{quote(PASSWORD, safe='')}", "saas_user:changed")
+    report = runner.run(stack.platform, Selection(("DB503",)), timeout=30)
+    assert "asked: the local stack's own cluster" in report.findings[0].more["role"]
+    assert bootstrap.examine(stack.platform, "local", Facts(stack.platform)) == []
+    assert stack.up("core")["core"].health == "healthy"
+
+
 def test_a_taken_port_is_told_before_anything_is_started(stack: Stack) -> None:
     with listener(stack.ports["demo-service"]) as pid:
         (failure,) = stack.failures()
@@ -253,6 +266,20 @@ def test_a_taken_port_is_told_before_anything_is_started(stack: Stack) -> None:
         assert stack.listens() == ["demo-service"]
         assert stack.down() == []
         assert psutil.pid_exists(pid)
+
+
+@pytest.mark.parametrize("log", ["registry.log", "registry.out.log"])
+def test_a_pipe_in_the_place_of_a_log_is_told_and_waited_for_by_nobody(
+    log: str, stack: Stack
+) -> None:
+    stack.up("registry")
+    stack.down(volumes=False)
+    (stack.root / "logs" / log).unlink()
+    os.mkfifo(stack.root / "logs" / log)
+    began = time.monotonic()
+    (failure,) = stack.failures("registry")
+    assert time.monotonic() - began < 20
+    assert f"{stack.root / 'logs' / log}: it is a named pipe, not a file" in failure.what
 
 
 def test_a_service_that_ends_at_once_is_told_with_its_error_and_not_tried_again(

@@ -37,6 +37,17 @@ def test_from_a_bare_clone_one_command_brings_the_platform_up(clone: Clone) -> N
     assert "PY102" in done.stdout
     assert "CFG901" in done.stdout
     assert "Take it back: saas-doctor undo" in done.stderr
+    assert "to do        backend/.env: write values of your own for SECRET_KEY" in done.stderr
+    assert clone.items() == 200
+
+    # What it runs out of is not taken away under it.
+    listed = clone.doctor("undo", "--dry-run")
+    assert listed.returncode == 0
+    assert "undo     create backend/.env" in listed.stdout
+    refused = clone.doctor("undo")
+    assert refused.returncode == 2
+    assert "needs backend/.env and backend/.venv, which would go" in refused.stderr
+    assert "saas-doctor down --local, or agree with --yes" in refused.stderr
     assert clone.items() == 200
 
     # Nothing is to be done now, so nothing is examined, whatever is wrong by then.
@@ -47,6 +58,8 @@ def test_from_a_bare_clone_one_command_brings_the_platform_up(clone: Clone) -> N
     assert journal.runs(platforms.load(clone.root, exact=True)) == before
     assert clone.doctor("down", "--volumes", "--allow-destructive").returncode == 0
     assert clone.members() == {}
+    assert clone.doctor("undo").returncode == 0
+    assert not (clone.root / "backend/.venv").exists()
 
 
 def test_what_has_no_fix_ends_it_before_anything_is_started(ready: Clone) -> None:
@@ -58,12 +71,23 @@ def test_what_has_no_fix_ends_it_before_anything_is_started(ready: Clone) -> Non
     assert ready.members() == {}
 
 
+def test_a_broken_compose_file_stops_it_without_docker_as_well(ready: Clone) -> None:
+    (ready.root / "docker-compose.yml").open("a").write("  bad: [\n")
+    done = ready.doctor("up", "--local", "--yes")
+    assert done.returncode == 1
+    assert re.search(
+        r"^failed: docker-compose\.yml can't be parsed.* \(DOCK601\)$", done.stdout, re.M
+    )
+    assert ready.members() == {}
+
+
 def test_nothing_is_mended_and_nothing_started_without_agreement(ready: Clone) -> None:
     (ready.root / "backend/.env").unlink()
     for argv in (("--local",), ("--local", "--no-fix")):
         done = ready.doctor("up", *argv)
         assert done.returncode == 1
         assert "(CFG901)" in done.stdout
+        assert ("next: saas-doctor up --yes, or " in done.stdout) == (argv == ("--local",))
         assert not (ready.root / "backend/.env").exists()
         assert ready.members() == {}
 

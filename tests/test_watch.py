@@ -207,7 +207,7 @@ def test_other_formats_can_not_be_watched(root: Path) -> None:
     with watching(root, "--format", "json") as process:
         out, said = process.communicate(timeout=20)
     assert (process.returncode, out) == (2, "")
-    assert "leave out --format and --output" in said
+    assert "leave out --format, --output and --write-baseline" in said
 
 
 def test_a_service_that_starts_is_seen_by_its_port(root: Path) -> None:

@@ -118,6 +118,11 @@ class Action(ABC):
     def undo(cls, bench: Bench, before: Record, after: Record | None) -> str | None:
         """Take it back; raises Refused. A returned sentence says what could not be taken back."""
 
+    @classmethod
+    def goes(cls, before: Record) -> Path | None:  # noqa: ARG003
+        """The file or folder that it made, and that is gone when it is taken back."""
+        return None
+
 
 def kinds() -> dict[str, type[Action]]:
     """Every kind of action by the name the journal uses."""

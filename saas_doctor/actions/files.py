@@ -251,6 +251,10 @@ class CreateFile(_OnFile):
         path.unlink()
         return None
 
+    @classmethod
+    def goes(cls, before: Record) -> Path | None:
+        return Path(before["path"])
+
 
 @dataclass(frozen=True)
 class ChangeMode(_OnFile):

@@ -243,6 +243,10 @@ class RecreateEnvironment(Action):
             aside.rename(environment)
         return None
 
+    @classmethod
+    def goes(cls, before: Record) -> Path | None:
+        return Path(before["environment"])
+
 
 def install(
     environment: Path, files: tuple[Path, ...], requirements: tuple[str, ...], bench: Bench

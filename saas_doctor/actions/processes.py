@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 from saas_doctor.actions import Action, Bench, Failed, NotApplied, Record, Refused
 from saas_doctor.facts.answers import ask, client
 from saas_doctor.facts.docker import connect
+from saas_doctor.facts.listeners import listening
+from saas_doctor.facts.running import Process
 from saas_doctor.model import Risk, Unreadable
 
 if TYPE_CHECKING:
@@ -23,6 +25,8 @@ _SILENCE = 10.0
 """Seconds without an answer before a service of the platform is ended for it: slow is not dead."""
 _SAME = 1.0
 """Seconds by which one process' time of birth may differ when it is read again."""
+_AGAIN = 4.0
+"""Seconds in which a service manager or a supervisor starts again what was ended."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +34,8 @@ class StopProcess(Action):
     """End a process and what it has started: SIGTERM to it, and SIGKILL to what is left after 5 s.
 
     `pid` and `created` are its identity, looked at again right before. `silent_at`: the address
-    for whose silence it is stopped; it is asked once more. `restart` is the command to tell.
+    for whose silence it is stopped; it is asked once more. `restart` is the command to tell. `port`
+    is the one that is to be free then; it fails where somebody has it again.
     """
 
     pid: int
@@ -39,6 +44,7 @@ class StopProcess(Action):
     restart: str
     risk: Risk = Risk.DESTRUCTIVE
     silent_at: str = ""
+    port: int = 0
 
     @property
     def title(self) -> str:
@@ -70,6 +76,7 @@ class StopProcess(Action):
             "created": self.created,
             "name": self.name,
             "restart": self.restart,
+            "port": self.port,
         }
 
     def apply(self, bench: Bench, before: Record) -> Record:  # noqa: ARG002
@@ -82,6 +89,14 @@ class StopProcess(Action):
             _stop(top)
         except psutil.AccessDenied:
             raise Failed(f"{self.name} (pid {self.pid}) belongs to another user") from None
+        again = _again_at(self.port) if self.port else None
+        if again:
+            starter = again.parent
+            by = f", by {starter.name} (pid {starter.pid})" if starter else ""
+            raise Failed(
+                f"{self.name} (pid {self.pid}) was stopped and is started again{by}: "
+                f"{again.name} (pid {again.pid}) holds port {self.port}; stop what starts it"
+            )
         return {}
 
     def verify(self, bench: Bench) -> bool:  # noqa: ARG002
@@ -91,9 +106,27 @@ class StopProcess(Action):
     def undo(cls, bench: Bench, before: Record, after: Record | None) -> str | None:  # noqa: ARG003
         if find(before["pid"], before["created"]) is not None:
             return None  # cut off before it was stopped
+        if after is None and before.get("port") and _holder(before["port"]):
+            return None  # it was started again
         return (
             f"{before['name']} was stopped and can't be brought back; start it: {before['restart']}"
         )
+
+
+def _again_at(port: int) -> Process | None:
+    """What listens on a port within some seconds, which was free just now."""
+    deadline = time.monotonic() + _AGAIN
+    while (found := _holder(port)) is None and time.monotonic() < deadline:
+        time.sleep(0.2)
+    return found
+
+
+def _holder(port: int) -> Process | None:
+    """What this user can see listening on a port."""
+    try:
+        return next((one.process for one in listening({port})[0] if one.process), None)
+    except Unreadable:
+        return None
 
 
 def find(pid: int, created: float) -> psutil.Process | None:

@@ -5,39 +5,33 @@ from __future__ import annotations
 import os
 import sys
 import threading
+from importlib import import_module
 from io import TextIOWrapper
 from typing import Annotated
 
 import typer
 
 from saas_doctor import __version__
-from saas_doctor.cli import (
-    build,
-    check,
-    config,
-    down,
-    env,
-    explain,
-    fix,
-    history,
-    init,
-    logs,
-    ps,
-    reset,
-    restart,
-    smoke,
-    undo,
-    up,
-)
 
-app = typer.Typer(
-    name="saas-doctor",
-    help="Examines a platform of FastAPI services, explains what is wrong, and repairs it.",
-    no_args_is_help=True,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
+_COMMANDS = (
+    "check",
+    "fix",
+    "undo",
+    "history",
+    "up",
+    "down",
+    "ps",
+    "logs",
+    "restart",
+    "reset",
+    "build",
+    "config",
+    "smoke",
+    "init",
+    "env",
+    "explain",
 )
+"""The commands in the order of the help; each is a module here, with a function of its name."""
 
 
 def _version(wanted: bool) -> None:
@@ -46,7 +40,6 @@ def _version(wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
 def _options(
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
@@ -55,26 +48,23 @@ def _options(
     pass
 
 
-for module in (
-    check,
-    fix,
-    undo,
-    history,
-    up,
-    down,
-    ps,
-    logs,
-    restart,
-    reset,
-    build,
-    config,
-    smoke,
-    init,
-    env,
-    explain,
-):
-    name = module.__name__.rpartition(".")[2]
-    app.command(name)(getattr(module, name))
+def command_line(words: list[str]) -> typer.Typer:
+    """The command line for these words: of the one command that they begin with, else of all.
+
+    Typer puts each of its commands together before it runs one: for all as long as an examination.
+    """
+    app = typer.Typer(
+        name="saas-doctor",
+        help="Examines a platform of FastAPI services, explains what is wrong, and repairs it.",
+        no_args_is_help=True,
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    app.callback()(_options)
+    for name in words[:1] if words[:1] and words[0] in _COMMANDS else _COMMANDS:
+        app.command(name)(getattr(import_module(f"{__name__}.{name}"), name))
+    return app
 
 
 def main() -> None:
@@ -87,7 +77,7 @@ def main() -> None:
             stream.reconfigure(errors="backslashreplace")
     threading.excepthook = lambda died: _tell_own_fault(died.exc_value)
     try:
-        app(standalone_mode=True)
+        command_line(sys.argv[1:])(standalone_mode=True)
     except DoctorError as error:
         _tell(str(error))
         sys.exit(2)

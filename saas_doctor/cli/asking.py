@@ -13,11 +13,19 @@ if TYPE_CHECKING:
     from saas_doctor.report.console import Line
 
 
-class Asker:
-    """Shows each round's plan and gets the agreement."""
+_HELP = """\
+  y  apply all of it; saas-doctor undo takes it back
+  o  ask for each step; what needs one that is left out is left out as well
+  n  apply nothing
+The steps are safe, or change running things and packages, as the brackets say; destructive ones
+are only planned with --allow-destructive."""
 
-    def __init__(self, *, yes: bool) -> None:
-        self.yes = yes
+
+class Asker:
+    """Shows each round's plan and gets the agreement; `command` is the one that asks."""
+
+    def __init__(self, *, yes: bool, command: str) -> None:
+        self.yes, self.command = yes, command
         self.asked = False
 
     def agree(self, plan: Plan) -> Plan:
@@ -28,9 +36,10 @@ class Asker:
         if self.yes:
             return plan
         if not sys.stdin.isatty():
-            say("Not applied: no terminal to ask on; agree with --yes.")
+            say(f"Not applied: no terminal to ask on; agree with {self.command} --yes")
             return plan.without(plan.steps, "not agreed to")
-        answer = ask("Apply? [y]es all, [o]ne by one, [N]o", "yon")
+        while (answer := ask("Apply? [y]es all, [o]ne by one, [N]o, [?] help", "yon?")) == "?":
+            say(_HELP, error=True)
         if answer == "y":
             return plan
         if answer == "o":

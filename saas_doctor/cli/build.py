@@ -8,13 +8,14 @@ from typing import Annotated
 import typer
 
 from saas_doctor.cli.options import ConfigFile, Directory
-from saas_doctor.cli.stack_options import Profile, Services, stack_platform
+from saas_doctor.cli.stack_options import EnvFiles, Profile, Services, stack_platform
 
 
 def build(
     services: Services = None,
     directory: Directory = None,
     config: ConfigFile = None,
+    env_file: EnvFiles = None,
     profile: Profile = None,
     no_cache: Annotated[
         bool,
@@ -31,7 +32,7 @@ def build(
     from saas_doctor.stack.choice import docker_backend
 
     began = time.monotonic()
-    platform = stack_platform(directory, config)
+    platform = stack_platform(directory, config, env_file)
     backend = docker_backend(platform, profiles=profile or (), services=services or ())
     try:
         names = backend.build(services or (), Teller(backend.services), no_cache=no_cache)

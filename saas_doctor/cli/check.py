@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from saas_doctor.cli.options import (
+    BaselineFile,
     ConfigFile,
     Directory,
     FailOn,
@@ -17,6 +18,11 @@ from saas_doctor.cli.options import (
     load_platform,
     selection,
 )
+
+if TYPE_CHECKING:
+    from saas_doctor.baseline import Baseline
+    from saas_doctor.platform import Platform
+    from saas_doctor.runner import Selection
 
 
 def check(
@@ -44,6 +50,14 @@ def check(
     allow_unknown: Annotated[
         bool, typer.Option("--allow-unknown", help="Exit 0 where something could not be told.")
     ] = False,
+    baseline: BaselineFile = None,
+    write_baseline: Annotated[
+        bool,
+        typer.Option(
+            "--write-baseline",
+            help="Accept what is found now: only what is new fails from then on.",
+        ),
+    ] = False,
     jobs: Annotated[int, typer.Option("--jobs", min=1, help="Checks side by side.")] = 32,
     timeout: Timeout = None,
     watch: Annotated[
@@ -53,16 +67,17 @@ def check(
 ) -> None:
     """Examine the platform: files, interpreter, packages, ports, databases, services.
 
-    Exit codes: 0 nothing at or above --fail-on; 1 findings; 2 wrong use or configuration;
-    3 no such finding, but something could not be examined; 130 interrupted.
+    Exit codes: 0 nothing at or above --fail-on; 1 findings that no baseline accepts;
+    2 wrong use or configuration; 3 no such finding, but something could not be examined; 130 interrupted.
     """
     import os
 
     from msgspec.structs import replace
 
+    from saas_doctor import baseline as baselines
     from saas_doctor import journal, runner
     from saas_doctor.cli.outputs import Output, chosen_outputs
-    from saas_doctor.cli.screen import status_line, write_report
+    from saas_doctor.cli.screen import say, status_line, write_report
     from saas_doctor.cli.watching import watch_platform
     from saas_doctor.model import DoctorError, Severity
     from saas_doctor.repair import interruption
@@ -70,32 +85,43 @@ def check(
     outputs = chosen_outputs(formats, output, os.environ)
     if static and live:
         raise DoctorError("--static and --live exclude each other; leave both out for everything")
+    if watch and (outputs != [Output("console")] or write_baseline):
+        raise DoctorError(
+            "--watch tells changes on the console; leave out --format, --output and --write-baseline"
+        )
+
+    def chosen(platform: Platform, accepted: Baseline | None) -> Selection:
+        return selection(
+            platform.config, select, ignore, static=not live, live=not static, baseline=accepted
+        )
+
     if watch:
-        if outputs != [Output("console")]:
-            raise DoctorError(
-                "--watch tells changes on the console; leave out --format and --output"
-            )
         watch_platform(
             lambda: load_platform(directory, config),
             lambda platform: runner.run(
                 platform,
-                selection(platform.config, select, ignore, static=not live, live=not static),
+                chosen(platform, baselines.read(platform, baseline)),
                 jobs=jobs,
                 timeout=timeout,
             ),
             verbose=verbose,
         )
     platform = load_platform(directory, config)
-    chosen = selection(platform.config, select, ignore, static=not live, live=not static)
-    with status_line(f"examining {platform.root}", len(chosen.codes())) as progress:
-        report = runner.run(platform, chosen, jobs=jobs, timeout=timeout, progress=progress)
+    accepted = baselines.read(platform, baseline, must_exist=not write_baseline)
+    wanted = chosen(platform, None if write_baseline else accepted)
+    with status_line(f"examining {platform.root}", len(wanted.codes())) as progress:
+        report = runner.run(platform, wanted, jobs=jobs, timeout=timeout, progress=progress)
+    if write_baseline:
+        before, accepted = accepted, baselines.write(report, platform, accepted)
+        report = baselines.applied(report, platform, accepted)
+        say(baselines.told(report, before, accepted), error=True)
     if journal.is_closed(platform):
         note = f"{platform.state} belongs to another user: whether a fix was cut off is not known"
         report = replace(report, notes=(*report.notes, note))
     cut_off = journal.interrupted(platform)
     if cut_off:
         report = replace(report, notes=(*report.notes, interruption(cut_off)))
-    for wanted in outputs:
-        write_report(report, wanted.form, wanted.file, verbose=verbose)
+    for out in outputs:
+        write_report(report, out.form, out.file, verbose=verbose)
     limit = Severity(fail_on.value if fail_on else platform.config.fail_on)
     raise typer.Exit(report.exit_code(limit, allow_unknown=allow_unknown))

@@ -9,7 +9,8 @@ from typing import Annotated
 
 import typer
 
-from saas_doctor.cli.options import ConfigFile, Directory, load_platform, words
+from saas_doctor.cli.options import ConfigFile, Directory, words
+from saas_doctor.cli.stack_options import EnvFiles, Profile, stack_platform
 
 
 class Format(str, Enum):
@@ -25,9 +26,8 @@ def config(
     file: Annotated[
         list[Path] | None, typer.Option("--file", "-f", help="A Compose file; later ones override.")
     ] = None,
-    profile: Annotated[
-        list[str] | None, typer.Option("--profile", help="With the services of this profile.")
-    ] = None,
+    env_file: EnvFiles = None,
+    profile: Profile = None,
     project_name: Annotated[
         str, typer.Option("--project-name", "-p", help="The project's name.")
     ] = "",
@@ -52,7 +52,7 @@ def config(
     from saas_doctor.stack.project import project_of, sentences
 
     found = project_of(
-        load_platform(directory, configuration),
+        stack_platform(directory, configuration, env_file, file),
         files=[path.absolute() for path in file or ()],
         profiles=words(profile),
         services=services or (),

@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from saas_doctor.cli.options import ConfigFile, Directory
-from saas_doctor.cli.stack_options import Docker, DryRun, Local, chosen_backend, stack_platform
+from saas_doctor.cli.stack_options import (
+    Docker,
+    DryRun,
+    EnvFiles,
+    Local,
+    chosen_backend,
+    stack_platform,
+)
 
 if TYPE_CHECKING:
     from saas_doctor.stack import Change
@@ -19,6 +26,7 @@ if TYPE_CHECKING:
 def down(
     directory: Directory = None,
     config: ConfigFile = None,
+    env_file: EnvFiles = None,
     local: Local = False,
     docker: Docker = False,
     volumes: Annotated[
@@ -42,7 +50,7 @@ def down(
     from saas_doctor.stack import Failed
     from saas_doctor.stack.saving import Saved
 
-    platform = stack_platform(directory, config)
+    platform = stack_platform(directory, config, env_file)
     backend = chosen_backend(platform, local=local, docker=docker)
     try:
         removals = backend.removals(volumes=volumes) if dry_run or volumes else []

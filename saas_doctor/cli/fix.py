@@ -51,20 +51,23 @@ def fix(
     """Repair what can be repaired: plan, apply, examine again, roll back what did not help.
 
     Nothing changes before the plan was shown and agreed to. `saas-doctor undo` takes it back.
-    What breaks nothing (info) is left as it is, unless `--select` names its code.
+    What breaks nothing (info), and what the baseline accepts, is left as it is, unless `--select`
+    names its code.
     Exit codes: 0 nothing of severity error is left; 1 findings are left; 2 wrong use; 3 unknown left.
     """
+    from saas_doctor import baseline as baselines
     from saas_doctor import journal, repair
     from saas_doctor.cli.screen import say
     from saas_doctor.model import Risk, Severity
 
     platform = load_platform(directory, config)
-    chosen = selection(platform.config, select, ignore)
+    accepted = None if select else baselines.read(platform)
+    chosen = selection(platform.config, select, ignore, baseline=accepted)
     allow = Risk.DESTRUCTIVE if allow_destructive else Risk.CHANGES
     slightest = Severity.INFO if select else Severity.WARNING
     if dry_run or diff:
         _show_only(platform, chosen, allow, slightest, timeout, diff=diff)
-    asker = Asker(yes=yes)
+    asker = Asker(yes=yes, command="saas-doctor fix")
     try:
         done = repair.repair(
             platform,
@@ -85,7 +88,7 @@ def fix(
         raise typer.Exit(130) from None
     _tell(done, asked=asker.asked)
     if not select:
-        _tell_of_slight_ones(done.report)
+        _tell_of_what_is_left(done.report)
     code = done.report.exit_code(Severity(platform.config.fail_on))
     raise typer.Exit(code)
 
@@ -154,11 +157,15 @@ def _nothing(report: Report) -> str:
     return said + (f"; crashed: {', '.join(crashed)}" if crashed else "") + "."
 
 
-def _tell_of_slight_ones(report: Report) -> None:
-    """Which fixes were not planned, since what they mend breaks nothing."""
+def _tell_of_what_is_left(report: Report) -> None:
+    """Which fixes were not planned, since what they mend breaks nothing or is accepted."""
     from saas_doctor.cli.screen import say
     from saas_doctor.model import Severity
 
     codes = {f.code for f in report.findings if f.severity is Severity.INFO and f.fix}
     for code in sorted(codes):
         say(f"Left, since it breaks nothing: {code}; saas-doctor fix --select {code} mends it")
+    for code in sorted({f.code for f in report.baselined if f.fix}):
+        say(
+            f"Left, since the baseline accepts it: {code}; saas-doctor fix --select {code} mends it"
+        )

@@ -13,9 +13,15 @@ from saas_doctor.cli.options import Directory
 def init(
     directory: Directory = None,
     force: Annotated[bool, typer.Option("--force", help="Replace a file that is there.")] = False,
+    with_schema: Annotated[
+        bool,
+        typer.Option(
+            "--schema", help="Also write its JSON schema, and the line that editors read."
+        ),
+    ] = False,
 ) -> None:
     """Write saas-doctor.toml, with comments, from the compose file, the code and the .env file."""
-    from saas_doctor import config
+    from saas_doctor import config, schema
     from saas_doctor.actions.files import write_atomically
     from saas_doctor.discovery import discover
     from saas_doctor.initial import configuration_text
@@ -30,6 +36,9 @@ def init(
     found = config.validate(discover(root, {}), None)
     try:
         text = configuration_text(found, lambda path: (root / path).exists())
+        if with_schema:
+            write_atomically(root / schema.FILE, schema.text().encode())
+            text = f"#:schema ./{schema.FILE}\n\n{text}"
         write_atomically(file, text.encode())
     except OSError as error:
         raise DoctorError(f"{file}: can't write: {error.strerror}") from None

@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from saas_doctor.cli.options import ConfigFile, Directory
-from saas_doctor.cli.stack_options import Docker, Local, Services, chosen_backend, stack_platform
+from saas_doctor.cli.stack_options import (
+    Docker,
+    EnvFiles,
+    Local,
+    Services,
+    chosen_backend,
+    stack_platform,
+)
 
 if TYPE_CHECKING:
     from saas_doctor.stack import LogLine
@@ -21,6 +28,7 @@ def logs(
     services: Services = None,
     directory: Directory = None,
     config: ConfigFile = None,
+    env_file: EnvFiles = None,
     local: Local = False,
     docker: Docker = False,
     follow: Annotated[bool, typer.Option("-f", "--follow", help="Go on until Ctrl-C.")] = False,
@@ -32,7 +40,7 @@ def logs(
     ] = None,
 ) -> None:
     """Show what the services wrote, by time. A line that a rule is about ends with its code."""
-    platform = stack_platform(directory, config)
+    platform = stack_platform(directory, config, env_file)
     begin = moment(since) if since else None
     backend = chosen_backend(platform, local=local, docker=docker, services=services)
     names = services or backend.services

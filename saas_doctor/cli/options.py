@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
+    from saas_doctor.baseline import Baseline
     from saas_doctor.config import Config
     from saas_doctor.platform import Platform
     from saas_doctor.runner import Selection
@@ -27,6 +28,10 @@ Select = Annotated[
 ]
 Ignore = Annotated[
     list[str] | None, typer.Option("--ignore", help="Leave out CODE or CODE:TARGET (with *).")
+]
+BaselineFile = Annotated[
+    Path | None,
+    typer.Option("--baseline", help="The findings accepted (default: .saas-doctor-baseline.json)."),
 ]
 Timeout = Annotated[
     float | None, typer.Option("--timeout", min=0.1, help="Seconds for one examination.")
@@ -65,9 +70,10 @@ def selection(
     *,
     static: bool = True,
     live: bool = True,
+    baseline: Baseline | None = None,
 ) -> Selection:
     """What the options choose; the configuration's ignores come with their reasons."""
     from saas_doctor.runner import Selection
 
     ignored = dict(config.ignore) | dict.fromkeys(words(ignore), "--ignore")
-    return Selection(words(select), ignored, static=static, live=live)
+    return Selection(words(select), ignored, static=static, live=live, baseline=baseline)

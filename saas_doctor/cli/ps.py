@@ -9,18 +9,27 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from saas_doctor.cli.options import ConfigFile, Directory, Format
-from saas_doctor.cli.stack_options import Docker, Local, chosen_backend, stack_platform
+from saas_doctor.cli.stack_options import (
+    Docker,
+    EnvFiles,
+    Local,
+    Services,
+    chosen_backend,
+    stack_platform,
+)
 
 if TYPE_CHECKING:
     from saas_doctor.report.console import Line
-    from saas_doctor.stack import Member
+    from saas_doctor.stack import Backend, Member
 
 _STYLES = {"healthy": "green", "unhealthy": "bold red", "starting": "yellow"}
 
 
 def ps(
+    services: Services = None,
     directory: Directory = None,
     config: ConfigFile = None,
+    env_file: EnvFiles = None,
     local: Local = False,
     docker: Docker = False,
     output_format: Annotated[Format, typer.Option("--format")] = Format.CONSOLE,
@@ -28,9 +37,9 @@ def ps(
     """List the stack: services, health, ports, since when, memory, restarts; running or not."""
     from saas_doctor.cli.screen import say, show
 
-    platform = stack_platform(directory, config)
+    platform = stack_platform(directory, config, env_file)
     backend = chosen_backend(platform, local=local, docker=docker)
-    members = backend.members()
+    members = chosen(backend.members(), services or (), backend)
     if output_format is Format.JSON:
         import msgspec
 
@@ -40,6 +49,17 @@ def ps(
         say("Nothing of it is there; saas-doctor up makes it.", error=True)
     else:
         show(table(members, datetime.now(timezone.utc)))
+
+
+def chosen(members: list[Member], services: Sequence[str], backend: Backend) -> list[Member]:
+    """Those that are asked for; raises DoctorError for a name that nothing has."""
+    from saas_doctor.model import DoctorError
+
+    known = [*dict.fromkeys([*backend.services, *(member.service for member in members)])]
+    unknown = [name for name in services if name not in known]
+    if unknown:
+        raise DoctorError(f"no service {unknown[0]}; there are {', '.join(known)}")
+    return [m for m in members if not services or m.service in services]
 
 
 def table(members: Sequence[Member], now: datetime) -> Iterator[Line]:

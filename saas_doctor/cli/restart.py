@@ -7,13 +7,21 @@ import time
 import typer
 
 from saas_doctor.cli.options import ConfigFile, Directory
-from saas_doctor.cli.stack_options import Docker, Local, Services, chosen_backend, stack_platform
+from saas_doctor.cli.stack_options import (
+    Docker,
+    EnvFiles,
+    Local,
+    Services,
+    chosen_backend,
+    stack_platform,
+)
 
 
 def restart(
     services: Services = None,
     directory: Directory = None,
     config: ConfigFile = None,
+    env_file: EnvFiles = None,
     local: Local = False,
     docker: Docker = False,
 ) -> None:
@@ -27,7 +35,7 @@ def restart(
     from saas_doctor.stack import Failed
 
     began = time.monotonic()
-    platform = stack_platform(directory, config)
+    platform = stack_platform(directory, config, env_file)
     backend = chosen_backend(platform, local=local, docker=docker, services=services)
     try:
         members = backend.restart(services or (), Teller(backend.services))

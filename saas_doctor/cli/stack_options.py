@@ -20,11 +20,39 @@ Profile = Annotated[
     list[str] | None, typer.Option("--profile", help="Also the services of this profile.")
 ]
 Services = Annotated[list[str] | None, typer.Argument(help="These services (default: all).")]
+EnvFiles = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--env-file",
+        help="Variables for the Compose file from here, not from .env; later ones win.",
+    ),
+]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Show the plan; change nothing.")]
 
 
-def stack_platform(directory: Path | None, config: Path | None) -> Platform:
-    """The platform that the options name; a folder with a Compose file alone is enough for a stack."""
+def stack_platform(
+    directory: Path | None,
+    config: Path | None,
+    env_files: Sequence[Path] | None = None,
+    files: Sequence[Path] | None = None,
+) -> Platform:
+    """The platform that the options name; a folder with a Compose file alone is enough for a stack.
+
+    Where Compose files are named, that is the first one's; `env_files` go before those that the
+    environment names.
+    """
+    from msgspec.structs import replace
+
+    from saas_doctor.compose.files import ENV_FILES
+
+    found = _stack_platform(directory, config, files or ())
+    if not env_files:
+        return found
+    named = ",".join(str(path.absolute()) for path in env_files)
+    return replace(found, environ={**found.environ, ENV_FILES: named})
+
+
+def _stack_platform(directory: Path | None, config: Path | None, files: Sequence[Path]) -> Platform:
     from saas_doctor import platform as platforms
     from saas_doctor.cli.options import load_platform
     from saas_doctor.compose.files import NAMES
@@ -33,6 +61,8 @@ def stack_platform(directory: Path | None, config: Path | None) -> Platform:
     try:
         return load_platform(directory, config)
     except DoctorError:
+        if files:
+            return platforms.load(files[0].parent, config, exact=True)
         start = (directory or Path.cwd()).resolve()
         for folder in (start, *start.parents):
             if any((folder / name).is_file() for name in NAMES):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import threading
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
@@ -50,10 +52,24 @@ def failure_lines(failures: Iterable[Failure]) -> Iterator[Line]:
     for failure in failures:
         code = f" ({failure.code})" if failure.code else ""
         yield [(f"failed: {one_line(failure.what)}{code}", "bold red")]
-        for line in failure.evidence:
-            for part in line.splitlines():
-                yield [(f"    {one_line(part)}", "")]
+        for line in folded(line for text in failure.evidence for line in text.splitlines()):
+            yield [(f"    {one_line(line)}", "")]
         yield [(f"  next: {one_line(failure.next_step)}", "cyan")]
+
+
+_CALLER = re.compile(r"\b(\d{1,3}(?:\.\d{1,3}){3}):\d+(?= - \")")
+"""Who made a request, as uvicorn writes it: each has a port of its own."""
+
+
+def folded(lines: Iterable[str]) -> Iterator[str]:
+    """The lines in their order, one request that was made several times as one with their number."""
+    kept = [(line, _CALLER.sub(r"\1", line) if _CALLER.search(line) else "") for line in lines]
+    times = Counter(request for _, request in kept)
+    for line, request in kept:
+        if not request:
+            yield line
+        elif number := times.pop(request, 0):
+            yield f"{request} ({number} times)" if number > 1 else line
 
 
 def members_up(members: Sequence[Member], backend: str, took: float) -> Iterator[Line]:

@@ -12,6 +12,7 @@ from saas_doctor.cli.options import ConfigFile, Directory
 from saas_doctor.cli.stack_options import (
     Docker,
     DryRun,
+    EnvFiles,
     Local,
     Profile,
     Services,
@@ -28,6 +29,7 @@ def up(
     services: Services = None,
     directory: Directory = None,
     config: ConfigFile = None,
+    env_file: EnvFiles = None,
     local: Local = False,
     docker: Docker = False,
     profile: Profile = None,
@@ -74,7 +76,7 @@ def up(
     from saas_doctor.stack import Failed, Options, choice
 
     began = time.monotonic()
-    platform = stack_platform(directory, config)
+    platform = stack_platform(directory, config, env_file)
     name = chosen_kind(platform, local=local, docker=docker)
     options = Options(
         tuple(services or ()),
@@ -168,14 +170,18 @@ def _prepared(platform: Platform, backend: str, *, yes: bool, fix: bool) -> Plat
     if not fix:
         _fixes(platform, backend, fix=False)
         return platform
+    asker = Asker(yes=yes, command="saas-doctor up")
     done = bootstrap.mend(
-        platform, backend, Asker(yes=yes).agree, lambda what: say(f"... {what}", error=True)
+        platform, backend, asker.agree, lambda what: say(f"... {what}", error=True)
     )
     for item in done.done:
         why = f": {item.reason}" if item.reason else ""
         say(f"{item.outcome.value:<12} {one_line(item.step.action.title)}{why}", error=True)
+        if item.step.action.afterwards and item.outcome is Outcome.VERIFIED:
+            say(f"{'to do':<12} {item.step.action.afterwards}", error=True)
     if done.run and any(item.outcome is Outcome.VERIFIED for item in done.done):
         say(f"Take it back: saas-doctor undo {done.run}", error=True)
     if left := [f for f in done.report.findings if bootstrap.stops(f, backend)]:
-        raise Failed(bootstrap.failures(left))
+        agree = "saas-doctor up --yes, or " if done.declined else ""
+        raise Failed(bootstrap.failures(left, agree))
     return bootstrap.again(platform) if done.done else platform

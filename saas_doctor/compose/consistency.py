@@ -127,7 +127,7 @@ def _missing_services(service: Service, services: Mapping[str, Service]) -> Iter
             yield at(
                 node, f"service {service.name} needs {wanted}, and there is no such service{hint}"
             )
-        elif required and service.active and not found.active:
+        elif required and service.enabled and not found.enabled:
             profiles = ", ".join(sorted(found.profiles))
             yield at(
                 node,

@@ -23,6 +23,7 @@ NAMES = ("compose.yaml", "compose.yml", "docker-compose.yml", "docker-compose.ya
 OVERRIDES = tuple(
     f"{stem}.override.{end}" for stem in ("compose", "docker-compose") for end in ("yml", "yaml")
 )
+ENV_FILES = "COMPOSE_ENV_FILES"
 LARGEST = 5_000_000
 _LARGEST_PUT_IN = 4 * LARGEST
 _MOST = 200
@@ -68,7 +69,7 @@ def load(
     """
     loader = _Loader(environ, name)
     folder = folder or paths[0].parent
-    variables = {**loader.env_file(folder / ".env"), **environ}
+    variables = {**loader.env_files(folder), **environ}
     root = loader.model(paths, folder, variables, ())
     return Loaded(
         root,
@@ -99,8 +100,16 @@ def chosen(first: Path, environ: Mapping[str, str]) -> list[Path]:
 
 
 def dotenv(folder: Path, environ: Mapping[str, str]) -> dict[str, str]:
-    """The variables of a folder's `.env`; none where it can't be read."""
-    return _Loader(environ, str).env_file(folder / ".env")
+    """The variables of the files that ENV_FILES names, else of a folder's `.env`, where it can be read.
+
+    Raises OSError for one that is named and can't be read.
+    """
+    return _Loader(environ, str).env_files(folder)
+
+
+def named_env_files(environ: Mapping[str, str]) -> list[Path]:
+    """The files that are to be read in place of `.env`; a later one goes before."""
+    return [Path(name).absolute() for name in environ.get(ENV_FILES, "").split(",") if name]
 
 
 class _Loader(Struct):
@@ -115,11 +124,19 @@ class _Loader(Struct):
     put_in: int = 0
     """Characters of all texts that variables were put into."""
 
-    def env_file(self, path: Path) -> dict[str, str]:
+    def env_files(self, folder: Path) -> dict[str, str]:
+        """The variables for `${V}`, of the files that are named, else of the folder's `.env`."""
+        found: dict[str, str] = {}
+        for path in (named := named_env_files(self.environ)):
+            path.open("rb").close()  # unlike `.env`, it has to be there
+            found.update(self.env_file(path, found))
+        return found if named else self.env_file(folder / ".env")
+
+    def env_file(self, path: Path, before: Mapping[str, str] | None = None) -> dict[str, str]:
         """The variables of an env file for `${V}`; what is wrong with it is noted."""
         try:
             file = File(self.name(path), path, path.parent, read_bytes(path, LARGEST))
-            found = read_env(file.text, lookup_in(self.environ))
+            found = read_env(file.text, lookup_in(self.environ), before=before)
         except (OSError, UnicodeDecodeError):
             return {}
         except NotValid as error:

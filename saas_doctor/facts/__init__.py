@@ -70,6 +70,10 @@ class Facts:
         self._slots: dict[type, _Slot] = {}
         self._lock = threading.Lock()
 
+    def know(self, fact: object) -> None:
+        """Take up a fact that is made by the run itself, and not read."""
+        self._known[type(fact)] = fact
+
     def start(self, kind: type) -> None:
         """Begin to read a fact, without waiting for it."""
         if kind not in self._known:

@@ -28,13 +28,20 @@ if TYPE_CHECKING:
     from docker.models.containers import Container
 
 _CONFIGURED = "admin-url of the configuration"
+OWN_ADMIN = "saas_doctor"
+"""The first role of the cluster that the local stack makes. The platform's is none that may do everything."""
+
+
+def own_secret(platform: Platform) -> Path:
+    """The file with that role's password; only there where the local stack has made a cluster."""
+    return platform.state / "local/postgres-password"
 
 
 class AdminConnection(Fact, frozen=True):
     """A way into the server that DATABASE_URL names, with more rights, proved to be that server.
 
     Tried in turn: `admin-url` of the configuration, the platform's own role where it is the
-    superuser, the server's Unix socket as this system user or (for root) as the server's own, the
+    superuser, the administrator of the local stack's cluster, the server's Unix socket as this system user or (for root) as the server's own, the
     container that publishes the port. `system` is the server's identity, as far as it tells.
     """
 
@@ -158,10 +165,21 @@ def _doors(platform: Platform, database: Database, endpoint: Endpoint) -> Iterat
     if own:
         yield Direct(database.address, "the platform's own login")
     if endpoint.ip is None or _is_local(endpoint.ip):
+        if endpoint.ip:
+            yield from _own_cluster(platform, endpoint)
         if sys.platform != "win32":
             yield from _sockets_of(endpoint)
         if endpoint.ip:
             yield from _containers(platform, endpoint)
+
+
+def _own_cluster(platform: Platform, endpoint: Endpoint) -> Iterator[Door]:
+    with contextlib.suppress(OSError):
+        secret = own_secret(platform)
+        password = secret.read_text()
+        address = Address(endpoint.address[0], endpoint.address[1], OWN_ADMIN, password, "postgres")
+        words = f"the local stack's own cluster, its secret in {platform.relative(secret)}"
+        yield Direct(address, words)
 
 
 def _is_local(ip: str) -> bool:

@@ -20,7 +20,7 @@ from saas_doctor.facts.model_config import (
     config_of,
 )
 from saas_doctor.facts.models import MODEL_BASES, SETTINGS_BASES, PydanticModels
-from saas_doctor.facts.module import Module, dotted_name, mentions
+from saas_doctor.facts.module import Module, dotted_name
 from saas_doctor.facts.objects import expression_of
 from saas_doctor.facts.scopes import Function
 from saas_doctor.model import Place
@@ -28,7 +28,6 @@ from saas_doctor.model import Place
 _OLD_STYLE = re.compile(
     rb"\b(?:root_)?validator\b|\b(?:%s)\b" % b"|".join(k.encode() for k in [*RENAMED, *REMOVED])
 )
-_OLD_WORDS = (b"validator", *OLD_KEYS)
 # Written for Pydantic 2, or already moved to it: what is optional and required is meant so.
 _NEW_STYLE = re.compile(
     rb"\b(?:model_config|ConfigDict|(?:field|model)_validator|model_(?:validate|dump)\w*|TypeAdapter"
@@ -87,9 +86,8 @@ class ChangedFields(Fact, frozen=True):
         """The models written for Pydantic 1: those of such a module, and all below an old configuration."""
         source = self.models.source
         found: dict[int, tuple[Module, ast.ClassDef]] = {}
-        for module in source.mentioning("pydantic"):
-            likely = mentions(module.data, _OLD_WORDS) and _OLD_STYLE.search(module.data)
-            if likely and not _NEW_STYLE.search(module.data):
+        for module in source.matching(_OLD_STYLE, "validator", *OLD_KEYS):
+            if b"pydantic" in module.data and not _NEW_STYLE.search(module.data):
                 old = self._is_of_v1(module)
                 found |= {id(node): (module, node) for node in _classes(module) if old}
         found |= {id(heir[1]): heir for heir in self._below(self.configs.old_classes)}

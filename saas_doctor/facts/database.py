@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from saas_doctor.facts import Fact
 from saas_doctor.facts.database_address import Address
 from saas_doctor.facts.database_login import UNREACHED, Failure, Trouble, connect, why
-from saas_doctor.facts.database_server import Server, ask_server
+from saas_doctor.facts.database_server import Server, ask_by_hand, ask_server, server_in
 from saas_doctor.facts.database_start import start
 from saas_doctor.facts.postgres_protocol import Endpoint, endpoints
 from saas_doctor.model import Unreadable
@@ -64,6 +64,11 @@ class Database(Fact, frozen=True):
 
 
 def _look(address: Address) -> Database:
+    answer = ask_by_hand(address)
+    server = server_in(answer)
+    if answer and server:
+        return Database(address, server, endpoint=answer.endpoint)
+    # What stands in the way of the services is what stands in the way of their driver.
     import psycopg
 
     try:

@@ -12,9 +12,9 @@ from saas_doctor.facts import Fact
 from saas_doctor.facts.database import Database
 from saas_doctor.facts.database_address import Address
 from saas_doctor.facts.database_login import Trouble, connect
-from saas_doctor.facts.database_server import Server, ask_server
+from saas_doctor.facts.database_server import Server, ask_by_hand, ask_server, server_in
 from saas_doctor.facts.database_start import published
-from saas_doctor.facts.postgres_protocol import endpoints
+from saas_doctor.facts.postgres_protocol import Outcome, endpoints
 from saas_doctor.platform import Platform
 
 
@@ -68,6 +68,13 @@ def _likely(database: Database, platform: Platform) -> Iterator[tuple[Address, s
 
 
 def _ask(address: Address, words: str) -> Iterator[Other]:
+    answer = ask_by_hand(address)
+    if answer and answer.outcome is Outcome.REFUSED:
+        return
+    server = server_in(answer)
+    if server:
+        yield Other(address, words, server)
+        return
     import psycopg
 
     try:

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 from msgspec import Struct
+
+from saas_doctor.facts.database_address import Address
+from saas_doctor.facts.postgres_protocol import Answer, Outcome, ask, endpoints
 
 if TYPE_CHECKING:
     from psycopg import Connection
@@ -137,6 +142,45 @@ SELECT current_setting('server_version_num')::int AS version,
 FROM pg_database d WHERE d.datname = current_database()
 """
 _SYSTEM = "(SELECT system_identifier FROM pg_control_system())::text"
+_QUICK = 0.5
+"""Seconds: a server that takes longer is left to the driver, and its patience."""
+
+
+def ask_by_hand(address: Address) -> Answer | None:
+    """The answer of the first endpoint that takes the connection, without a driver.
+
+    None where only the driver knows how to log in: by options of the address, or by its variables.
+    """
+    if address.options or any(name.startswith("PG") for name in os.environ):
+        return None
+    try:
+        where = endpoints(address.host, address.port)
+    except (OSError, UnicodeError):
+        return None
+    question = f"SELECT row_to_json(found) FROM ({_SERVER.format(system=_SYSTEM)}) found"
+    answer = None
+    for endpoint in where:
+        answer = ask(
+            endpoint,
+            address.role,
+            address.password,
+            address.database,
+            timeout=_QUICK,
+            question=question,
+        )
+        if answer.outcome is not Outcome.REFUSED:
+            break
+    return answer
+
+
+def server_in(answer: Answer | None) -> Server | None:
+    """What the answer tells of the server; None where the driver is to be asked."""
+    if answer is None or answer.outcome is not Outcome.READY or "crdb_version" in answer.settings:
+        return None
+    try:
+        return msgspec.json.decode(answer.value, type=Server)
+    except msgspec.DecodeError:
+        return None
 
 
 def ask_server(connection: Connection[Any]) -> Server:

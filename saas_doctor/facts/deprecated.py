@@ -13,7 +13,7 @@ from saas_doctor.facts import Fact
 from saas_doctor.facts.constructs import in_doubt, is_for_both
 from saas_doctor.facts.model_config import REMOVED, RENAMED, config_of
 from saas_doctor.facts.models import PydanticModels
-from saas_doctor.facts.module import Module, dotted_name, mentions
+from saas_doctor.facts.module import Module, dotted_name
 from saas_doctor.facts.objects import Objects
 from saas_doctor.facts.refused import Refused
 from saas_doctor.facts.scopes import Scope
@@ -67,9 +67,17 @@ _FIELD_TAKES = frozenset(
     }
 )
 _WORDS = [*(_NAMES.keys() - {"Extra"}), *(m for m in _METHODS if "_" in m)]
-_PLAIN = [word.encode() for word in _WORDS] + [b"class Config", b"Extra.", b".dict(", b".schema("]
-_PLAIN += [b".construct(", b".copy(", b".json("]
-_EXTRA = (b"example", b"env", b"include", b"_items", b"allow_mutation")
+_PLAIN = [
+    *_WORDS,
+    "class Config",
+    "Extra.",
+    ".dict(",
+    ".schema(",
+    ".construct(",
+    ".copy(",
+    ".json(",
+]
+_EXTRA = ("example", "env", "include", "_items", "allow_mutation")
 _SIGNS = re.compile(
     rb"\bclass Config\b|\bExtra\.|\.(?:dict|schema|construct)\(|\.copy\(\s*(?:update|deep)\s*="
     rb"|\.json\(\s*(?:include|exclude|by_alias)" + rf"|\b(?:{'|'.join(_WORDS)})\b".encode()
@@ -106,8 +114,11 @@ class StillTaken(Fact, frozen=True):
         """One entry for each kind of each file."""
         refused = {(c.module.name, c.place.line) for c in self.refused.constructs}
         found: list[Deprecated] = []
-        for module in self.models.source.modules:
-            if not _is_likely(module.data) or is_for_both(module):
+        source = self.models.source
+        likely = [*source.matching(_SIGNS, *_PLAIN), *source.matching(_FIELD_WITH, *_EXTRA)]
+        numbers = {id(module) for module in likely}
+        for module in source.modules:
+            if id(module) not in numbers or is_for_both(module):
                 continue
             places: dict[tuple[str, str], set[Place]] = {}
             for node, kind, wanted in self._in(module):
@@ -172,10 +183,3 @@ class StillTaken(Fact, frozen=True):
         if extra and self.models.name(module, call.func) == "Field":
             for name in extra:
                 yield call, f"Field({name}=)", _FIELD.get(name, _OTHER)
-
-
-def _is_likely(data: bytes) -> bool:
-    """Whether, by the text alone, something deprecated may stand in a module."""
-    if mentions(data, _PLAIN) and _SIGNS.search(data):
-        return True
-    return mentions(data, _EXTRA) and _FIELD_WITH.search(data) is not None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import os
 import re
 from bisect import bisect_right
@@ -166,10 +167,21 @@ def read_dotenv(path: Path, platform: Platform) -> Dotenv | None:
     except OSError as error:
         raise Unreadable(f"{name}: can't be read ({error.strerror})") from None
     try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        raise Unreadable(f"{name}: not UTF-8 text") from None
+        text = data.decode().removeprefix("\ufeff")
+    except UnicodeDecodeError as error:
+        raise Unreadable(_not_utf8(name, data, error.start)) from None
     return parse_dotenv(path, name, data, text)
+
+
+def _not_utf8(name: str, data: bytes, at: int) -> str:
+    """Where the first byte is that is no UTF-8, in the words of an editor; its value may be secret."""
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return f"{name}: it is UTF-16, not UTF-8 (as PowerShell's `>` writes it); save it as UTF-8"
+    before = _LINE_END.split(data[:at].decode())
+    return (
+        f"{name}:{len(before)}:{len(before[-1]) + 1}: not UTF-8 text (byte {data[at]:#04x}), which "
+        "the services can't read either; save it as UTF-8"
+    )
 
 
 def parse_dotenv(path: Path, name: str, data: bytes, text: str) -> Dotenv:

@@ -6,6 +6,7 @@ import os
 import re
 from functools import cached_property
 from pathlib import Path, PurePath
+from urllib.parse import unquote
 
 from msgspec import Struct
 
@@ -15,7 +16,7 @@ from saas_doctor.facts.commands import is_foreign, real, started_elsewhere, star
 from saas_doctor.facts.docker import Container
 from saas_doctor.facts.listeners import Listener
 from saas_doctor.facts.running import Process
-from saas_doctor.platform import Platform
+from saas_doctor.platform import STATE, Platform
 
 _SPAWNED = re.compile(r"multiprocessing\.(spawn|forkserver|resource_tracker)")
 # What takes over the children of a process that has ended.
@@ -27,10 +28,12 @@ class Holder(Struct, frozen=True):
     """What listens on a port: a process with the listeners it has there, or a container.
 
     The process of a service is the uppermost that belongs to it: a supervisor starts workers.
-    `service` is the platform's service that it is, `""` for a process that the platform started
-    and nobody can tell for which service; None for a stranger. `stale` says why it is a left-over,
-    `checkout` is the folder of another copy of the platform that it runs for, `near` what of a
-    process that looks like a stranger's is the platform's: then it may be its own.
+    `service` is the platform's service that it is (or the name of what else its local stack runs),
+    `""` for a process that the platform started and nobody can tell for which service; None for a
+    stranger. `stale` says why it is a left-over, `checkout` is the folder of another copy of the
+    platform that it runs for, `near` what of a process that looks like a stranger's is the
+    platform's: then it may be its own. `stack` is the folder of the platform whose local stack
+    starts it again when it ends.
     """
 
     listeners: tuple[Listener, ...] = ()
@@ -40,11 +43,21 @@ class Holder(Struct, frozen=True):
     stale: str = ""
     checkout: str = ""
     near: str = ""
+    stack: str = ""
 
     def __str__(self) -> str:
         where = ", ".join(str(listener) for listener in self.listeners)
         what = str(self.container or self.process or "a process that this user can't see")
         return f"{what}, at {where}" if where else what
+
+
+def _stack_of(process: Process) -> tuple[Path | None, str]:
+    """The platform whose local stack keeps a process running, and the member's name there."""
+    for one in process.lineage:
+        record = Path(one.record)
+        if record.parts[-3:-1] == (STATE, "local"):
+            return record.parents[2], unquote(record.stem)
+    return None, ""
 
 
 class Owners:
@@ -66,11 +79,16 @@ class Owners:
         if process is None:
             return Holder(tuple(listeners))
         service, top = self._belongs(process)
+        stack, member = _stack_of(process)
+        if service is None and stack and real(stack) == self.root:
+            service = member
+        kept = str(stack or "")
         if service is not None:
-            return Holder(tuple(listeners), top, None, service, self._stale(process, top))
+            stale = self._stale(process, top)
+            return Holder(tuple(listeners), top, None, service, stale, stack=kept)
         checkout = self._checkout(process)
-        if checkout:
-            return Holder(tuple(listeners), process, checkout=str(checkout))
+        if checkout or stack:
+            return Holder(tuple(listeners), process, checkout=str(checkout or ""), stack=kept)
         return Holder(tuple(listeners), process, near=self._near(process))
 
     def is_own(self, container: Container) -> bool:

@@ -52,7 +52,7 @@ class Missing(Struct, frozen=True):
     near: tuple[str, ...] = ()
     homes: tuple[Module, ...] = ()
     used: bool = False
-    also: tuple[str, ...] = ()
+    also: tuple[Place, ...] = ()
     spans: tuple[tuple[Module, int, int], ...] = ()
 
 
@@ -208,7 +208,7 @@ def _confirmed(imports: Imports, suspect: _Suspect, proven: set[tuple[str, str]]
         module=module,
         place=Place(module.name, alias.lineno if alias else node.lineno, column + 1),
         used=any(str(m.path) in imports.started for m, _ in places),
-        also=tuple(str(m.place(n)) for m, n in places[1:]),
+        also=tuple(m.place(n) for m, n in places[1:]),
         spans=tuple(span for span in spans if span) if all(spans) else (),
     )
 

@@ -10,21 +10,22 @@ from saas_doctor.edits import Edit
 from saas_doctor.facts.constructs import Construct, construct
 from saas_doctor.facts.model_config import OLD_KEYS, REMOVED, RENAMED
 from saas_doctor.facts.models import MODEL_BASES, SQLMODEL_BASES, PydanticModels
-from saas_doctor.facts.module import Module, dotted_name, mentions
+from saas_doctor.facts.module import Module, dotted_name
+from saas_doctor.facts.source import Source
 
 _ROOTS = {b"BaseModel", b"BaseSettings", b"GenericModel", b"RootModel", b"SQLModel"}
-_CLASS = re.compile(rb"^([ \t]*)class[ \t]+\w+[ \t]*\(([^)]*)", re.M)
+# These begin with plain text, which `re` looks for quickly.
+_CLASS = re.compile(rb"class(?<!\wclass)[ \t]+\w+[ \t]*\(")
+_WORD = re.compile(rb"\w+")
 _BODY = re.compile(rb"\n([ \t]+)[^\s#]")
-_ALIAS = re.compile(rb"\bas[ \t]+(\w+)")
+_ALIAS = re.compile(rb"as(?<!\was)[ \t]+(\w+)")
 _BARE = re.compile(
-    rb"^([ \t]+)(?!model_config\b|_)[A-Za-z]\w*[ \t]*=[ \t]*(?:[rbfuRBFU]{0,2}[\"']|[\d\[{(.+-]|True\b|False\b"
-    rb"|None\b|[\w.]*Field\()",
-    re.M,
+    rb"\n([ \t]+)(?!model_config\b|_)[A-Za-z]\w*[ \t]*=[ \t]*(?:[rbfuRBFU]{0,2}[\"']|[\d\[{(.+-]|True\b|False\b"
+    rb"|None\b|[\w.]*Field\()"
 )
 _OLD_KEYS = "|".join([*RENAMED, *REMOVED])
 _CONFIG = re.compile(rb"class[ \t]+Config[ \t]*\([^)]*\bConfig\b|^[ \t]+Config[ \t]*=", re.M)
-_CONFIGS = (b"class Config", b"Config =", b"Config=")
-_KEYWORD = re.compile(rf"\bclass[ \t]+\w+[ \t]*\([^)]*\b(?:{_OLD_KEYS})[ \t]*=".encode())
+_KEYWORD = re.compile(rf"class(?<!\wclass)[ \t]+\w+[ \t]*\([^)]*\b(?:{_OLD_KEYS})[ \t]*=".encode())
 # Text about ignored types: what is not annotated may be meant.
 _IGNORED = (b"ignored_types", b"keep_untouched")
 
@@ -32,8 +33,9 @@ _IGNORED = (b"ignored_types", b"keep_untouched")
 def bodies_to_look_at(models: PydanticModels) -> Iterator[tuple[Module, ast.ClassDef]]:
     """The models whose text may hold such a construct."""
     of_models = _names_of_models(models)
+    signs = {id(module) for module in _with_signs(models.source)}
     for module in models.source.modules:
-        if _has_sign(module) or _has_bare(module, of_models):
+        if id(module) in signs or _has_bare(module, of_models):
             for node in module.nodes:
                 if isinstance(node, ast.ClassDef) and models.is_model(module, node):
                     yield module, node
@@ -45,29 +47,24 @@ def _names_of_models(models: PydanticModels) -> set[bytes]:
     return _ROOTS.union(*(module.class_words for module in modules))
 
 
-def _has_sign(module: Module) -> bool:
-    data = module.data
-    if mentions(data, _CONFIGS):
-        if b"class Config" in data and b"model_config" in data:
-            return True
-        if _CONFIG.search(data):
-            return True
-    if b"__root__" in data:
-        return True
-    return mentions(data, OLD_KEYS) and _KEYWORD.search(data) is not None
+def _with_signs(source: Source) -> Iterator[Module]:
+    yield from (m for m in source.mentioning("class Config") if b"model_config" in m.data)
+    yield from source.matching(_CONFIG, "class Config", "Config =", "Config=")
+    yield from source.mentioning("__root__")
+    yield from source.matching(_KEYWORD, *OLD_KEYS)
 
 
 def _has_bare(module: Module, of_models: set[bytes]) -> bool:
     """Whether, by the text alone, a class that may be a model assigns a value without an annotation."""
     data = module.data
-    if not _BARE.search(data):
-        return False
     aliases = set(_ALIAS.findall(data)) if b" as " in data else set[bytes]()
     for head in _CLASS.finditer(data):
-        bases = set(re.findall(rb"\w+", head.group(2)))
-        if of_models.isdisjoint(bases) and aliases.isdisjoint(bases):
+        indent = data[data.rfind(b"\n", 0, head.start()) + 1 : head.start()]
+        close = data.find(b")", head.end())
+        bases = set(_WORD.findall(data, head.end(), close if close >= 0 else len(data)))
+        if indent.strip() or (of_models.isdisjoint(bases) and aliases.isdisjoint(bases)):
             continue
-        end = re.compile(rb"\n[ \t]{0,%d}[^\s#)\]}]" % len(head.group(1))).search(data, head.end())
+        end = re.compile(rb"\n[ \t]{0,%d}[^\s#)\]}]" % len(indent)).search(data, head.end())
         body = _BODY.search(data, head.end())
         found = _BARE.finditer(data, head.end(), end.start() if end else len(data))
         if body and any(bare.group(1) == body.group(1) for bare in found):

@@ -13,7 +13,7 @@ from saas_doctor.edits import Edit
 from saas_doctor.facts import Fact
 from saas_doctor.facts.constructs import in_branch_of_both, in_doubt
 from saas_doctor.facts.models import SQLMODEL_BASES, PydanticModels
-from saas_doctor.facts.module import Module, dotted_name, mentions
+from saas_doctor.facts.module import Module, dotted_name
 from saas_doctor.facts.objects import Class, Objects
 from saas_doctor.facts.scopes import Function, Scope
 from saas_doctor.facts.source import Source
@@ -45,7 +45,7 @@ REMOVED = {
 }
 """The keys that Pydantic 2 removed, with what takes their place."""
 _WORDS = "|".join([*RENAMED, *REMOVED])
-OLD_KEYS = tuple(key.encode() for key in (*RENAMED, *REMOVED))
+OLD_KEYS = (*RENAMED, *REMOVED)
 _OLD = re.compile(rf"\b(?:{_WORDS})\b[\"']?\s*[:=]|\bdef\s+(?:{_WORDS})\b".encode())
 _TURNING = ("from_orm", "model_validate")
 _CALLS = {"ConfigDict", "SettingsConfigDict", "SQLModelConfig", "dict"}
@@ -134,10 +134,14 @@ class ModelConfigs(Fact, frozen=True):
     def _likely(self) -> Iterator[tuple[Module, ast.ClassDef]]:
         """The classes that may be models configured by an old key, their own or a shared one."""
         source = self.models.source
-        likely = source.mentioning("Config", "pydantic", "model_config")
-        hits = [m for m in likely if mentions(m.data, OLD_KEYS) and _OLD.search(m.data)]
+        likely = (b"Config", b"pydantic", b"model_config")
+        hits = [
+            module
+            for module in source.matching(_OLD, *OLD_KEYS)
+            if any(word in module.data for word in likely)
+        ]
         shared = {n for module in hits for n in _holders(module)}
-        others = source.mentioning(*shared) if shared else iter(())
+        others = source.mentioning(*shared)
         for module in dict.fromkeys([*hits, *others]):
             if b"Config" in module.data or b"model_config" in module.data:
                 yield from ((module, n) for n in module.nodes if isinstance(n, ast.ClassDef))

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from saas_doctor.facts.scopes import Scope
 
 _FROM = re.compile(rb"^[ \t]*from[ \t]+(\.*)([\w.]*)[ \t]+import[ \t]*(\([^)]*|[^\n]*)", re.M)
+# Begins with a word, which `re` looks for quickly.
+_CLASS = re.compile(rb"class(?<!\wclass)[ \t]+(\w+)")
 _BLOCKS = ("body", "orelse", "handlers", "finalbody", "cases")
 _OPTIONAL = {"ImportError", "ModuleNotFoundError", "Exception", "BaseException"}
 
@@ -164,7 +166,7 @@ class Module(Struct, frozen=True, dict=True):
     @cached_property
     def class_words(self) -> set[bytes]:
         """The names that follow the word `class`."""
-        return set(re.findall(rb"\bclass[ \t]+(\w+)", self.data))
+        return set(_CLASS.findall(self.data))
 
     @cached_property
     def words_after_dots(self) -> set[bytes]:
@@ -243,11 +245,6 @@ def takes_import_errors(handler: ast.ExceptHandler) -> bool:
     if handler.type is None:
         return True
     return any(isinstance(n, ast.Name) and n.id in _OPTIONAL for n in ast.walk(handler.type))
-
-
-def mentions(data: bytes, words: Iterable[bytes]) -> bool:
-    """Whether any of the words stands in the data: ten times as quick as one expression for them all."""
-    return any(word in data for word in words)
 
 
 def dotted_name(node: ast.expr) -> str:

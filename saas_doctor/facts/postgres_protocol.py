@@ -1,7 +1,8 @@
 """The start of a Postgres connection, spoken by hand, for what drivers do not tell: the SQLSTATE.
 
 Before login a server translates its messages and the drivers keep no SQLSTATE; the error's fields
-are the same in every language. Standard library only.
+are the same in every language. One question can follow the login: to load a driver takes longer
+than most whole examinations. Standard library only.
 """
 
 from __future__ import annotations
@@ -25,7 +26,9 @@ from msgspec import Struct, field
 _PROTOCOL_3 = 196608
 _SSL_REQUEST = struct.pack("!ii", 8, 80877103)
 _LARGEST = 1 << 20
-"""Bytes of a message before login; a longer one is not Postgres speaking."""
+"""Bytes of a message; a longer one is not Postgres speaking, or more than is asked for."""
+_KINDS = tuple(bytes([letter]) for letter in b"RENSKZvTDCI")
+"""The messages of a login, and of a question's answer."""
 _OTHERS = {7: "Kerberos (gss)", 9: "SSPI"}
 """Methods of login that are not spoken here."""
 
@@ -61,7 +64,8 @@ class Answer(Struct, frozen=True):
     `fields` are those of its ErrorResponse by their letters: C SQLSTATE, M message (in the server's
     language), R routine, L line of its source. `authenticated`: it had accepted the login before
     that. `method`: how it asked for the password, or "" where it did not. `text`: what was observed
-    where there are no fields. `tls`: whether the server offered TLS (None: not asked).
+    where there are no fields. `tls`: whether the server offered TLS (None: not asked). `value`: the
+    first field of the last row that the question brought. `settings`: what the server told of itself.
     """
 
     outcome: Outcome
@@ -71,6 +75,8 @@ class Answer(Struct, frozen=True):
     method: str = ""
     text: str = ""
     tls: bool | None = None
+    value: bytes = b""
+    settings: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def sqlstate(self) -> str:
@@ -102,12 +108,16 @@ def ask(
     *,
     tls: bool = True,
     timeout: float = 2.0,
+    question: str = "",
 ) -> Answer:
-    """Try to log in and say what the server answered; never raises for what a server does."""
+    """Try to log in and say what the server answered; never raises for what a server does.
+
+    `question`: one statement, run after the login; an error of it is told as one of the login is.
+    """
     try:
         with socket.socket(endpoint.family, socket.SOCK_STREAM) as connection:
             line = _Line(connection, time.monotonic() + timeout)
-            return _Login(endpoint, line, user, password, database).go(tls)
+            return _Login(endpoint, line, user, password, database, question).go(tls)
     except OSError as error:
         return Answer(Outcome.UNREACHABLE, endpoint, text=_reason(error))
 
@@ -162,7 +172,7 @@ class _Line:
     def message(self, kind: bytes = b"") -> tuple[bytes, bytes]:
         """The next message: its letter and its body."""
         kind = kind or self.read(1)
-        if kind not in (b"R", b"E", b"N", b"S", b"K", b"Z", b"v"):
+        if kind not in _KINDS:
             raise _Foreign(self.rest(kind))
         head = self.read(4)
         length = struct.unpack("!i", head)[0]
@@ -175,8 +185,8 @@ class _Line:
         return printable(seen + self.connection.recv(200))
 
     def secure(self, name: str | None) -> None:
-        context = ssl.create_default_context()
         # Nothing is trusted here: only the server's answer is wanted, as with sslmode=prefer.
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
         self._hurry()
@@ -185,13 +195,22 @@ class _Line:
 
 class _Login:
     def __init__(
-        self, endpoint: Endpoint, line: _Line, user: str, password: str | None, database: str
+        self,
+        endpoint: Endpoint,
+        line: _Line,
+        user: str,
+        password: str | None,
+        database: str,
+        question: str,
     ) -> None:
         self.endpoint = endpoint
         self.line = line
         self.user = user
         self.password = password
         self.database = database
+        self.question = question
+        self.settings: dict[str, str] = {}
+        self.value = b""
         self.authenticated = False
         self.method = ""
         self.tls: bool | None = None
@@ -221,6 +240,8 @@ class _Login:
             authenticated=self.authenticated,
             method=self.method,
             tls=self.tls,
+            value=self.value,
+            settings=self.settings,
             **values,
         )
 
@@ -243,6 +264,7 @@ class _Login:
                 "user": self.user,
                 "database": self.database,
                 "application_name": "saas-doctor",
+                "client_encoding": "UTF8",
             }
             body = b"".join(f"{k}\0{v}\0".encode() for k, v in pairs.items()) + b"\0"
             self.line.send(struct.pack("!ii", len(body) + 8, _PROTOCOL_3) + body)
@@ -252,7 +274,16 @@ class _Login:
             first = b""
             if kind == b"E":
                 return self._answer(Outcome.ERROR, fields=_fields(body))
-            if kind == b"Z":
+            if kind == b"S":
+                name, _, value = body.decode("utf-8", "replace").partition("\0")
+                self.settings[name] = value.rstrip("\0")
+            if kind == b"D":
+                length = struct.unpack("!i", body[2:6])[0]
+                self.value = body[6 : 6 + max(length, 0)]
+            if kind == b"Z" and self.question:
+                self.line.send_message(b"Q", self.question.encode() + b"\0")
+                self.question = ""
+            elif kind == b"Z":
                 self.line.send_message(b"X", b"")
                 return self._answer(Outcome.READY)
             if kind == b"R":

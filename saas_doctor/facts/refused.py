@@ -13,7 +13,7 @@ from saas_doctor.facts.constructs import Construct, construct, in_doubt, is_for_
 from saas_doctor.facts.json_schemas import refused_types
 from saas_doctor.facts.model_bodies import bodies_to_look_at, refused_in_body
 from saas_doctor.facts.models import PydanticModels
-from saas_doctor.facts.module import Module, dotted_name, mentions
+from saas_doctor.facts.module import Module, dotted_name
 from saas_doctor.facts.objects import Objects
 from saas_doctor.facts.patterns import searched
 from saas_doctor.facts.removed_names import mentions_removed, removed_names
@@ -51,16 +51,8 @@ _TAKEN: dict[str, tuple[set[str], str]] = {
 }
 
 _CALLED = (
-    *(
-        b"regex",
-        b"const",
-        b"_items",
-        b"curtail_length",
-        b"strip_whitespace",
-        b"to_lower",
-        b"to_upper",
-    ),
-    *(b"validator", b".build("),
+    *("regex", "const", "_items", "curtail_length", "strip_whitespace", "to_lower", "to_upper"),
+    *("validator", ".build("),
 )
 _CALLS = re.compile(
     rb"\b(?:regex|const|unique_items|min_items|max_items|curtail_length|strip_whitespace|to_lower"
@@ -98,11 +90,11 @@ class Refused(Fact, frozen=True):
         for module in source.mentioning("pydantic"):
             if mentions_removed(module.data):
                 yield module, removed_names(self.models, module)
-            if mentions(module.data, _CALLED) and _CALLS.search(module.data):
+        for module in source.matching(_CALLS, *_CALLED):
+            if b"pydantic" in module.data:
                 yield module, _calls(self.models, module)
-        for module in source.mentioning(*(f".{method}(" for method in _TAKEN)):
-            if _METHODS.search(module.data):
-                yield module, self._methods(module)
+        for module in source.matching(_METHODS, *(f".{method}(" for method in _TAKEN)):
+            yield module, self._methods(module)
         yield from refused_types(self.models)
         for module, node in bodies_to_look_at(self.models):
             yield module, refused_in_body(self.models, module, node)

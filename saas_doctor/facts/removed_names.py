@@ -12,8 +12,9 @@ from saas_doctor.facts.models import PydanticModels
 from saas_doctor.facts.module import Module, dotted_name
 from saas_doctor.facts.pydantic_names import GONE, instead_of
 
-_IMPORT = re.compile(rb"\bfrom[ \t]+(pydantic[\w.]*)[ \t]+import[ \t]*(\([^)]*|[^\n]*)")
-_USE = re.compile(rb"\bpydantic((?:\.\w+)*)\.(\w+)")
+# Both begin with a word, which `re` looks for quickly.
+_IMPORT = re.compile(rb"from(?<!\wfrom)[ \t]+(pydantic[\w.]*)[ \t]+import[ \t]*(\([^)]*|[^\n]*)")
+_USE = re.compile(rb"pydantic(?<!\wpydantic)((?:\.\w+)*)\.(\w+)")
 _GONE = {home.encode(): {name.encode() for name in names} for home, names in GONE.items()}
 _HOMES = {home.partition(b".")[2] for home in _GONE}
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 from saas_doctor.facts import Fact, Facts
+from saas_doctor.facts.compose import Compose
 from saas_doctor.facts.elsewhere import Elsewhere
 from saas_doctor.facts.environment_uses import EnvironmentUses
 from saas_doctor.facts.environment_writes import EnvironmentWrites
@@ -29,6 +31,14 @@ class RequiredSettings(Fact, frozen=True):
         except (Absent, Unreadable):
             return None  # no source, or none that tells
 
+    def example_serves(self, example: Path) -> bool:
+        """Whether a Compose service has the example itself as its `env_file`."""
+        try:
+            services = self.facts.get(Compose).services.values()
+        except (Absent, Unreadable):
+            return False
+        return any(file.path == example for service in services for file in service.env_files)
+
     def _among(self, keys: Sequence[str]) -> Iterator[tuple[str, Place]]:
         classes, sources = self.facts.get(SettingsClasses), self.facts.get(SettingSources)
         elsewhere, writes = self.facts.get(Elsewhere), self.facts.get(EnvironmentWrites)
@@ -36,6 +46,8 @@ class RequiredSettings(Fact, frozen=True):
         for cls in classes.found:
             if cls.doubt or cls.open or cls.rewrites:
                 continue
+            if cls.env_file is None and not sources.loads_files:
+                continue  # it reads no file: no file would help it
             for field in cls.fields:
                 names = field.keys or ()
                 key = next((wanted[n.lower()] for n in names if n.lower() in wanted), None)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from msgspec import Struct
 
+from saas_doctor.processes import MARK, SUPERVISOR
 from saas_doctor.redact import MASK, redact
 
 if TYPE_CHECKING:
@@ -42,6 +43,8 @@ class Process(Struct, frozen=True):
     """The system's service that started it, as systemd names it."""
     program: str = ""
     """The path that it was started by, links not followed: of a Python, its environment's."""
+    record: str = ""
+    """Where the record is of the local stack's member that it is, or keeps running."""
 
     @property
     def lineage(self) -> list[Process]:
@@ -114,6 +117,7 @@ def _describe(process: psutil.Process, parent: Process | None) -> Process | None
                 _works_in_deleted(process.pid),
                 _unit(process.pid),
                 _program(process),
+                _record(process),
             )
     except psutil.Error:
         return None
@@ -143,6 +147,15 @@ def _program(process: psutil.Process) -> str:
         return os.path.normpath(os.path.join(_allowed(process.cwd, "") or "", word))
     path = _allowed(process.environ, none).get("PATH")
     return (shutil.which(word, path=path) if word and path else None) or ""
+
+
+def _record(process: psutil.Process) -> str:
+    none: dict[str, str] = {}
+    nothing: list[str] = []
+    words = _allowed(process.cmdline, nothing)
+    # What writes its own title (redis) writes over its environment; its supervisor does not.
+    named = words[words.index(SUPERVISOR) + 1 :][:1] if SUPERVISOR in words else []
+    return named[0] if named else _allowed(process.environ, none).get(MARK, "")
 
 
 def _works_in_deleted(pid: int) -> bool:

@@ -6,8 +6,10 @@ import ast
 import errno
 import os
 import re
+from bisect import bisect_right
 from collections.abc import Iterator, Mapping
 from functools import cached_property
+from itertools import accumulate
 from pathlib import Path
 
 from saas_doctor.discovery import is_left_out, is_vendored
@@ -50,10 +52,39 @@ class Source(Fact, frozen=True):
         partial = f"{platform.relative(Path(unreadable[0]))}: can't be read" if unreadable else ""
         return cls(modules, tuple(roots), partial)
 
-    def mentioning(self, *words: str) -> Iterator[Module]:
+    def mentioning(self, *words: str) -> list[Module]:
         """The modules in whose text any of the words stands: cheap, before anything is parsed."""
-        wanted = [os.fsencode(word) for word in words]
-        return (m for m in self.modules if any(word in m.data for word in wanted))
+        found = {number for word in words for number in self._with(word)}
+        return [self.modules[number] for number in sorted(found)]
+
+    def matching(self, pattern: re.Pattern[bytes], *words: str) -> list[Module]:
+        """The modules whose text has the pattern; `words`: one of them stands where it is found."""
+        return [module for module in self.mentioning(*words) if pattern.search(module.data)]
+
+    def _with(self, word: str) -> list[int]:
+        """The numbers of the modules in whose text the word stands."""
+        if word not in self._found:
+            text, starts = self._text
+            data, found = os.fsencode(word), list[int]()
+            at = text.find(data)
+            while at >= 0:
+                found.append(bisect_right(starts, at) - 1)
+                at = text.find(data, starts[found[-1] + 1])
+            self._found[word] = found
+        return self._found[word]
+
+    @cached_property
+    def _found(self) -> dict[str, list[int]]:
+        return {}
+
+    @cached_property
+    def _text(self) -> tuple[bytes, list[int]]:
+        """All texts as one, which is looked through faster than each, and where each begins.
+
+        What parts them stands in no word.
+        """
+        starts = list(accumulate((len(module.data) + 1 for module in self.modules), initial=0))
+        return b"\0".join(module.data for module in self.modules), starts
 
     @cached_property
     def by_name(self) -> Mapping[tuple[Path, str], Module]:

@@ -33,10 +33,12 @@ def render(report: Report, *, verbose: bool = False, advice: bool = True) -> Ite
         yield from _undecided_lines(results, waiting)
     for result in report.results:
         for finding, reason in result.ignored:
-            yield from _labelled(
-                "ignored", f"{finding.code} {finding.message} ({reason})", indent=0
-            )
+            yield from _labelled("ignored", f"{_one_line(finding)} ({reason})", indent=0)
+    if report.gone:
+        yield from _labelled("gone", outline.gone(report), indent=0)
     if verbose:
+        for finding in report.baselined:
+            yield from _labelled("accepted", _one_line(finding), indent=0)
         for result in report.results:
             yield from _plain_verdict(result)
     yield from _parts(report)
@@ -85,6 +87,11 @@ def _finding(finding: Finding, waiting: list[Result], *, verbose: bool) -> Itera
     if waiting:
         yield from _labelled("blocked", ", ".join(r.code for r in waiting))
     yield []
+
+
+def _one_line(finding: Finding) -> str:
+    place = f"{finding.place}: " if finding.place else ""
+    return one_line(f"{finding.code} {place}{finding.message}")
 
 
 def _shortened(text: str) -> str:
@@ -151,6 +158,9 @@ def _verdict(report: Report, results: list[Result]) -> tuple[str, str]:
         return f"waits for {', '.join(sorted(set(blocked)))}", "yellow"
     if worst:
         return f"info  {codes}", _STYLE[worst]
+    accepted = dict.fromkeys(f.code for result in results for f in result.baselined)
+    if accepted:
+        return f"in the baseline  {', '.join(accepted)}", "dim"
     if all(result.status is Status.SKIPPED for result in results):
         return f"not examined: {results[0].reason}", "dim"
     return "ok", "green"

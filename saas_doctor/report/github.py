@@ -28,6 +28,7 @@ def render(report: Report) -> str:
     for level, number in told.items():
         if number > SHOWN:
             lines.append(f"and {outline.count(number - SHOWN, level)} more, in the job summary")
+    lines += filter(None, [outline.gone(report)])
     lines.append(outline.summary(report))
     return "\n".join(lines) + "\n"
 

@@ -24,6 +24,7 @@ def document(report: Report) -> dict[str, Any]:
     for status in Status:
         if status is not Status.FAILED:
             summary[status.value] = report.count(status)
+    summary["baselined"] = len(report.baselined)
     summary["duration_ms"] = round(report.duration * 1000)
     causes = {result.code: report.causes(result.code) for result in report.results}
     return {
@@ -37,6 +38,11 @@ def document(report: Report) -> dict[str, Any]:
             {"code": f.code, "target": redact(f.key[1]), "message": f.message, "reason": reason}
             for result in report.results
             for f, reason in result.ignored
+        ],
+        "baselined": [_finding(f, causes[f.code]) for f in report.baselined],
+        "gone": [
+            {"code": one.code, "path": one.path or None, "about": one.about, "count": one.count}
+            for one in report.gone
         ],
         "notes": list(report.notes),
     }

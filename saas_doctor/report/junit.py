@@ -1,7 +1,7 @@
 """JUnit XML: a suite for each part of the platform, a test case for each check.
 
 Every finding is a failure of its check; what could not be told, or crashed, is an error; what was
-skipped or waits for another check is skipped. A suite counts test cases, not findings.
+skipped, waits for another check, or finds what a baseline accepts alone, is skipped. A suite counts test cases, not findings.
 """
 
 from __future__ import annotations
@@ -23,9 +23,7 @@ def render(report: Report) -> str:
             continue
         suite = SubElement(root, "testsuite", name=name)
         _count(suite, results, sum(r.duration for r in results))
-        suite.set(
-            "skipped", str(sum(r.status in (Status.SKIPPED, Status.BLOCKED) for r in results))
-        )
+        suite.set("skipped", str(sum(_skipped(r) for r in results)))
         for result in results:
             _case(suite, result)
     indent(root)
@@ -46,6 +44,13 @@ def _untold(result: Result) -> bool:
     return result.undecided or result.status in (Status.UNKNOWN, Status.CRASHED)
 
 
+def _skipped(result: Result) -> bool:
+    """Whether it says nothing: not examined, or all that it found is in the baseline."""
+    if result.status in (Status.SKIPPED, Status.BLOCKED):
+        return True
+    return bool(result.baselined) and not result.findings and not _untold(result)
+
+
 def _case(suite: Element, result: Result) -> None:
     case = SubElement(suite, "testcase", name=f"{result.code} {printable(result.title)}")
     case.set("classname", f"saas-doctor.{outline.family(result.code)}")
@@ -56,10 +61,14 @@ def _case(suite: Element, result: Result) -> None:
     if _untold(result):
         kind = Status.CRASHED if result.status is Status.CRASHED else Status.UNKNOWN
         SubElement(case, "error", type=kind.value, message=reason).text = reason
-    elif result.status in (Status.SKIPPED, Status.BLOCKED):
-        SubElement(case, "skipped", type=result.status.value, message=reason)
-    if result.ignored:
-        told = [f"ignored: {f.message} ({reason})" for f, reason in result.ignored]
+    elif _skipped(result):
+        accepted = len(result.baselined)
+        why = f"{outline.count(accepted, 'finding')} in the baseline" if accepted else reason
+        kind_of = "baseline" if accepted else result.status.value
+        SubElement(case, "skipped", type=kind_of, message=why)
+    told = [f"in the baseline: {f.message}" for f in result.baselined]
+    told += [f"ignored: {f.message} ({reason})" for f, reason in result.ignored]
+    if told:
         SubElement(case, "system-out").text = printable("\n".join(told))
 
 

@@ -42,6 +42,11 @@ def _parts(report: Report) -> Iterator[str]:
         word = Status.CRASHED.value if crashed else Status.UNKNOWN.value
         codes = ", ".join(result.code for result in results)
         yield f"## {word} {codes}\n\n- because: {_value(results[0].reason or 'not examined')}\n"
+    if report.baselined:
+        number = outline.count(len(report.baselined), "finding")
+        yield f"## in the baseline\n\n{number}, in {_code(one_line(report.baseline))}\n"
+    if report.gone:
+        yield f"## gone\n\n{_text(outline.gone(report))}\n"
     ignored = [pair for result in report.results for pair in result.ignored]
     if ignored:
         yield "## ignored\n"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from saas_doctor.model import Finding, Report, Result, Risk, Severity, Status
+from saas_doctor.report.printable import one_line
 
 PARTS = {
     "PY": "Python and its environment",
@@ -19,6 +20,9 @@ PARTS = {
     "WEB": "front end",
     "PERF": "performance",
 }
+
+
+_SHOWN = 10
 
 
 def family(code: str) -> str:
@@ -80,6 +84,16 @@ def blocked_under(report: Report, code: str) -> list[Result]:
     ]
 
 
+def gone(report: Report) -> str:
+    """What the baseline accepts and is no longer there, and how it is dropped; "" for nothing."""
+    if not report.gone:
+        return ""
+    shown = one_line(", ".join(map(str, report.gone[:_SHOWN])))
+    more = f" and {len(report.gone) - _SHOWN} more" if len(report.gone) > _SHOWN else ""
+    number = count(sum(one.count for one in report.gone), "finding")
+    return f"{number} of {report.baseline} no longer there: {shown}{more}; `saas-doctor check --write-baseline` drops them"
+
+
 def summary(report: Report) -> str:
     """One line: what was found, how many causes, what could not be told, and how long it took."""
     parts = [
@@ -92,6 +106,9 @@ def summary(report: Report) -> str:
     if blocked:
         causes = {report.causes(r.code)[-1] for r in report.results if r.status is Status.BLOCKED}
         head += f"; {count(blocked, 'check')} blocked by {', '.join(sorted(causes))}"
+    accepted = len(report.baselined)
+    if accepted:
+        head += f"; {count(accepted, 'finding')} in the baseline"
     states = ", ".join(_states(report))
     return f"{head}  ({states + '; ' if states else ''}{report.duration:.2f} s)"
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import PurePosixPath, PureWindowsPath
 
+from saas_doctor.identity import about
 from saas_doctor.model import Finding, Report
 
 
@@ -33,11 +33,7 @@ def fingerprints(findings: Iterable[Finding]) -> list[str]:
     found = []
     for finding in findings:
         file = finding.place.path if finding.place else ""
-        name = finding.target or finding.message
-        if file:
-            # A target may be the place itself, and a message may name it.
-            name = re.sub(rf"({re.escape(file)})(:\d+)+", r"\1", name)
-        identity = "\0".join((finding.code, file, name))
+        identity = "\0".join((finding.code, file, about(finding)))
         seen[identity] += 1
         text = f"{identity}\0{seen[identity]}"
         found.append(hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32])

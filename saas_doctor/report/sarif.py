@@ -1,6 +1,7 @@
 """SARIF 2.1.0: a rule for each check with its documentation, a result for each finding.
 
-What could not be told or crashed, and what was ignored, are notifications of the run.
+What a baseline accepts is a suppressed result. What could not be told or crashed, what was ignored,
+and what of the baseline is gone, are notifications of the run.
 """
 
 from __future__ import annotations
@@ -26,10 +27,12 @@ def render(report: Report) -> str:
 def document(report: Report) -> dict[str, Any]:
     """The log as plain JSON values."""
     index = {result.code: number for number, result in enumerate(report.results)}
-    findings = report.findings
+    findings = [f for result in report.results for f in (*result.findings, *result.baselined)]
     marks = repository.fingerprints(findings)
+    accepted = {id(finding) for finding in report.baselined}
     results = [
         _result(report, finding, index[finding.code], mark)
+        | _state(report, old=id(finding) in accepted)
         for finding, mark in zip(findings, marks, strict=True)
     ]
     driver = {
@@ -74,6 +77,16 @@ def _result(report: Report, finding: Finding, rule: int, mark: str) -> dict[str,
     }
 
 
+def _state(report: Report, *, old: bool) -> dict[str, Any]:
+    """Whether a result is new or accepted, where there is a baseline."""
+    if not report.baseline:
+        return {}
+    if not old:
+        return {"baselineState": "new", "suppressions": []}
+    why = {"kind": "external", "status": "accepted", "justification": f"in {report.baseline}"}
+    return {"baselineState": "unchanged", "suppressions": [why]}
+
+
 def _location(report: Report, finding: Finding) -> dict[str, Any]:
     """The finding's place. One is always given, the platform's folder at least: GitHub refuses a
     file in which one result has none."""
@@ -113,7 +126,8 @@ def _invocation(report: Report) -> dict[str, Any]:
             notes.append(
                 _notification(result.code, "note", f"ignored: {finding.message} ({reason})")
             )
-    notes += [{"level": "note", "message": {"text": printable(note)}} for note in report.notes]
+    told = [*report.notes, *filter(None, [outline.gone(report)])]
+    notes += [{"level": "note", "message": {"text": printable(note)}} for note in told]
     return {
         "executionSuccessful": report.count(Status.CRASHED) == 0,
         "toolExecutionNotifications": notes,

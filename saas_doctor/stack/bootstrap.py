@@ -5,16 +5,30 @@ from __future__ import annotations
 from saas_doctor import platform as platforms
 from saas_doctor import repair, runner
 from saas_doctor.facts import Facts
-from saas_doctor.model import Finding, Risk, Severity
+from saas_doctor.facts.database_address import Address
+from saas_doctor.model import Absent, Finding, Risk, Severity, Unreadable
 from saas_doctor.platform import Platform
 from saas_doctor.repair import Agree, Repair, Watch
 from saas_doctor.runner import Selection
 from saas_doctor.stack import Failure
+from saas_doctor.stack.local.jobs import records_of
 
 _STOPPING = {
     # A container has packages, addresses and variables of its own.
     "docker": ("DOCK", "SRC"),
-    "local": ("PY", "SRC", "PKG", "CFG", "DB", "NET401", "NET404", "NET405", "NET408"),
+    "local": (
+        "PY",
+        "SRC",
+        "PKG",
+        "CFG",
+        "DB",
+        "NET401",
+        "NET404",
+        "NET405",
+        "NET408",
+        "DOCK601",
+        "DOCK602",
+    ),
 }
 """The beginnings of the codes whose errors stop the stack, for each backend."""
 
@@ -26,19 +40,37 @@ _STARTED = {
 }
 """What is only there once the stack is: not wrong before."""
 
+_PREPARED = dict.fromkeys(
+    ("DB502", "DB503", "DB504"), "the stack gives its own server the role, password and database"
+)
+
 _MISSING = ("CFG901", "CFG904", "PY102")
 """Only warnings where the services may do without, or containers have it; processes here do not."""
 
 
 def selection(platform: Platform, backend: str) -> Selection:
     """The checks that could stop the stack there; `backend` is docker or local."""
-    return Selection(_STOPPING[backend], {**platform.config.ignore, **_STARTED})
+    given = _PREPARED if backend == "local" and _has_own_database(platform) else {}
+    return Selection(_STOPPING[backend], {**platform.config.ignore, **_STARTED, **given})
+
+
+def _has_own_database(platform: Platform) -> bool:
+    """Whether the stack's own server runs at the platform's address."""
+    record = records_of(platform).read("postgres")
+    try:
+        return (
+            record is not None and record.runs and str(Facts(platform).get(Address)) in record.ports
+        )
+    except (Absent, Unreadable):
+        return False
 
 
 def stops(finding: Finding, backend: str) -> bool:
     """Whether it stops the stack: an error, and not of a check asked for another's sake only."""
     if not finding.code.startswith(_STOPPING[backend]):
         return False
+    if backend == "local" and finding.data.get("own") and finding.data.get("stack"):
+        return False  # its own stack, which `up` brings to what the settings say
     return finding.severity is Severity.ERROR or finding.code in _MISSING
 
 
@@ -48,13 +80,17 @@ def examine(platform: Platform, backend: str, facts: Facts) -> list[Finding]:
     return [finding for finding in report.findings if stops(finding, backend)]
 
 
-def failures(findings: list[Finding]) -> list[Failure]:
-    """What stops the stack, as the stack tells its failures."""
+def failures(findings: list[Finding], agree: str = "") -> list[Failure]:
+    """What stops the stack, as the stack tells its failures.
+
+    `agree`: what comes before the next step of one with a fix, where that was not agreed to.
+    """
     return [
         Failure(
             "",
             f"{finding.message}{f' ({finding.place})' if finding.place else ''}",
-            finding.next_step or f"saas-doctor explain {finding.code}",
+            (agree if finding.fix else "")
+            + (finding.next_step or f"saas-doctor explain {finding.code}"),
             (f"found: {finding.found}",),
             finding.code,
         )

@@ -72,6 +72,7 @@ def docker_backend(
     whole: bool = False,
 ) -> DockerBackend:
     """The platform's Compose project on the Docker engine. Raises DoctorError with the way out."""
+    from saas_doctor.compose.files import named_env_files
     from saas_doctor.stack.docker import DockerBackend
     from saas_doctor.stack.docker.marks import Scope
     from saas_doctor.stack.project import project_of, sentences
@@ -90,5 +91,6 @@ def docker_backend(
         found.known,
         found.variables,
         tuple(sentences(found.warnings)),
+        tuple(named_env_files(platform.environ)),
     )
     return DockerBackend(scope, platform)

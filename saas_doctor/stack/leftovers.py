@@ -10,6 +10,7 @@ from functools import cached_property
 from importlib.metadata import Distribution, distributions
 from pathlib import Path
 
+from saas_doctor.journal import prepare_state
 from saas_doctor.model import DoctorError
 from saas_doctor.platform import Platform
 from saas_doctor.stack import Change, Say, Verb
@@ -93,6 +94,10 @@ class Leftovers:
         return folder
 
     def _environment_change(self) -> Iterator[Change]:
+        if self._half.is_dir():
+            name = f"{self.platform.relative(self._half)}/"
+            words = "left by a reset that was cut off"
+            yield Change(Verb.REMOVE, "environment", name, words, size_of(self._half))
         folder = self.environment
         if folder is None:
             return
@@ -100,6 +105,20 @@ class Leftovers:
         words = "can be installed again" + (f"; {_counted(own, 'file')} of your own" if own else "")
         name = f"{self.platform.relative(folder)}/"
         yield Change(Verb.REMOVE, "environment", name, words, size_of(folder))
+
+    @property
+    def _half(self) -> Path:
+        """Where the environment is removed: cut off there, nothing takes half of one for a whole."""
+        return self.platform.state / "removed"
+
+    def _remove_environment(self, folder: Path) -> None:
+        prepare_state(self.platform)
+        try:
+            folder.rename(self._half)
+        except OSError:  # it lies on another disk
+            shutil.rmtree(folder)
+        else:
+            shutil.rmtree(self._half)
 
     def _own_files(self, folder: Path) -> list[Path]:
         """The files in it that no installation made, or that were changed since."""
@@ -177,9 +196,11 @@ class Leftovers:
     def remove(self, say: Say) -> None:
         """Remove what is left; raises DoctorError."""
         try:
+            if self._half.is_dir():
+                shutil.rmtree(self._half)
             if self.environment:
                 say("environment", "removing it")
-                shutil.rmtree(self.environment)
+                self._remove_environment(self.environment)
             for cache in self.caches:
                 _empty(cache)
         except OSError as error:

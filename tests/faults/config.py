@@ -80,6 +80,17 @@ ENTRIES = [
     ),
     Healthy(
         "CFG901",
+        "no settings file, of which only the containers get the example",
+        both(
+            remove(ENV),
+            replace(SETTINGS, 'env_file=BACKEND / ".env", ', ""),
+            replace(
+                "docker-compose.yml", "  core:\n", "  core:\n    env_file: backend/.env.example\n"
+            ),
+        ),
+    ),
+    Healthy(
+        "CFG901",
         "no settings file and no example",
         lambda copy: copy.path("backend/.env.example").unlink(),
     ),

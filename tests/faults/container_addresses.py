@@ -72,6 +72,19 @@ ENTRIES = [
     ),
     Healthy(
         "DOCK609",
+        "an env file for two, and the one that reads it has its own value",
+        both(
+            service(
+                "  page:\n    build: worker\n    env_file: worker/worker.env\n"
+                "  reader:\n    build: worker\n    env_file: worker/worker.env\n"
+                "    environment: {REDIS_URL: 'redis://redis:6379/0'}\n"
+            ),
+            write("worker/Dockerfile", "FROM python:3.11\n"),
+            write("worker/worker.env", "REDIS_URL=redis://localhost:6379/0\n"),
+        ),
+    ),
+    Healthy(
+        "DOCK609",
         "a way to this machine",
         worker(
             "environment: {REDIS_URL: 'redis://localhost:6379/0'}",

@@ -103,6 +103,12 @@ def relocatable(copy: Copy) -> None:
     activate.write_text(text.replace(f"'{place}'", f"''{own}''"))
 
 
+def home_of_its_python(copy: Copy) -> None:
+    home = copy.run("python", "-c", "import sys; print(sys.base_prefix)").stdout.strip()
+    file = copy.path("backend/.env")
+    file.write_text(f"{file.read_text()}PYTHONHOME={home}\n")
+
+
 def starts_uvicorn(copy: Copy) -> bool:
     script = copy.path("backend/.venv/bin/uvicorn")
     if not script.exists():
@@ -286,5 +292,13 @@ ENTRIES = [
     Fault("PY107", "moved", moved, works=starts_uvicorn, group=ENV),
     Fault("PY107", "a copy of one that is still there", copied, works=starts_uvicorn, group=ENV),
     Healthy("PY107", "relocatable", relocatable),
+    Fault(
+        "PY108",
+        "in the settings",
+        append("backend/.env", "PYTHONHOME=/nowhere\n"),
+        fixed=False,
+        target="PYTHONHOME",
+    ),
+    Healthy("PY108", "its own library", home_of_its_python),
     Healthy("PY107", "a link to an environment elsewhere", linked_environment),
 ]

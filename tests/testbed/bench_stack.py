@@ -163,7 +163,7 @@ def floor_down(folder: Path) -> None:
         client.api.stop(row["Id"])
         client.api.remove_container(row["Id"])
 
-    with ThreadPoolExecutor(4) as pool:
+    with ThreadPoolExecutor(64) as pool:
         list(pool.map(remove, client.api.containers(filters=_filter(plan))))
     for network in client.networks.list(filters=_filter(plan)):
         network.remove()

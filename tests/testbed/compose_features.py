@@ -235,9 +235,9 @@ services:
         "compose.yaml": """
 services:
   a: {image: x, deploy: {replicas: 3, mode: replicated, labels: [a=b], endpoint_mode: vip, resources: {limits: {cpus: 0.75, memory: 512M, pids: 100}, reservations: {cpus: "0.25", memory: '1024', devices: [{driver: nvidia, count: all, capabilities: [gpu]}, {capabilities: [tpu], device_ids: ["1"], options: {a: 1}}, {capabilities: [x]}], generic_resources: [{discrete_resource_spec: {kind: gpu, value: 2}}]}}, restart_policy: {condition: any, delay: 0s, max_attempts: 0, window: 120s}, update_config: {parallelism: 2, delay: 10s, failure_action: pause, monitor: 60s, max_failure_ratio: 0.3, order: start-first}, rollback_config: {parallelism: 0, delay: 0s}, placement: {constraints: [a==b], preferences: [{spread: x}], max_replicas_per_node: 2}}}
-  b: {image: x, scale: 2}
+  b: {image: x, scale: 2, depends_on: {c: {condition: service_healthy}}}
   c: {image: x, scale: 0, deploy: {}}
-  d: {image: x, deploy: {replicas: 0}}
+  d: {image: x, deploy: {replicas: 0}, depends_on: [c]}
   e: {image: x, deploy: }
   f: {image: x, deploy: {resources: {limits: {}}}}
 """,

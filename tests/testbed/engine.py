@@ -37,9 +37,9 @@ def engine() -> Iterator[str]:
     with _LOCK:
         me.parent.mkdir(parents=True, exist_ok=True)
         me.touch()
-        host = next((h for h in _local_hosts() if _answers(h)), None) or _start()
+        host = next((h for h in _local_hosts() if answers(h)), None) or _start()
         client = docker.DockerClient(base_url=host)
-        _make_image(client)
+        make_image(client)
     try:
         yield host
     finally:
@@ -55,7 +55,7 @@ def obtainable() -> bool:
     """Whether `engine()` has what it needs."""
     if not Path("/bin/busybox").exists():
         return False
-    if any(_answers(host) for host in _local_hosts()):
+    if any(answers(host) for host in _local_hosts()):
         return True
     return os.geteuid() == 0 and shutil.which("dockerd") is not None
 
@@ -81,7 +81,7 @@ def _start() -> str:
             start_new_session=True,  # it outlives the worker that started it
         )  # fmt: skip
     deadline = time.monotonic() + 60
-    while not _answers(OURS):
+    while not answers(OURS):
         assert process.poll() is None, log.read_text()[-2000:]
         assert time.monotonic() < deadline, log.read_text()[-2000:]
         time.sleep(0.2)
@@ -106,7 +106,7 @@ def _end() -> None:
     shutil.rmtree(FOLDER, ignore_errors=True)
 
 
-def _answers(host: str) -> bool:
+def answers(host: str) -> bool:
     try:
         client = docker.DockerClient(base_url=host, timeout=5)
     except docker.errors.DockerException:
@@ -132,7 +132,7 @@ def _remove_what_tests_made(client: docker.DockerClient) -> None:
         volume.remove(force=True)
 
 
-def _make_image(client: docker.DockerClient) -> None:
+def make_image(client: docker.DockerClient) -> None:
     try:
         client.images.get(IMAGE)
         return

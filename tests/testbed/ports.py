@@ -9,7 +9,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -59,13 +59,19 @@ def wait_for_port(port: int, host: str = "127.0.0.1", limit: float = 10) -> None
 
 @contextmanager
 def listener(
-    port: int, host: str = "127.0.0.1", *, cwd: Path | None = None, user: int | None = None
+    port: int,
+    host: str = "127.0.0.1",
+    *,
+    cwd: Path | None = None,
+    user: int | None = None,
+    environ: Mapping[str, str] | None = None,
 ) -> Iterator[int]:
     """A foreign program that listens and speaks HTTP; yields its pid."""
     process = subprocess.Popen(
         [sys.executable, "-m", "http.server", str(port), "--bind", host],
         cwd=cwd or "/",
         user=user,
+        env=environ,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,

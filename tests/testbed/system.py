@@ -34,6 +34,7 @@ PARTS = (
     Part("postgresql", "/usr/lib/postgresql/*/bin/initdb", "databases and copies of the platform"),
     Part("redis-server", "redis-server", "Redis and copies of the platform"),
     Part("docker.io", "dockerd", "Docker"),
+    Part("docker-compose", "/usr/bin/docker-compose", "the first Compose"),
     Part("iptables", "iptables", "Docker"),
     Part("busybox-static", "/bin/busybox", "Docker"),
     Part("debootstrap", "debootstrap", "the platform in containers"),

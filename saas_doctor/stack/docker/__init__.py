@@ -174,11 +174,15 @@ class DockerBackend:
 
     def _got(self, image: Image, say: Say, *, no_cache: bool) -> str:
         """The id of an image, after it was pulled or built."""
-        if image.verb is Verb.PULL:
-            platform = self.scope.project.services[image.services[0]].platform
-            return images.pull(self.engine, image, platform, say)
-        log = self.platform.state / "builds" / f"{image.services[0]}.log"
-        return images.build(self.engine, self.scope, image, say, log, no_cache=no_cache)
+        pulls = image.verb is Verb.PULL
+        with answering(
+            lambda: f"{image.services[0]} was being {'pulled' if pulls else 'built'}",
+        ):
+            if pulls:
+                platform = self.scope.project.services[image.services[0]].platform
+                return images.pull(self.engine, image, platform, say)
+            log = self.platform.state / "builds" / f"{image.services[0]}.log"
+            return images.build(self.engine, self.scope, image, say, log, no_cache=no_cache)
 
     @answering()
     def build(self, services: Sequence[str], say: Say, *, no_cache: bool = False) -> list[str]:
@@ -213,8 +217,8 @@ class DockerBackend:
         there = existing(self.engine, self.scope)
         self._refuse(there, ())
         maker = Maker(self.engine, self.scope, say, keeps=False)
-        for level in ending.levels(self.scope, [row for row in there.containers if row.runs]):
-            each((row.identity, partial(maker.stop, row)) for row in level)
+        running = [row for row in there.containers if row.runs]
+        ending.in_order(self.engine, self.scope, running, maker.stop)
         named = dict.fromkeys(volumes_of.own(self.scope, there), "")
         all_of_them = {**named, **volumes_of.nameless(self.engine, there)}
         volumes_of.save(self.engine, all_of_them, saved, say)
@@ -253,8 +257,7 @@ class DockerBackend:
             )
         there = {row.service for row in found}
         maker = Maker(self.engine, self.scope, say, keeps=False)
-        for level in ending.levels(self.scope, found):
-            each((row.identity, partial(maker.stop, row)) for row in level)
+        ending.in_order(self.engine, self.scope, found, maker.stop)
 
         def start(name: str) -> None:
             say(name, "starting")

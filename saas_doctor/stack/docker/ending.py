@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 
 from saas_doctor.facts.docker import PROJECT
@@ -10,11 +10,17 @@ from saas_doctor.report.sizes import in_words
 from saas_doctor.stack import Change, Failed, Failure, Say, Verb
 from saas_doctor.stack.docker import volumes as volumes_of
 from saas_doctor.stack.docker.engine import Engine
+from saas_doctor.stack.docker.events import heard
 from saas_doctor.stack.docker.found import Existing, Row
 from saas_doctor.stack.docker.making import Maker
 from saas_doctor.stack.docker.marks import Scope, dependencies_in
 from saas_doctor.stack.docker.plan import needed
-from saas_doctor.stack.docker.work import Work, each, good
+from saas_doctor.stack.docker.work import Work, good
+
+_AT_ONCE = 64
+"""An end is mostly a wait, in which the engine gets other ends done."""
+_LOOK = 0.5
+"""Seconds between two looks while no event of the engine calls for one."""
 
 
 def removals(engine: Engine, scope: Scope, existing: Existing, *, volumes: bool) -> list[Change]:
@@ -52,15 +58,14 @@ def down(
 ) -> list[Change]:
     """Stop and remove; what was removed. Raises Failed for what somebody else still uses."""
     maker = Maker(engine, scope, say, keeps=False)
-    done: list[Change] = []
-    removing: Work[str, None] = Work()
-    for level in levels(scope, existing.containers):
-        each((row.identity, partial(maker.stop, row)) for row in level if row.runs)
-        # What is not needed any more goes while the next ones are being stopped.
-        for row in level:
-            removing.give(row.identity, partial(maker.discard, row, volumes=volumes))
-        done += [Change(Verb.REMOVE, "container", r.name, _why(scope, r)) for r in level]
-    good(removing.rest())
+
+    def remove(row: Row) -> None:
+        if row.runs:
+            maker.stop(row)
+        maker.discard(row, volumes=volumes)
+
+    in_order(engine, scope, existing.containers, remove)
+    done = [Change(Verb.REMOVE, "container", r.name, _why(scope, r)) for r in existing.containers]
     failed: list[Failure] = []
     for name in _own_networks(scope, existing):
         say(name, "removing the network")
@@ -73,6 +78,34 @@ def down(
     if failed:
         raise Failed(failed)
     return done
+
+
+def in_order(
+    engine: Engine, scope: Scope, containers: Sequence[Row], end: Callable[[Row], None]
+) -> None:
+    """Call `end`, which stops a container, for each, side by side; raises what one of them raised.
+
+    It is called for what others need once those have ended. What the engine still has to clear away
+    then, which takes longer than the end itself, goes on meanwhile.
+    """
+    work: Work[str, None] = Work(_AT_ONCE)
+    results: dict[str, BaseException | None] = {}
+    ended: set[str] = set()
+
+    def note(identity: str) -> None:
+        ended.add(identity)
+        work.wake()
+
+    with heard(engine, scope.name, ["die"], note):
+        for level in levels(scope, containers):
+            for row in level:
+                work.give(row.identity, partial(end, row))
+            while work.open & {row.identity for row in level} - ended:
+                results.update(work.done(_LOOK))
+            if any(results.values()):  # one could not be ended, and may need those that come later
+                work.drop()
+                break
+        good(results | work.rest())
 
 
 def levels(scope: Scope, containers: Iterable[Row]) -> Iterator[list[Row]]:

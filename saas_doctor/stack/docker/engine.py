@@ -6,7 +6,7 @@ import os
 import shutil
 import sys
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -78,20 +78,29 @@ class Engine:
 
 
 @contextmanager
-def answering() -> Iterator[None]:
-    """What the engine refuses, or its end in the midst of it, is a DoctorError: one sentence."""
+def answering(doing: Callable[[], str] = lambda: "") -> Iterator[None]:
+    """What the engine refuses, or its end in the midst of it, is a DoctorError: one sentence.
+
+    `doing` tells what was being done then (`app was being built`).
+    """
     import docker
     import requests
+    import urllib3
 
     try:
         yield
     except docker.errors.APIError as error:
         text = redact((error.explanation or str(error)).strip())
         raise DoctorError(f"the Docker engine refuses: {text}") from None
-    except (docker.errors.DockerException, requests.RequestException) as error:
+    except (
+        docker.errors.DockerException,
+        requests.RequestException,
+        urllib3.exceptions.HTTPError,  # in the midst of a long answer
+    ) as error:
+        meanwhile = f" while {words}" if (words := doing()) else ""
         raise DoctorError(
-            f"the Docker engine does not answer any more ({_cause(str(error))}): see whether it runs, "
-            "and do it again"
+            f"the Docker engine does not answer any more ({_cause(str(error))}){meanwhile}: "
+            "see whether it runs (docker info), and do it again"
         ) from None
 
 
@@ -157,6 +166,8 @@ def _cause(text: str) -> str:
         ("timed out", "timed out"),
         ("Invalid bind address", "no address that Docker knows"),
         ("URLComponents", "no address that Docker knows"),
+        ("Connection broken", "it has ended"),
+        ("Connection aborted", "it has ended"),
     ):
         if mark in text:
             return words

@@ -23,6 +23,7 @@ from saas_doctor.stack.docker.marks import CONTEXT, Scope
 _STEP = re.compile(r"Step (\d+)/(\d+) : (.*)")
 _STAGE = re.compile(r"#\d+ (\[[^\]]*\d/\d+\] .*)")
 """How BuildKit tells of a step: `#5 [stage-0 2/2] RUN ...`."""
+_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 _TAIL = 20
 _TELL = 5.0
 """Seconds between two words about the progress of one pull."""
@@ -224,7 +225,7 @@ def build(
     try:
         context = Context.of(spec)
         labels = {**spec.labels, **scope.image_labels(service), CONTEXT: image.digest}
-        with log.open("w", encoding="utf-8") as file:
+        with log.open("w", encoding="utf-8", buffering=1) as file:
             if what := buildkit.needs(context):
                 words, variables = buildkit.command(engine, context, what)
                 extra = ["--no-cache"] if no_cache or spec.no_cache else []
@@ -309,7 +310,7 @@ def _by_engine(
             text = str(answer.get("stream") or answer.get("status") or "")
             problem = str(answer.get("error") or problem)
             log.write(text if text.endswith("\n") or "stream" in answer else f"{text}\n")
-            for line in filter(None, map(str.rstrip, text.splitlines())):
+            for line in filter(None, map(str.rstrip, _COLOUR.sub("", text).splitlines())):
                 if found := _STEP.match(line):
                     step, tail = found, []
                     # Behind the Dockerfile's own steps come those for the labels.
@@ -348,6 +349,8 @@ def _not_built(
         advice = "look at the name behind FROM, at the network and the registry"
     elif "parse error" in problem:
         advice = f"correct {where}"
+    elif "no space left on device" in seen.lower():
+        advice = "free space on the engine's disk: docker system df tells what takes it"
     else:
         advice = "mend the step that failed"
     return Failure(

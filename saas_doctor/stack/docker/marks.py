@@ -19,6 +19,7 @@ HASH = f"{_COMPOSE}config-hash"
 IMAGE = f"{_COMPOSE}image"
 DEPENDS_ON = f"{_COMPOSE}depends_on"
 CONFIG_FILES = f"{_COMPOSE}project.config_files"
+ENV_FILES = f"{_COMPOSE}project.environment_file"
 VERSION = f"{_COMPOSE}version"
 NETWORK = f"{_COMPOSE}network"
 VOLUME = f"{_COMPOSE}volume"
@@ -40,7 +41,7 @@ class Scope(Struct, frozen=True):
 
     `known` are all services of its files, also those of profiles that nobody asks for now;
     `variables` is what secrets and configs take from the `environment`; `warnings` what its files
-    are to be told of.
+    are to be told of; `env_files` those that were named in place of `.env`.
     """
 
     project: Project
@@ -49,6 +50,7 @@ class Scope(Struct, frozen=True):
     known: frozenset[str]
     variables: Mapping[str, str]
     warnings: tuple[str, ...] = ()
+    env_files: tuple[Path, ...] = ()
 
     @property
     def name(self) -> str:
@@ -103,6 +105,7 @@ class Scope(Struct, frozen=True):
             DEPENDS_ON: depends_on_text(spec),
             WORKING_DIR: str(self.folder),
             CONFIG_FILES: ",".join(map(str, self.files)),
+            **({ENV_FILES: ",".join(map(str, self.env_files))} if self.env_files else {}),
             VERSION: SPOKEN,
             MADE_BY: __version__,
             KEYS: keys,

@@ -245,7 +245,12 @@ def with_dependents(project: Project, services: Iterable[str]) -> tuple[str, ...
 
 
 def notes(scope: Scope, existing: Existing) -> Iterator[str]:
-    """Networks and volumes that are there, and whose settings in the file have changed since."""
+    """What is done in another way than the file may seem to say."""
+    services = scope.project.services
+    for name, spec in services.items():
+        for need in spec.depends_on:
+            if need in services and not services[need].replicas:
+                yield f"{name} is started without {need}, of which no container is to run (scale: 0)"
     for network in scope.project.networks.values():
         there = existing.networks.get(network.name, {})
         noted = (there.get("Labels") or {}).get(SETTINGS)

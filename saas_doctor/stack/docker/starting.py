@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
 from functools import partial
-from typing import Any
 
 from saas_doctor.compose.spec import Service
-from saas_doctor.facts.docker import PROJECT
 from saas_doctor.model import DoctorError
 from saas_doctor.stack import Failed, Failure, Say
 from saas_doctor.stack.docker import failures
 from saas_doctor.stack.docker.create import restart_policy
-from saas_doctor.stack.docker.engine import Engine
+from saas_doctor.stack.docker.engine import Engine, answering
+from saas_doctor.stack.docker.events import heard
 from saas_doctor.stack.docker.found import Row, rows
 from saas_doctor.stack.docker.marks import Scope
 from saas_doctor.stack.docker.plan import needed
@@ -75,38 +72,29 @@ class Starting:
 
     def run(self, limit: float) -> None:
         """Until all are up; raises Failed when one can't be, or `limit` seconds are over."""
-        stream = self._events()
         try:
-            while not self._round(limit):
-                settling = self._seen.keys() - self._settled_ones
-                self._results += self._work.done(_SOON if settling else _TICK)
-                time.sleep(_LAG)
+            with (
+                answering(self._doing),
+                heard(self.engine, self.scope.name, _EVENTS, lambda _: self._work.wake()),
+            ):
+                while not self._round(limit):
+                    settling = self._seen.keys() - self._settled_ones
+                    self._results += self._work.done(_SOON if settling else _TICK)
+                    time.sleep(_LAG)
         except KeyboardInterrupt:
             # No container is left half replaced; a second Ctrl-C does not wait.
             self._finish(5)
             raise
         finally:
-            stream.close()
             self._work.end()
 
-    def _events(self) -> Any:
-        """The engine's events about the project; each wakes the loop that waits."""
-        stream = self.engine.api.events(
-            decode=True,
-            filters={
-                "type": "container",
-                "event": _EVENTS,
-                "label": f"{PROJECT}={self.scope.name}",
-            },
+    def _doing(self) -> str:
+        names = [s for s in self.services if s in {*self.started, *self._work.open} - self.up]
+        return (
+            f"{' and '.join(names)} {'was' if len(names) == 1 else 'were'} coming up"
+            if names
+            else ""
         )
-
-        def listen() -> None:
-            with suppress(Exception):  # without them, looking now and then is enough
-                for _ in stream:
-                    self._work.wake()
-
-        threading.Thread(target=listen, daemon=True).start()
-        return stream
 
     def _round(self, limit: float) -> bool:
         failed = self._failed_starts()

@@ -13,14 +13,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from saas_doctor.facts.admin import OWN_ADMIN, own_secret
 from saas_doctor.facts.database_address import Address
 from saas_doctor.facts.database_start import start
 from saas_doctor.model import DoctorError
 from saas_doctor.stack.local.accounts import Account, server_account
 from saas_doctor.stack.local.parts import Home, Refused
 
-ADMIN = "saas_doctor"
-"""The cluster's first role. The platform's own is none that may do everything."""
 _DEBIAN = Path("/usr/lib/postgresql")
 _LOCALES = ("C.UTF-8", "C")
 """Not every system has the first one, which knows the letters of all languages."""
@@ -52,7 +51,7 @@ class Cluster:
 
     @property
     def secret(self) -> Path:
-        return self.home.folder / "postgres-password"
+        return own_secret(self.home.platform)
 
     @cached_property
     def bin(self) -> Path:
@@ -138,7 +137,7 @@ class Cluster:
         new.rename(self.data)
 
     def _initdb(self, folder: Path, password_file: Path) -> None:
-        argv = [str(self.bin / "initdb"), "-D", str(folder), "-U", ADMIN]
+        argv = [str(self.bin / "initdb"), "-D", str(folder), "-U", OWN_ADMIN]
         argv += [f"--pwfile={password_file}", "--auth=scram-sha-256", "-E", "UTF8"]
         said: tuple[str, ...] = ()
         for locale in _LOCALES:
@@ -172,7 +171,7 @@ class Cluster:
         return psycopg.connect(
             host=host,
             port=self.address.port,
-            user=ADMIN,
+            user=OWN_ADMIN,
             password=self.password,
             dbname="postgres",
             autocommit=True,

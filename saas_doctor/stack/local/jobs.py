@@ -15,11 +15,8 @@ from msgspec import Struct
 
 from saas_doctor.model import DoctorError
 from saas_doctor.platform import Platform
-from saas_doctor.processes import PATIENCE, Identity
+from saas_doctor.processes import MARK, PATIENCE, Identity
 from saas_doctor.stack.local.accounts import Account
-
-MARK = "SAAS_DOCTOR_MEMBER"
-"""The variable that all processes of a member have in their environment: its record's place."""
 
 
 class Job(Struct, frozen=True):

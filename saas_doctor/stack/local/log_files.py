@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 
+from saas_doctor.reading import require_file
 from saas_doctor.stack import LogLine
 
 LARGEST = 5_000_000
@@ -66,6 +67,7 @@ class Log:
             if tail is not None and len(found) >= tail:
                 break
             with contextlib.suppress(OSError):
+                require_file(self._former(number))
                 text = self._former(number).read_text("utf-8", "replace")
                 found = [LogLine(service, line) for line in text.splitlines()] + found
         return found if tail is None else found[max(0, len(found) - tail) :]
@@ -73,6 +75,7 @@ class Log:
     def since(self, service: str, offset: int) -> tuple[list[LogLine], int]:
         """The whole lines after so many bytes, and the offset behind them."""
         try:
+            require_file(self.path)
             with self.path.open("rb") as file:
                 file.seek(offset)
                 data = file.read()

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from saas_doctor.facts.admin import OWN_ADMIN
 from saas_doctor.facts.database_address import Address
 from saas_doctor.facts.database_start import image_version, start
 from saas_doctor.facts.postgres_protocol import Answer, Outcome, ask, endpoints, scram_verifier
@@ -15,7 +16,7 @@ from saas_doctor.facts.quoting import identifier, literal
 from saas_doctor.reasons import confirmed
 from saas_doctor.redact import redact
 from saas_doctor.stack import Change, Verb
-from saas_doctor.stack.local.cluster import ADMIN, Cluster, listens_at
+from saas_doctor.stack.local.cluster import Cluster, listens_at
 from saas_doctor.stack.local.jobs import Job
 from saas_doctor.stack.local.parts import Home, Part, Refused
 
@@ -134,7 +135,7 @@ class Database(Part):
             words = (self.cluster.data / "postmaster.pid").read_text().splitlines()
             if len(words) < 8 or words[7].strip() != "ready":
                 return "the server is starting up"
-        answer = self._ask(ADMIN, self.cluster.password, "postgres")
+        answer = self._ask(OWN_ADMIN, self.cluster.password, "postgres")
         ready = answer is not None and answer.outcome is Outcome.READY
         return "" if ready else _said(answer) if answer else "no address"
 

@@ -26,6 +26,7 @@ from saas_doctor.facts.registered import (
 )
 from saas_doctor.facts.source import Source
 from saas_doctor.model import Absent, Blocked, Unreadable
+from saas_doctor.reading import require_file
 from saas_doctor.stack.local.jobs import Job
 from saas_doctor.stack.local.parts import Home, Part, Refused
 
@@ -64,6 +65,9 @@ class Service(Part):
             ports=(str(address),),
             counted=counted,
         )
+
+    def prepare(self) -> None:
+        require_file(self.home.log(self.name))  # which its code may write to itself
 
     def _environ(self, environment: Path) -> tuple[dict[str, str], tuple[str, ...]]:
         """What a developer's shell would have, and which of it makes a difference."""
@@ -160,7 +164,10 @@ def _named(home: Home) -> Iterator[tuple[str, str | None]]:
     with suppress(Absent, Unreadable):
         yield from ((s.key, None) for s in home.facts.get(EnvExample).file.settings)
     there = home.facts.get(EnvFile).there
-    yield from ((s.key, s.value) for s in there.settings if not s.bare) if there else ()
+    for setting in there.settings if there else ():
+        # That one would lead the service's Python astray, which by itself reads the file too late.
+        if not setting.bare and setting.key != "PYTHONHOME":
+            yield setting.key, setting.value
 
 
 def services(home: Home, servers: Sequence[str]) -> list[Service]:

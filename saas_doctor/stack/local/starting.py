@@ -14,7 +14,8 @@ from pathlib import Path
 import msgspec
 
 from saas_doctor.facts.logs import Tail, tail_from
-from saas_doctor.processes import listens_on
+from saas_doctor.processes import SUPERVISOR, listens_on
+from saas_doctor.reading import require_file
 from saas_doctor.reasons import confirmed
 from saas_doctor.redact import redact
 from saas_doctor.stack import Failed, Failure, Say, Verb
@@ -70,6 +71,13 @@ class Starting:
             return self._wait(step)
         except Refused as refused:
             return refused.failure(step.part.name)
+        except OSError as error:
+            account = self.home.account
+            what = f"{step.part.name} can't be started: {error.filename}: {error.strerror}"
+            whom = f" by {account.name}, whose the platform is" if account else ""
+            return Failure(
+                step.part.name, what, f"see that it can be used{whom}, then run this again"
+            )
 
     def _start(self, part: Part, job: Job) -> None:
         self.say(part.name, "starting")
@@ -79,29 +87,28 @@ class Starting:
         self._supervise(job)
 
     def _supervise(self, job: Job) -> None:
-        """Start the supervisor, which has started the job when this returns; raises Refused."""
+        """Start the supervisor, which has started the job when this returns.
+
+        Raises Refused and OSError.
+        """
         account = self.home.account
         log_folder = Path(job.log).parent
-        try:
-            if not log_folder.exists():
-                log_folder.mkdir(parents=True)
-                if account:
-                    account.give(log_folder)
-            said = self._told(msgspec.json.encode(job))
-        except OSError as error:
-            what = f"{job.name} can't be started: {error.filename}: {error.strerror}"
-            whom = f" by {account.name}, whose the platform is" if account else ""
-            raise Refused(what, f"see that it can be used{whom}, then run this again") from None
+        if not log_folder.exists():
+            log_folder.mkdir(parents=True)
+            if account:
+                account.give(log_folder)
+        require_file(job.log)
+        said = self._told(job)
         if said:
             step = f"see that {job.argv[0]} can be run"
             raise Refused(f"{job.name} can't be started: {said}", step, (said,))
 
-    def _told(self, job: bytes) -> str:
+    def _told(self, job: Job) -> str:
         """Why a supervisor could not start its job; nothing where it did."""
         account, errors = self.home.account, self.home.folder / "supervisors.log"
         with errors.open("ab") as file:
             process: subprocess.Popen[bytes] = subprocess.Popen(
-                [sys.executable, "-m", "saas_doctor.stack.local.supervisor"],
+                [sys.executable, "-m", SUPERVISOR, job.record],
                 cwd="/",
                 env={**os.environ, **(account.environ if account else {}), **_own_path()},
                 stdin=subprocess.PIPE,
@@ -111,7 +118,7 @@ class Starting:
                 **(account.options if account else {}),
             )
             try:
-                said, _ = process.communicate(job, timeout=_BEGINS)
+                said, _ = process.communicate(msgspec.json.encode(job), timeout=_BEGINS)
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.communicate()

@@ -1,4 +1,4 @@
-"""The process that keeps one member of the local stack running: `python -m …supervisor < job`.
+"""The process that keeps one member of the local stack running: `python -m …supervisor RECORD < job`.
 
 It starts the job, starts it again when it ends (later each time), keeps its log small, and writes
 its record. It ends with the job on SIGTERM, or where its record is taken away. Where it is killed

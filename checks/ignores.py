@@ -1,0 +1,72 @@
+"""What is ignored on purpose: whether the entries that say so still have an effect."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from saas_doctor import rules
+from saas_doctor.facts.ignores import Ignore, Ignores, Outcome
+from saas_doctor.identity import matches
+from saas_doctor.model import Finding, Severity
+from saas_doctor.rules import check
+
+
+@check("CFG920", severity=Severity.WARNING)
+def ignored_for_nothing(ignores: Ignores, outcome: Outcome) -> Iterator[Finding]:
+    """An entry that ignores findings has none to ignore: what it was written for is gone.
+
+    It would hide the next finding of that kind, which nobody has looked at.
+
+    **Detected** after all other checks have run: a comment `saas-doctor: ignore[CODE]`, or an entry
+    of `[ignore]` in the configuration, that left out no finding; also a code in such a comment that
+    no check has, and a comment that names no code, which ignores nothing.
+    **To mend** it, take the comment, the code in it or the entry out.
+    **Silent** while one of the checks that an entry names did not look: not selected, blocked, skipped,
+    or it could not tell. What `--ignore` names is not asked about.
+    """
+    for ignore in ignores.comments:
+        idle = [code for code in ignore.codes if _is_idle(ignore, code, outcome)]
+        if idle or not ignore.codes:
+            yield _comment(ignore, idle)
+    for entry in ignores.entries:
+        asked = rules.matching(entry.pattern.partition(":")[0])
+        found = any(matches(finding, entry.pattern) for finding in outcome.findings)
+        if not found and outcome.examined.issuperset(asked):
+            yield Finding(
+                f"`{entry.pattern}` of [ignore] has nothing to ignore",
+                looked_at=str(entry.place or "the configuration"),
+                found=entry.pattern,
+                wanted="an entry that leaves out a finding",
+                target=entry.pattern,
+                place=entry.place,
+                next_step=f"take it out at {entry.place or '[ignore]'}",
+            )
+
+
+def _is_idle(ignore: Ignore, code: str, outcome: Outcome) -> bool:
+    used = any(
+        finding.code.startswith(code.upper()) and any(map(ignore.covers, finding.places))
+        for finding in outcome.findings
+    )
+    return not used and outcome.examined.issuperset(rules.matching(code))
+
+
+def _comment(ignore: Ignore, idle: list[str]) -> Finding:
+    unknown = [code for code in idle if not rules.matching(code)]
+    if not ignore.codes:
+        message = "a comment ignores nothing, since it names no code"
+        step = "write ignore[CODE], or take the comment out"
+    elif unknown:
+        message = f"no check is called {', '.join(unknown)}, which a comment ignores"
+        step = "correct the code; saas-doctor explain lists them"
+    else:
+        message = f"the comment that ignores {', '.join(idle)} has nothing to ignore"
+        step = f"take {'it' if idle == list(ignore.codes) else ', '.join(idle)} out"
+    return Finding(
+        message,
+        looked_at=str(ignore.place),
+        found=ignore.written,
+        wanted="a comment that leaves out a finding",
+        place=ignore.place,
+        next_step=f"{step} (at {ignore.place})",
+    )
