@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from saas_doctor import journal, redact, rules, runner
+from saas_doctor import baseline, journal, redact, rules, runner
 from saas_doctor import platform as platforms
 from saas_doctor.actions.files import unified_diff
 from saas_doctor.cli.outputs import FORMATS
@@ -157,6 +157,10 @@ def test_no_format_shows_a_secret_of_any_place(
             assert "CFG90" in text or (ignored and form == "gitlab")
             assert secrets_in(text) == [], form
     assert secrets_in(summary.read_text()) == []
+    accepted = baseline.Baseline(platform.root / "accepted.json")
+    baseline.write(runner.run(platform, Selection(("CFG903",))), platform, accepted)
+    assert "CFG903" in accepted.file.read_text()
+    assert secrets_in(accepted.file.read_text()) == []
 
 
 @pytest.mark.usefixtures("platform")
@@ -249,6 +253,7 @@ def test_no_command_shows_one_and_undo_restores_the_bytes(
         (("fix", "--diff", *select), 1),
         (("fix", "--yes", *select), 0),
         (("history",), 0),
+        (("undo", "--dry-run"), 0),
         (("config",), 0),
         (("explain", "SECRET_KEY=dotenv-9Kq"), 2),
         (("check", "--select", "dotenv-9Kq"), 2),
