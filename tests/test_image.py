@@ -68,7 +68,8 @@ def test_it_examines_what_is_mounted_as_nobody(
     base = client.images.get(images.PYTHON)
     assert image.attrs["Size"] - base.attrs["Size"] < 150_000_000
 
-    code, out, err = run("check", "--static", "--select", "CFG903", "--format", "json")
+    check = ("check", "--static", "--timeout", "60", "--select", "CFG903")
+    code, out, err = run(*check, "--format", "json")
     assert (code, err) == (1, "")
     report = json.loads(out)
     assert report["platform"]["directory"] == "/platform"
@@ -80,7 +81,7 @@ def test_it_examines_what_is_mounted_as_nobody(
     assert "not examined: asks running things (--static)" in out
 
     (open_folder / "backend/.env").write_text("REGISTRY_URL=http://localhost:8001\n")
-    code, out, _ = run("check", "--static", "--select", "CFG903")
+    code, out, _ = run(*check)
     assert code == 0
     code, _, err = run("fix", "--yes", "--select", "CFG")
     assert code == 2

@@ -91,7 +91,7 @@ def test_the_main_commands_run_where_it_is_installed(
     platforms.copy_files(root)
     before = files(root)
     # Less what the platform's environment and its servers are needed for.
-    some = ("--select", "CFG,SRC,DOCK60,WEB803")
+    some = ("--timeout", "60", "--select", "CFG,SRC,DOCK60,WEB803")
     environ = {"PYTHONPATH": "", "DOCKER_HOST": f"unix://{root}/no.sock"}
     for argv, code, words in (
         (("--version",), 0, f"saas-doctor {__version__}"),

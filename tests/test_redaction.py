@@ -38,6 +38,9 @@ PLACES = {
     "an address in Compose": "compose9Url",
     "a default in Compose": "compose-9default",
     "a map on one line": "compose-9map",
+    "a Compose file that the environment names": "compose-9other",
+    "the settings of a service": "service-9env",
+    "the configuration": "admin-9Url",
     "a file that Compose names": "env-file-9",
     "a secret's file of Compose": "secret-file-9==",
     "the environment": "environ-9Ment",
@@ -103,10 +106,19 @@ def platform(tmp_path: Path) -> Platform:
             "  web: {image: w, environment: {WEB_TOKEN: compose-9map, MODE: dev}}\n"
             "secrets:\n  key: {file: ./key.txt}\n  other:\n    file: ./key.txt\n",
             "more.env": "MAIL_PASS=env-file-9\n",
+            "ci/other.yml": "services: {x: {image: i, environment: [X_TOKEN=compose-9other]}}\n",
+            "services/core/.env.test": "MAIL_SECRET=service-9env\n",
+            "saas-doctor.toml": "[database]\nadmin-url = 'postgresql://root:admin-9Url@h/d'\n"
+            "[services.core]\ndirectory = 'services/core'\nport = 8002\n",
             "key.txt": "secret-file-9==\n",
         },
     )
-    environ = {"HOME": str(home), "PATH": os.environ["PATH"], "REDIS_PASSWORD": "environ-9Ment"}
+    environ = {
+        "HOME": str(home),
+        "PATH": os.environ["PATH"],
+        "REDIS_PASSWORD": "environ-9Ment",
+        "COMPOSE_FILE": "docker-compose.yml:ci/other.yml",
+    }
     return platforms.load(root, exact=True, environ=environ)
 
 
@@ -245,7 +257,7 @@ def test_no_command_shows_one_and_undo_restores_the_bytes(
 ) -> None:
     file = platform.root / "backend/.env"
     before = file.read_bytes()
-    select = ("--select", "CFG903")
+    select = ("--timeout", "60", "--select", "CFG903")
     said = {}
     for argv, code in (
         (("check", *select), 1),
