@@ -11,7 +11,7 @@ import json
 import os
 import re
 from base64 import b64decode
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -75,16 +75,21 @@ class _Kept:
 
     def search(self, text: str) -> None:
         for setting in _SETTING.finditer(text):
-            self.take(setting["key"], _plain(setting["value"]))
-        self._take_addresses(text)
+            self._take(setting["key"], setting["value"], _plain)
+        if "://" in text:
+            self._take_addresses(text)
 
     def take(self, key: str, value: str) -> None:
+        self._take(key, value, str)
         if "://" in value:
             self._take_addresses(value)
+
+    def _take(self, key: str, written: str, read: Callable[[str], str]) -> None:
         if holds_secret(key):
+            value = read(written)
             self.secrets.update((value, value.replace("$$", "$"), *_DEFAULT.findall(value)))
         elif _NAMES.search(key):
-            self.names.add(value)
+            self.names.add(read(written))
 
     def _take_addresses(self, text: str) -> None:
         for user, rest in _ADDRESS.findall(text):
