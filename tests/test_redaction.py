@@ -328,6 +328,19 @@ def test_keys_that_only_tell_of_a_secret_have_none(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    "written", ["a b@c'\"9", "a%20b%40c%27%229", "a+b%40c%27%229", "a b@c'\\\"9", "a b@c\\'\"9"]
+)
+def test_a_secret_is_masked_as_addresses_json_and_python_write_it(written: str) -> None:
+    redact.know(["a b@c'\"9"])
+    assert redact.redact(f"<{written}>") == f"<{MASK}>"
+
+
+def test_a_login_is_masked_as_http_sends_it(tmp_path: Path) -> None:
+    written(tmp_path, {"backend/.env": "URL=amqp://me:p%40ss-9@mq\n"})
+    assert redact.redact(b64encode(b"me:p@ss-9").decode()) == MASK
+
+
 def test_a_secret_in_another_ones_beginning_is_masked_whole() -> None:
     redact.know(["key-0001", "key-0001-more"])
     assert redact.redact("key-0001-more key-0001") == f"{MASK} {MASK}"
