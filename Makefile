@@ -1,6 +1,6 @@
 # `make test` on a fresh clone sets up everything that it needs. All of these can be run again.
 
-.PHONY: setup system test faults pairs mutations kills lint demo bench docs clean
+.PHONY: setup system test faults pairs mutations kills installs pictures lint demo bench docs clean
 .DEFAULT_GOAL := test
 
 BIN := .venv/bin
@@ -43,6 +43,10 @@ mutations: setup
 kills: setup system
 	SD_KILLS=200 $(BIN)/python -m pytest -q -n 2 --dist loadgroup tests/test_kills.py
 
+# The wheel by pip, pipx and uv on every Python that this machine has, of those it is for.
+installs: setup
+	ALL_INSTALLS=1 $(BIN)/python -m pytest -v -n 2 tests/test_installs.py
+
 lint: setup
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
@@ -53,6 +57,10 @@ demo: setup system
 
 bench: setup system
 	@$(BIN)/python -m tests.testbed.bench
+
+# The pictures of the HTML report in docs/images, by a real browser.
+pictures: setup system
+	$(BIN)/python -m tests.testbed.pictures
 
 docs: setup
 	$(BIN)/python docs/generate.py

@@ -11,7 +11,7 @@ import json
 import os
 import re
 from base64 import b64decode
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -24,8 +24,8 @@ from saas_doctor.redact import basic, holds_secret
 _LARGEST = 1_000_000
 _QUOTED = r"\"(?:[^\"\\\r\n]|\\.)*\"|'[^'\r\n]*'|(?=[{\[])"
 _SETTING = re.compile(
-    r"(?:^[ \t]*(?:-[ \t]+)?(?:export[ \t]+)?|(?P<inside>[{,][ \t]*))[\"']?(?P<key>[\w.\-]+)[\"']?"
-    rf"[ \t]*[:=][ \t]*(?P<value>{_QUOTED}|(?(inside)[^,}}\r\n]*|[^\r\n]*))",
+    r"(?:^[ \t]*(?:-[ \t]+)?(?:export[ \t]+)?|(?P<inside>[{,\[][ \t]*))[\"']?(?P<key>[\w.\-]+)[\"']?"
+    rf"[ \t]*[:=][ \t]*(?P<value>{_QUOTED}|(?(inside)[^,}}\]\r\n]*|[^\r\n]*))",
     re.M,
 )
 _NAMES = re.compile(
@@ -49,7 +49,9 @@ def secrets_of(root: Path, config: Config, environ: Mapping[str, str]) -> Iterat
     kept = _Kept()
     for key, value in environ.items():
         kept.take(key, value)
-    for file in dict.fromkeys(_files(root, config)):
+    if config.database and config.database.admin_url:
+        kept.take("admin_url", config.database.admin_url)
+    for file in dict.fromkeys(_files(root, config, environ)):
         text = _read(file)
         kept.search(text)
         for named in _SECRET_FILE.findall(text):
@@ -73,16 +75,21 @@ class _Kept:
 
     def search(self, text: str) -> None:
         for setting in _SETTING.finditer(text):
-            self.take(setting["key"], _plain(setting["value"]))
-        self._take_addresses(text)
+            self._take(setting["key"], setting["value"], _plain)
+        if "://" in text:
+            self._take_addresses(text)
 
     def take(self, key: str, value: str) -> None:
+        self._take(key, value, str)
         if "://" in value:
             self._take_addresses(value)
+
+    def _take(self, key: str, written: str, read: Callable[[str], str]) -> None:
         if holds_secret(key):
+            value = read(written)
             self.secrets.update((value, value.replace("$$", "$"), *_DEFAULT.findall(value)))
         elif _NAMES.search(key):
-            self.names.add(value)
+            self.names.add(read(written))
 
     def _take_addresses(self, text: str) -> None:
         for user, rest in _ADDRESS.findall(text):
@@ -93,15 +100,21 @@ class _Kept:
                 self.secrets.update((password, plain, basic(unquote(user), plain)))
 
 
-def _files(root: Path, config: Config) -> Iterator[Path]:
+def _files(root: Path, config: Config, environ: Mapping[str, str]) -> Iterator[Path]:
     """The Compose files and the settings files, those for other environments and examples too."""
-    yield from (root / name for name in (*NAMES, *OVERRIDES))
+    chosen = environ.get("COMPOSE_FILE", "").split(
+        environ.get("COMPOSE_PATH_SEPARATOR", os.pathsep)
+    )
+    yield from (root / name for name in (*NAMES, *OVERRIDES, *filter(None, chosen)))
     if config.compose_file:
         yield root / config.compose_file
     yield root / config.env_file
-    for folder in (root, root / config.backend, (root / config.env_file).parent):
+    places = ["", config.backend, os.path.dirname(config.env_file)]
+    places += [config.frontend.directory] if config.frontend else []
+    places += [service.directory for service in config.services.values()]
+    for place in dict.fromkeys(places):
         with contextlib.suppress(OSError):
-            yield from (Path(e.path) for e in os.scandir(folder) if e.name.startswith(".env"))
+            yield from (Path(e.path) for e in os.scandir(root / place) if e.name.startswith(".env"))
 
 
 def _read(path: Path) -> str:

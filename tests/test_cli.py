@@ -87,7 +87,18 @@ def test_the_exit_code_is_the_same_in_every_format(
     faults = {"a fault of its own": ValueError, "Ctrl-C": KeyboardInterrupt}
     if outcome in faults:
         monkeypatch.setattr(runner, "run", raising(faults[outcome]))
-    argv = ["check", "-C", str(broken), "--select", "CFG", "--format", form, *options]
+    argv = [
+        "check",
+        "-C",
+        str(broken),
+        "--timeout",
+        "60",
+        "--select",
+        "CFG",
+        "--format",
+        form,
+        *options,
+    ]
     monkeypatch.setattr(sys, "argv", ["saas-doctor", *argv])
     monkeypatch.setattr(threading, "excepthook", threading.excepthook)
     with pytest.raises(SystemExit) as ended:

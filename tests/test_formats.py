@@ -536,6 +536,23 @@ def test_the_page_is_filtered_by_keyboard(shown: Show) -> None:
     assert page.value(VISIBLE) == before
 
 
+REACHED = "[...document.querySelectorAll('a[href], input, [tabindex=\"0\"]')]"
+
+
+@pytest.mark.timeout(400)
+def test_every_control_is_reached_by_tab_in_its_order_and_seen(shown: Show) -> None:
+    page = shown(reports.some())
+    number = page.value(f"{REACHED}.length")
+    assert number > 10
+    for at in range(number):
+        page.press("Tab")
+        assert page.value(f"{REACHED}.indexOf(document.activeElement)") == at
+        seen = "(e => [e.getBoundingClientRect().width > 0, getComputedStyle(e).outlineStyle])"
+        assert page.value(f"{seen}(document.activeElement)") == [True, "solid"]
+    page.press("Tab")
+    assert page.value(f"{REACHED}.indexOf(document.activeElement)") in (-1, 0)
+
+
 @pytest.mark.timeout(400)
 def test_the_page_fits_a_narrow_screen(shown: Show) -> None:
     page = shown(reports.odd())

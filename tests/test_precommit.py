@@ -24,7 +24,7 @@ CONFIGURATION = """repos:
     rev: {commit}
     hooks:
       - id: saas-doctor
-        args: [--select, "CFG903,DB502", -v]
+        args: [--timeout, "60", --select, "CFG903,DB502", -v]
 """
 
 

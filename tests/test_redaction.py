@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from saas_doctor import journal, redact, rules, runner
+from saas_doctor import baseline, journal, redact, rules, runner
 from saas_doctor import platform as platforms
 from saas_doctor.actions.files import unified_diff
 from saas_doctor.cli.outputs import FORMATS
@@ -38,6 +38,9 @@ PLACES = {
     "an address in Compose": "compose9Url",
     "a default in Compose": "compose-9default",
     "a map on one line": "compose-9map",
+    "a Compose file that the environment names": "compose-9other",
+    "the settings of a service": "service-9env",
+    "the configuration": "admin-9Url",
     "a file that Compose names": "env-file-9",
     "a secret's file of Compose": "secret-file-9==",
     "the environment": "environ-9Ment",
@@ -103,10 +106,19 @@ def platform(tmp_path: Path) -> Platform:
             "  web: {image: w, environment: {WEB_TOKEN: compose-9map, MODE: dev}}\n"
             "secrets:\n  key: {file: ./key.txt}\n  other:\n    file: ./key.txt\n",
             "more.env": "MAIL_PASS=env-file-9\n",
+            "ci/other.yml": "services: {x: {image: i, environment: [X_TOKEN=compose-9other]}}\n",
+            "services/core/.env.test": "MAIL_SECRET=service-9env\n",
+            "saas-doctor.toml": "[database]\nadmin-url = 'postgresql://root:admin-9Url@h/d'\n"
+            "[services.core]\ndirectory = 'services/core'\nport = 8002\n",
             "key.txt": "secret-file-9==\n",
         },
     )
-    environ = {"HOME": str(home), "PATH": os.environ["PATH"], "REDIS_PASSWORD": "environ-9Ment"}
+    environ = {
+        "HOME": str(home),
+        "PATH": os.environ["PATH"],
+        "REDIS_PASSWORD": "environ-9Ment",
+        "COMPOSE_FILE": "docker-compose.yml:ci/other.yml",
+    }
     return platforms.load(root, exact=True, environ=environ)
 
 
@@ -157,6 +169,10 @@ def test_no_format_shows_a_secret_of_any_place(
             assert "CFG90" in text or (ignored and form == "gitlab")
             assert secrets_in(text) == [], form
     assert secrets_in(summary.read_text()) == []
+    accepted = baseline.Baseline(platform.root / "accepted.json")
+    baseline.write(runner.run(platform, Selection(("CFG903",))), platform, accepted)
+    assert "CFG903" in accepted.file.read_text()
+    assert secrets_in(accepted.file.read_text()) == []
 
 
 @pytest.mark.usefixtures("platform")
@@ -241,7 +257,7 @@ def test_no_command_shows_one_and_undo_restores_the_bytes(
 ) -> None:
     file = platform.root / "backend/.env"
     before = file.read_bytes()
-    select = ("--select", "CFG903")
+    select = ("--timeout", "60", "--select", "CFG903")
     said = {}
     for argv, code in (
         (("check", *select), 1),
@@ -249,6 +265,7 @@ def test_no_command_shows_one_and_undo_restores_the_bytes(
         (("fix", "--diff", *select), 1),
         (("fix", "--yes", *select), 0),
         (("history",), 0),
+        (("undo", "--dry-run"), 0),
         (("config",), 0),
         (("explain", "SECRET_KEY=dotenv-9Kq"), 2),
         (("check", "--select", "dotenv-9Kq"), 2),
@@ -309,6 +326,19 @@ def test_keys_that_only_tell_of_a_secret_have_none(tmp_path: Path) -> None:
         redact.redact("/api/v1/login /run/s-1 1152011520115")
         == "/api/v1/login /run/s-1 1152011520115"
     )
+
+
+@pytest.mark.parametrize(
+    "written", ["a b@c'\"9", "a%20b%40c%27%229", "a+b%40c%27%229", "a b@c'\\\"9", "a b@c\\'\"9"]
+)
+def test_a_secret_is_masked_as_addresses_json_and_python_write_it(written: str) -> None:
+    redact.know(["a b@c'\"9"])
+    assert redact.redact(f"<{written}>") == f"<{MASK}>"
+
+
+def test_a_login_is_masked_as_http_sends_it(tmp_path: Path) -> None:
+    written(tmp_path, {"backend/.env": "URL=amqp://me:p%40ss-9@mq\n"})
+    assert redact.redact(b64encode(b"me:p@ss-9").decode()) == MASK
 
 
 def test_a_secret_in_another_ones_beginning_is_masked_whole() -> None:

@@ -29,7 +29,7 @@ jobs:
         id: doctor
         with:
           directory: apps/platform
-          arguments: --static --select SRC204,DOCK605,DOCK607
+          arguments: --static --timeout 60 --select SRC204,DOCK605,DOCK607
           upload-sarif: true
       - run: echo "the tests run"
       - if: always()

@@ -23,6 +23,7 @@ def env(
     In fish `saas-doctor env | source`, in PowerShell `saas-doctor env | Out-String |
     Invoke-Expression`. Nothing is printed where nothing is needed.
     """
+    from saas_doctor.cli.screen import say
     from saas_doctor.facts import Facts
     from saas_doctor.model import Absent, Blocked, Unreadable
     from saas_doctor.shell_needs import needs_of
@@ -32,16 +33,16 @@ def env(
     try:
         needs = list(needs_of(platform, Facts(platform)))
     except (Absent, Blocked, Unreadable) as reason:
-        print(f"saas-doctor: what this shell needs can't be told: {reason}", file=sys.stderr)
+        say(f"saas-doctor: what this shell needs can't be told: {reason}", error=True)
         raise typer.Exit(3) from None
     for need in needs:
         line = chosen.unset(need.name)
         if need.value is not None:
             line = chosen.export(need.name, need.value)
         print(line)
-        print(f"{need.name}: {need.why}", file=sys.stderr)
+        say(f"{need.name}: {need.why}", error=True)
     if needs and sys.stdout.isatty():
-        print(f"To have this shell take it over: {chosen.evaluation}", file=sys.stderr)
+        say(f"To have this shell take it over: {chosen.evaluation}", error=True)
 
 
 def _calling(environ: dict[str, str]) -> Shell:

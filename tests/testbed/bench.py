@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import os
+import statistics
 import sys
 import tempfile
+import time
+from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
+import yaml
+
+from saas_doctor.cli.outputs import FORMATS
+from saas_doctor.cli.screen import write_report
+from tests import reports
 from tests.testbed import bench_stack, big_tree, platforms
 from tests.testbed.bed import running_platform, silent_platform
 from tests.testbed.timing import Argv, compare, peak_memory
@@ -64,8 +74,47 @@ def main() -> None:
         print(compare(name, silent, ["sleep", "5"], cwd=root, environ=environ, runs=3))
     with tempfile.TemporaryDirectory(prefix="sd-bench-") as folder:
         large(Path(folder), here)
+    with tempfile.TemporaryDirectory(prefix="sd-bench-") as folder:
+        hook(Path(folder), here)
+        formats(Path(folder))
     for line in bench_stack.rows(here):
         print(line, flush=True)
+
+
+def hook(folder: Path, environ: dict[str, str]) -> None:
+    """The command of the pre-commit hook on the reference platform, against ruff on the same tree."""
+    tree = folder / "platform"
+    platforms.copy_files(tree)
+    ruff: list[str | Path] = [RUFF[0], "check", "-q", "."]
+    entry = yaml.safe_load((platforms.ROOT / ".pre-commit-hooks.yaml").read_text())[0]["entry"]
+    warm: Argv = [CONSOLE, *entry.split()[1:]]
+    name = "pre-commit hook's command, warm : ruff check, warm"
+    print(compare(name, warm, ruff, cwd=tree, environ=environ))
+    # As in a fresh container: nothing is compiled yet, and nothing stays.
+    cold = {**environ, "PYTHONPYCACHEPREFIX": str(folder / "none"), "PYTHONDONTWRITEBYTECODE": "1"}
+    name = "check --static, no byte code : ruff check --no-cache"
+    print(compare(name, warm, [*ruff, "--no-cache"], cwd=tree, environ=cold, runs=5))
+
+
+def formats(folder: Path) -> None:
+    """The report of 10,000 findings in each format, against the same text written by Python's json."""
+    report = reports.many()
+    plain = [msgspec.to_builtins(finding) for finding in report.findings]
+
+    def spent(work: Callable[[], object]) -> float:
+        began = time.process_time()
+        work()
+        return time.process_time() - began
+
+    for form in FORMATS:
+        file = folder / f"report.{form}"
+        ours, peer = [], []
+        for _ in range(5):
+            ours.append(spent(lambda: write_report(report, form, file)))  # noqa: B023
+            peer.append(spent(lambda: file.with_suffix(".json").write_text(json.dumps(plain))))  # noqa: B023
+        mine, other = statistics.median(ours), statistics.median(peer)
+        name = f"10,000 findings as {form} : json.dumps"
+        print(f"{name:<58} {mine * 1000:7.0f} ms  {other * 1000:7.0f} ms  {mine / other:5.2f}x")
 
 
 def large(folder: Path, environ: dict[str, str]) -> None:

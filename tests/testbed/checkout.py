@@ -9,7 +9,14 @@ from pathlib import Path
 
 from tests.testbed.platforms import ROOT, UV
 
-PARTS = ("pyproject.toml", "README.md", "action.yml", ".pre-commit-hooks.yaml", "Dockerfile")
+PARTS = (
+    "pyproject.toml",
+    "README.md",
+    "action.yml",
+    ".pre-commit-hooks.yaml",
+    "Dockerfile",
+    ".dockerignore",
+)
 PACKAGES = ("saas_doctor", "checks", "fixes")
 
 
@@ -33,7 +40,7 @@ def environment(home: Path) -> dict[str, str]:
 
 
 def copied(folder: Path) -> Path:
-    """The files that are installed from, in a new folder."""
+    """The files that are installed from, and built, in a new folder."""
     folder.mkdir(parents=True)
     for name in PARTS:
         if (ROOT / name).exists():
