@@ -186,7 +186,10 @@ def test_a_pipe_gets_plain_text(broken: Path) -> None:
         (("check", "--format", "json=a", "--format", "sarif=a"), "two formats go to a"),
         (("check", "--format", "json=a", "--output", "b"), "every --format names its own file"),
         (("check", "--format", "sarif=no/such/x", "--select", "CFG"), "can't write the report"),
-        (("check", "--format", "json", "--watch"), "leave out --format, --output and --write-baseline"),
+        (
+            ("check", "--format", "json", "--watch"),
+            "leave out --format, --output and --write-baseline",
+        ),
     ],
 )
 def test_wrong_use_ends_in_one_sentence_and_exit_code_2(
