@@ -52,7 +52,8 @@ _OPTION = re.compile(
     r"--?(?:[\w\-]+-)?(?:password|passwd|passphrase|requirepass|masterauth|secret|token|(?:api|access)-?key)",
     re.I,
 )
-_SQL = re.compile(r"(\bPASSWORD\s+)'(?:[^']|'')*'", re.I)
+# A server's error may repeat a statement up to its fault only, without the quote's end.
+_SQL = re.compile(r"(\bPASSWORD\s+)'(?:[^'\n]|'')*'?", re.I)
 _FORMS = re.compile(
     r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)"
     r"|(?<![\w\-])eyJ[\w\-]{8,}\.[\w\-]{8,}\.[\w\-]{8,}"

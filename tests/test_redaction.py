@@ -57,6 +57,7 @@ SHAPES = {
     "an argument of a process": "redis-server --port 1 --password planted-13",
     "the same with a sign": "redis-server --requirepass=planted-14",
     "a statement of SQL": "CREATE ROLE a PASSWORD 'planted''15'",
+    "a server's error about one": "syntax error\nLINE 1: CREATE ROLE a PASSWORD 'planted-23\n   ^",
     "an address in a log": "refused: amqp://a:planted'16@h".replace("'", ""),
     "a traceback": 'File "x.py", line 1\n    connect(password="planted-17")',
     "a source": '+    SECRET_KEY: str = "planted-18"',
