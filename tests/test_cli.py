@@ -199,7 +199,7 @@ def test_a_pipe_gets_plain_text(broken: Path) -> None:
         (("check", "--format", "sarif=no/such/x", "--select", "CFG"), "can't write the report"),
         (
             ("check", "--format", "json", "--watch"),
-            "leave out --format, --output and --write-baseline",
+            "leave out --format and --output",
         ),
     ],
 )

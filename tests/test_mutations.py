@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import time
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -26,6 +27,8 @@ from saas_doctor.facts.interpreter import Interpreter, Pythons
 from saas_doctor.facts.syntax import Syntax
 from saas_doctor.model import Absent, Blocked, DoctorError, Finding, Unreadable
 
+SECONDS = 5
+"""Of the processor, for all checks and edits of one example; they take a tenth of one."""
 EXAMPLES = int(os.environ.get("SD_EXAMPLES", "60"))
 FILES = Path(__file__).parent / "mutations"
 PLACES = {
@@ -146,7 +149,7 @@ def test_every_file_is_in_one_group() -> None:
 @pytest.mark.parametrize("group", GROUPS)
 @settings(
     max_examples=EXAMPLES,
-    deadline=5000,
+    deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(draw=st.data())
@@ -155,10 +158,12 @@ def test_mutated_bytes_make_no_check_fail_and_no_edit_that_cannot_be_undone(
 ) -> None:
     for name in GROUPS[group]:
         (small / PLACES[name]).write_bytes(mutated((FILES / name).read_bytes(), draw))
+    begun = time.process_time()
     try:
         for facts, found in findings(small):
             assert_places_are_there(found, small)
             assert_edits_can_be_undone(found, facts)
+        assert time.process_time() - begun < SECONDS, "a file that takes too long to read"
     except DoctorError:
         # The one file whose errors end the run, in one sentence.
         assert group == "configuration"
