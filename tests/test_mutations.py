@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import os
 import shutil
-import time
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
