@@ -467,6 +467,9 @@ def test_a_service_in_a_repository_of_its_own_is_the_platforms(tree: MakeTree) -
         (b"x = " + b"+".join([b"1"] * 50_000), "recursion"),
         (b"if 1:\n pass\n" + b"elif 1:\n pass\n" * 20_000, "nested too deep|recursion"),
     ],
+    ids=lambda value: str(value)[
+        :40
+    ],  # a test's name stands in its environment, which has no place for that much
 )
 def test_source_that_cannot_be_parsed_is_the_only_thing_told(
     root: Path, data: bytes, said: str

@@ -59,14 +59,16 @@ def _state(entry: os.DirEntry[str]) -> str:
     return f"{mode} {hashlib.sha256(Path(entry.path).read_bytes()).hexdigest()}"
 
 
-_LINKED: dict[tuple[int, int, int, int], int] = {}
+_LINKED: dict[tuple[str, int, int, int, int], int] = {}
 
 
 def _checksum(path: str, status: os.stat_result) -> int:
     """Of a file that is linked between copies, this is found once, until somebody writes to it."""
     if status.st_nlink == 1:
         return zlib.crc32(Path(path).read_bytes())
-    file = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
+    # With its name in the environment, since the number of a removed file is given to another one.
+    name = path.rpartition("/.venv/")[2]
+    file = (name, status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
     if file not in _LINKED:
         _LINKED[file] = zlib.crc32(Path(path).read_bytes())
     return _LINKED[file]
