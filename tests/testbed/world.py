@@ -6,10 +6,13 @@ import hashlib
 import os
 import zlib
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import psycopg
+
+from tests.testbed.platforms import template_environment
 
 if TYPE_CHECKING:
     from tests.faults import Copy
@@ -59,19 +62,29 @@ def _state(entry: os.DirEntry[str]) -> str:
     return f"{mode} {hashlib.sha256(Path(entry.path).read_bytes()).hexdigest()}"
 
 
-_LINKED: dict[tuple[str, int, int, int, int], int] = {}
-
-
 def _checksum(path: str, status: os.stat_result) -> int:
-    """Of a file that is linked between copies, this is found once, until somebody writes to it."""
-    if status.st_nlink == 1:
-        return zlib.crc32(Path(path).read_bytes())
-    # With its name in the environment, since the number of a removed file is given to another one.
-    name = path.rpartition("/.venv/")[2]
-    file = (name, status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
-    if file not in _LINKED:
-        _LINKED[file] = zlib.crc32(Path(path).read_bytes())
-    return _LINKED[file]
+    known = _template().get(_file(status)) if status.st_nlink > 1 else None
+    return zlib.crc32(Path(path).read_bytes()) if known is None else known
+
+
+@cache
+def _template() -> dict[tuple[int, int, int, int], int]:
+    """The checksums of the files that environments of copies are linked from, found once.
+
+    Those stay while tests run, so that the number of none is given to another file.
+    """
+    places = (
+        Path(folder, name) for folder, _, names in os.walk(template_environment()) for name in names
+    )
+    return {
+        _file(path.stat()): zlib.crc32(path.read_bytes())
+        for path in places
+        if path.is_file() and not path.is_symlink()
+    }
+
+
+def _file(status: os.stat_result) -> tuple[int, int, int, int]:
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
 
 
 def _server(copy: Copy) -> list[str]:
