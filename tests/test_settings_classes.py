@@ -443,3 +443,28 @@ def test_a_missing_file_is_an_error_where_the_code_requires_what_it_would_set(
     (found,) = findings(platform, "CFG901")
     assert found.severity is (None if required else Severity.WARNING)
     assert found.message.endswith(f"requires {required}" if required else "is missing")
+
+
+@pytest.mark.parametrize(
+    ("code", "told"),
+    [
+        ("class S(BaseSettings):\n    A: str = 'x'\n", False),
+        (
+            "class S(BaseSettings):\n    A: str = 'x'\n    model_config = {'env_file': '.env'}\n",
+            True,
+        ),
+        ("from dotenv import load_dotenv\nload_dotenv()\n", True),
+    ],
+)
+def test_a_missing_file_that_only_containers_get_an_example_of_is_told_where_code_reads_it(
+    tree: MakeTree, code: str, told: bool
+) -> None:
+    platform = tree(
+        {
+            "app/main.py": f"from pydantic_settings import BaseSettings\n{code}",
+            "/backend/.env.example": "A=1\n",
+            "/compose.yaml": "services:\n  a: {image: x, env_file: backend/.env.example}\n",
+        },
+        "pydantic-settings\n",
+    )
+    assert bool(findings(platform, "CFG901")) is told

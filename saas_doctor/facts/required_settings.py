@@ -32,12 +32,15 @@ class RequiredSettings(Fact, frozen=True):
             return None  # no source, or none that tells
 
     def example_serves(self, example: Path) -> bool:
-        """Whether a Compose service has the example itself as its `env_file`."""
+        """Whether a Compose service has the example itself as its `env_file`, and no code reads a file."""
         try:
             services = self.facts.get(Compose).services.values()
+            classes, sources = self.facts.get(SettingsClasses), self.facts.get(SettingSources)
         except (Absent, Unreadable):
             return False
-        return any(file.path == example for service in services for file in service.env_files)
+        reads = sources.loads_any or any(cls.env_file is not None for cls in classes.found)
+        given = any(file.path == example for service in services for file in service.env_files)
+        return given and not reads
 
     def _among(self, keys: Sequence[str]) -> Iterator[tuple[str, Place]]:
         classes, sources = self.facts.get(SettingsClasses), self.facts.get(SettingSources)

@@ -172,6 +172,11 @@ class SettingSources(Fact, frozen=True):
         """Whether the source loads files that can be told into the environment of its process."""
         return bool(self._loads)
 
+    @property
+    def loads_any(self) -> bool:
+        """Whether it loads any file, one that can't be told included."""
+        return self._loads is None or bool(self._loads)
+
     def loads(self, path: Path) -> bool:
         """Whether it is this file, and no other, that the source loads into the environment."""
         folders = (*self.folders, *self.services)
