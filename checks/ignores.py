@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from saas_doctor import rules
+from saas_doctor.facts import is_live
 from saas_doctor.facts.ignores import Ignore, Ignores, Outcome
 from saas_doctor.identity import matches
 from saas_doctor.model import Finding, Severity
@@ -22,7 +23,8 @@ def ignored_for_nothing(ignores: Ignores, outcome: Outcome) -> Iterator[Finding]
     no check has, and a comment that names no code, which ignores nothing.
     **To mend** it, take the comment, the code in it or the entry out.
     **Silent** while one of the checks that an entry names did not look: not selected, blocked, skipped,
-    or it could not tell. What `--ignore` names is not asked about.
+    or it could not tell; and about a check of running things, which are other ones on another machine
+    or another day. What `--ignore` names is not asked about.
     """
     for ignore in ignores.comments:
         idle = [code for code in ignore.codes if _is_idle(ignore, code, outcome)]
@@ -31,7 +33,7 @@ def ignored_for_nothing(ignores: Ignores, outcome: Outcome) -> Iterator[Finding]
     for entry in ignores.entries:
         asked = rules.matching(entry.pattern.partition(":")[0])
         found = any(matches(finding, entry.pattern) for finding in outcome.findings)
-        if not found and outcome.examined.issuperset(asked):
+        if not found and _could_tell(asked, outcome):
             yield Finding(
                 f"`{entry.pattern}` of [ignore] has nothing to ignore",
                 looked_at=str(entry.place or "the configuration"),
@@ -48,7 +50,13 @@ def _is_idle(ignore: Ignore, code: str, outcome: Outcome) -> bool:
         finding.code.startswith(code.upper()) and any(map(ignore.covers, finding.places))
         for finding in outcome.findings
     )
-    return not used and outcome.examined.issuperset(rules.matching(code))
+    return not used and _could_tell(rules.matching(code), outcome)
+
+
+def _could_tell(codes: Iterable[str], outcome: Outcome) -> bool:
+    """Whether they all looked, at what does not differ from machine to machine and day to day."""
+    kinds = [kind for code in codes for kind in rules.checks()[code].facts.values()]
+    return outcome.examined.issuperset(codes) and not any(map(is_live, kinds))
 
 
 def _comment(ignore: Ignore, idle: list[str]) -> Finding:

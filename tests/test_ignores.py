@@ -10,11 +10,12 @@ from msgspec.structs import replace
 from saas_doctor import baseline, rules, runner
 from saas_doctor.baseline import Baseline
 from saas_doctor.facts.comments import comments, has_comments
+from saas_doctor.facts.ignores import Outcome
 from saas_doctor.facts.source import Source
 from saas_doctor.model import DoctorError, Report, Severity, Status
 from saas_doctor.platform import Platform
 from saas_doctor.runner import Selection
-from tests.trees import MakeTree
+from tests.trees import MakeTree, findings
 
 IGNORE = "# saas-doctor: ignore[SRC204]"
 HEAD = """from sqlalchemy import JSON, Column, Integer
@@ -220,6 +221,14 @@ def test_an_entry_that_ignores_nothing_is_told_with_its_line(tree: MakeTree) -> 
     files = {"/saas-doctor.toml": table, "a.py": model("    metadata = Column(JSON)")}
     (told,) = examined(tree(files)).findings
     assert (told.target, str(told.place)) == ("SRC204:*/b.py", "saas-doctor.toml:3")
+
+
+def test_it_is_silent_about_what_runs_which_differs_between_machines(tree: MakeTree) -> None:
+    """One table serves a team: the proxy on port 8000 is not on everybody's machine today."""
+    table = '[ignore]\n"NET401:8000" = "our proxy"\n"SRC204" = "old"\n'
+    platform = tree({"/saas-doctor.toml": table})
+    outcome = Outcome(frozenset({"NET401", "SRC204"}), ())
+    assert [f.target for f in findings(platform, "CFG920", outcome)] == ["SRC204"]
 
 
 def test_it_is_silent_about_a_check_that_could_not_look(
