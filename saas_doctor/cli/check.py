@@ -16,6 +16,7 @@ from saas_doctor.cli.options import (
     Select,
     Timeout,
     load_platform,
+    refuse_together,
     selection,
 )
 
@@ -97,7 +98,7 @@ def check(
     outputs = chosen_outputs(formats, output, os.environ)
     if static and live:
         raise DoctorError("--static and --live exclude each other; leave both out for everything")
-    _refuse_together(**{"--watch": watch, "--write-baseline": write_baseline, "--changed": changed})
+    refuse_together(**{"--watch": watch, "--write-baseline": write_baseline, "--changed": changed})
     if watch and outputs != [Output("console")]:
         raise DoctorError("--watch tells changes on the console; leave out --format and --output")
     if word is not None and not (changed or write_baseline):
@@ -141,11 +142,3 @@ def check(
         write_report(report, out.form, out.file, verbose=verbose)
     limit = Severity(fail_on.value if fail_on else platform.config.fail_on)
     raise typer.Exit(report.exit_code(limit, allow_unknown=allow_unknown))
-
-
-def _refuse_together(**modes: bool) -> None:
-    from saas_doctor.model import DoctorError
-
-    asked = [name for name, is_on in modes.items() if is_on]
-    if len(asked) > 1:
-        raise DoctorError(f"{' and '.join(asked)} exclude each other; leave one out")
