@@ -25,6 +25,10 @@ if TYPE_CHECKING:
     from saas_doctor.platform import Platform
     from saas_doctor.runner import Selection
 
+_OF_A_MACHINE = ("PY102", "CFG901")
+"""What a developer's machine has, and a fresh checkout in CI has not: environment and settings."""
+_IN_CI = "in CI (CI is set), where a fresh checkout has none"
+
 
 def check(
     word: Annotated[
@@ -105,9 +109,13 @@ def check(
         raise DoctorError(f"{word}: what is this for? name the platform with -C DIRECTORY")
 
     def chosen(platform: Platform, accepted: Baseline | None) -> Selection:
-        return selection(
+        made = selection(
             platform.config, select, ignore, static=not live, live=not static, baseline=accepted
         )
+        if os.environ.get("CI", "").lower() in ("", "0", "false"):
+            return made
+        expected = {code: _IN_CI for code in _OF_A_MACHINE if code not in made.select}
+        return replace(made, ignore={**expected, **(made.ignore or {})})
 
     if watch:
         watch_platform(
