@@ -23,7 +23,7 @@ def ignored_for_nothing(ignores: Ignores, outcome: Outcome) -> Iterator[Finding]
     no check has, and a comment that names no code, which ignores nothing.
     **To mend** it, take the comment, the code in it or the entry out.
     **Silent** while one of the checks that an entry names did not look: not selected, blocked, skipped,
-    or it could not tell; and about a check of running things, which are other ones on another machine
+    or it could not tell; in a Python file that can't be parsed; and about a check of running things, which are other ones on another machine
     or another day. What `--ignore` names is not asked about.
     """
     for ignore in ignores.comments:
@@ -50,7 +50,8 @@ def _is_idle(ignore: Ignore, code: str, outcome: Outcome) -> bool:
         finding.code.startswith(code.upper()) and any(map(ignore.covers, finding.places))
         for finding in outcome.findings
     )
-    return not used and _could_tell(rules.matching(code), outcome)
+    known = rules.matching(code)
+    return not used and _could_tell(known, outcome) and not (known and ignore.unseen)
 
 
 def _could_tell(codes: Iterable[str], outcome: Outcome) -> bool:

@@ -20,6 +20,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from saas_doctor import rules
+from saas_doctor.facts.module import Module
 from saas_doctor.identity import about
 from saas_doctor.model import Accepted, DoctorError, Finding, Place, Report, Result, Status
 from saas_doctor.platform import Platform
@@ -89,8 +90,8 @@ def applied(report: Report, platform: Platform, baseline: Baseline) -> Report:
     # What is ignored is still there: its entry is not gone.
     left.take([(f, mark(f)) for result in report.results for f, _ in result.ignored])
     results = tuple(_divided(result, old) for result in report.results)
-    examined = _examined(report)
-    gone = [slot for slot in left.slots if examined(slot.code)]
+    examined = _examined(report, platform)
+    gone = [slot for slot in left.slots if examined(slot)]
     return replace(
         report, results=results, baseline=platform.relative(baseline.file), gone=_entries(gone)
     )
@@ -99,17 +100,21 @@ def applied(report: Report, platform: Platform, baseline: Baseline) -> Report:
 def write(report: Report, platform: Platform, baseline: Baseline) -> Baseline:
     """Write the baseline that accepts all that `report` found, in place of `baseline`.
 
-    What is gone is dropped; what was accepted of a check that did not look this time stays.
+    What is gone is dropped, and nothing else: not what a check could not look at this time, and
+    not what is ignored, perhaps by `--ignore` and for this run alone.
     Raises DoctorError where it can't be written.
     """
     from saas_doctor.actions.files import write_atomically
 
     mark = _marker(platform)
-    examined = _examined(report)
+    examined = _examined(report, platform)
     found = [(finding, mark(finding)) for finding in report.findings]
     left = _Left(baseline.entries, platform)
     left.take(found)
-    kept = [slot for slot in left.slots if not examined(slot.code)]
+    unfound = left.slots
+    left.take([(f, mark(f)) for result in report.results for f, _ in result.ignored])
+    gone = {id(slot) for slot in left.slots if examined(slot)}
+    kept = [slot for slot in unfound if id(slot) not in gone]
     entries = _entries([*(known for _, places in found for known in places), *kept])
     lines = [json.dumps(msgspec.to_builtins(e), ensure_ascii=False) for e in entries]
     listed = ",\n".join(f"    {line}" for line in lines)
@@ -129,8 +134,11 @@ def told(report: Report, platform: Platform, before: Baseline, after: Baseline) 
         for of in (before, after)
     )
     number = len(report.baselined)
+    places = sum(max(1, len(finding.places)) for finding in report.baselined)
+    kept = sum(len(_slots(entry)) for entry in after.entries) - places
+    rest = f", {kept} kept that this run did not look at or left out" if kept else ""
     change = f" ({(new - old).total()} places more, {(old - new).total()} fewer)" if old else ""
-    said = f"wrote {after.file}: {number} finding{'s'[: number != 1]} accepted{change}"
+    said = f"wrote {after.file}: {number} finding{'s'[: number != 1]} accepted{rest}{change}"
     usual = platform.path(platform.config.baseline)
     if os.path.realpath(after.file) != os.path.realpath(usual):
         said += f"; `check --baseline {after.file}`, or `baseline` in saas-doctor.toml, takes it"
@@ -232,12 +240,32 @@ def _divided(result: Result, old: set[int]) -> Result:
     )
 
 
-def _examined(report: Report) -> Callable[[str], bool]:
-    """Whether a check looked at all that it looks at; one that is no more never finds anything."""
+def _examined(report: Report, platform: Platform) -> Callable[[_Known], bool]:
+    """Whether a check looked at all that it looks at, and at that file; one that is no more never
+    finds anything."""
     whole = {
         r.code for r in report.results if r.status in (Status.OK, Status.FAILED) and not r.undecided
     }
-    return lambda code: code in whole or code not in rules.checks()
+    unseen = lru_cache(None)(lambda path: _is_unseen(platform, path))
+
+    def examined(slot: _Known) -> bool:
+        looked = slot.code in whole or slot.code not in rules.checks()
+        return looked and not unseen(slot.path)
+
+    return examined
+
+
+def _is_unseen(platform: Platform, path: str) -> bool:
+    """Whether a source file is there that can't be parsed: checks pass it over without a word."""
+    if not path.endswith(".py"):
+        return False  # what else can't be parsed makes its checks unknown
+    file = platform.path(path)
+    try:
+        return Module(file, path, "", read_bytes(file)).tree is None
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True
 
 
 def _marker(platform: Platform) -> Callable[[Finding], list[_Known]]:

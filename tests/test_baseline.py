@@ -230,6 +230,37 @@ def test_what_was_accepted_of_a_check_that_does_not_look_is_neither_gone_nor_dro
     assert len(check().gone) == 10
 
 
+@pytest.mark.parametrize("spoilt", ["class\n", "    indented = 1\n", "x = '\\0'\0"])
+def test_what_lies_in_a_file_that_can_not_be_parsed_is_neither_gone_nor_dropped(
+    legacy: Path, check: Check, spoilt: str
+) -> None:
+    whole = (legacy / "m7.py").read_text()
+    (legacy / "m7.py").write_text(whole + spoilt)
+    edit(legacy / "m3.py", MODEL.format(name="M3x4"), "")
+    assert check().gone == ["M3x4"]
+    assert "(0 places more, 1 fewer)" in check(write=True).said
+    (legacy / "m7.py").write_text(whole)
+    told = check()
+    assert (told.new, told.old, told.gone) == ([], OLD - 1, [])
+    (legacy / "m7.py").unlink()
+    assert len(check().gone) == 10
+
+
+def test_what_is_ignored_for_one_run_stays_accepted_when_the_file_is_written(
+    tree: MakeTree, tmp_path: Path
+) -> None:
+    tree({"a.py": module("A", "B")})
+    words = ("check", "-C", str(tmp_path), "--static", "--select", "SRC204")
+    doctor(*words, "--write-baseline")
+    (tmp_path / "backend/b.py").write_text(module("C"))
+    edit(tmp_path / "backend/a.py", MODEL.format(name="B"), "")
+    said = doctor(*words, "--ignore", "SRC", "--write-baseline").stderr
+    assert "0 findings accepted, 1 kept that this run did not look at or left out (0 p" in said
+    told = doctor(*words)
+    assert "`metadata` of A" not in told.stdout
+    assert "`metadata` of C" in told.stdout
+
+
 def test_a_cause_that_is_accepted_still_blocks_what_needs_it(tree: MakeTree, check: Check) -> None:
     tree({".env.example": "A=b\n", "/docker-compose.yml": "services: {}\n"})
     check(write=True, select="CFG902")

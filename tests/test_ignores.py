@@ -231,6 +231,11 @@ def test_it_is_silent_about_what_runs_which_differs_between_machines(tree: MakeT
     assert [f.target for f in findings(platform, "CFG920", outcome)] == ["SRC204"]
 
 
+def test_it_is_silent_in_a_file_that_can_not_be_parsed(tree: MakeTree) -> None:
+    body = f"    metadata = Column(JSON)  {IGNORE}"
+    assert found(examined(tree({"a.py": f"{model(body)}class\n"}))) == []
+
+
 def test_it_is_silent_about_a_check_that_could_not_look(
     tree: MakeTree, monkeypatch: pytest.MonkeyPatch
 ) -> None:

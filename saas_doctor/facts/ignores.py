@@ -35,6 +35,8 @@ class Ignore(Struct, frozen=True):
     place: Place
     lines: range
     written: str
+    unseen: bool = False
+    """Whether it stands in Python that can't be parsed, in which no check finds anything."""
 
     def covers(self, place: Place) -> bool:
         return place.path == self.place.path and place.line in self.lines
@@ -60,7 +62,7 @@ class Ignores(Fact, frozen=True):
 
     @classmethod
     def read(cls, platform: Platform, facts: Facts) -> Ignores:
-        found = [ignore for name, data in _marked(platform, facts) for ignore in _of(name, data)]
+        found = [ignore for marked in _marked(platform, facts) for ignore in _of(*marked)]
         return cls(tuple(found), tuple(_entries(platform)))
 
     @cached_property
@@ -95,14 +97,17 @@ class Outcome(Fact, frozen=True):
         raise Unreadable("known at the end of a run only")
 
 
-def _marked(platform: Platform, facts: Facts) -> Iterator[tuple[str, bytes]]:
-    """The files in which such a comment may stand; Python's are those that were read anyway."""
+def _marked(platform: Platform, facts: Facts) -> Iterator[tuple[str, bytes, bool]]:
+    """The files in which such a comment may stand, and whether they can't be parsed.
+
+    Python's are those that were read anyway.
+    """
     seen: set[str] = set()
     with suppress(Absent, Unreadable):
         for module in facts.get(Source).modules:
             seen.add(os.fspath(module.path))
             if _MARK in module.data:
-                yield module.name, module.data
+                yield module.name, module.data, module.tree is None
     for entry in files(platform):
         if entry.path in seen or not has_comments(entry.name):
             continue
@@ -111,10 +116,10 @@ def _marked(platform: Platform, facts: Facts) -> Iterator[tuple[str, bytes]]:
         except OSError:
             continue
         if _MARK in data:
-            yield os.path.relpath(entry.path, platform.root).replace(os.sep, "/"), data
+            yield os.path.relpath(entry.path, platform.root).replace(os.sep, "/"), data, False
 
 
-def _of(name: str, data: bytes) -> Iterator[Ignore]:
+def _of(name: str, data: bytes, unseen: bool) -> Iterator[Ignore]:
     for comment in comments(name, data):
         found = _COMMENT.search(comment.text)
         if found:
@@ -122,7 +127,8 @@ def _of(name: str, data: bytes) -> Iterator[Ignore]:
             place = Place(name, comment.line, comment.column + found.start())
             reason = (found["reason"] or "").strip() or f"a comment at {name}:{comment.line}"
             written = found.group().strip()
-            yield Ignore(tuple(filter(None, codes)), redact(reason), place, comment.lines, written)
+            named = tuple(filter(None, codes))
+            yield Ignore(named, redact(reason), place, comment.lines, written, unseen)
 
 
 def _entries(platform: Platform) -> Iterator[Entry]:
