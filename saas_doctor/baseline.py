@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Hashable, Iterable
 from functools import lru_cache
@@ -61,23 +62,51 @@ def read(platform: Platform, named: Path | None = None, *, must_exist: bool = Tr
     Raises DoctorError for one that can't be read, and for a named one that is missing.
     """
     file = named or platform.path(platform.config.baseline)
+    data = b""
     try:
-        document = msgspec.convert(json.loads(read_bytes(file).decode()), _Document)
+        data = read_bytes(file)
+        raw = json.loads(data.decode("utf-8-sig"))
+        schema = raw.get("schema", SCHEMA) if isinstance(raw, dict) else SCHEMA
+        if schema != SCHEMA:
+            raise DoctorError(
+                f"{file}: its schema is {schema}, and this saas-doctor knows {SCHEMA}; "
+                "take the release that wrote it, or a newer one"
+            )
+        return Baseline(file, _merged(msgspec.convert(raw, _Document).findings))
     except FileNotFoundError:
         if named and must_exist:
             raise DoctorError(f"{file}: no such file; add --write-baseline to write it") from None
         return Baseline(file)
+    except IsADirectoryError:
+        raise DoctorError(
+            f"{file}: a folder, not a baseline; name a file in it, with --baseline or in saas-doctor.toml"
+        ) from None
     except OSError as error:
         raise DoctorError(f"{file}: the baseline can't be read: {error.strerror}") from None
     except (ValueError, RecursionError) as error:
-        raise DoctorError(
-            f"{file}: no baseline: {error}; delete it and write it anew: check --write-baseline"
-        ) from None
-    if document.schema != SCHEMA:
-        raise DoctorError(
-            f"{file}: its schema is {document.schema}, and this saas-doctor knows {SCHEMA}"
-        )
-    return Baseline(file, document.findings)
+        raise DoctorError(f"{file}: {_why_refused(file, data, error)}") from None
+
+
+def _why_refused(file: Path, data: bytes, error: Exception) -> str:
+    """What is wrong with it, and how to have it back: written anew, it would accept what is new."""
+    if re.search(rb"(?m)^<<<<<<< ", data):
+        sides = f"git checkout --ours {file}, or --theirs"
+        return f"holds a merge conflict; take one side ({sides}), then check --write-baseline"
+    return (
+        f"no baseline: {error}; restore it (git checkout {file}): written anew, it would accept "
+        "what is new"
+    )
+
+
+def _merged(entries: Iterable[Accepted]) -> tuple[Accepted, ...]:
+    """One entry for each name in a file, the one that counts most: two are left by a merge of both
+    sides (`merge=union`), and together would accept one finding more than either side had."""
+    most: dict[tuple[str, str, str], Accepted] = {}
+    for entry in entries:
+        there = most.setdefault((entry.path, entry.code, entry.about), entry)
+        if len(_slots(entry)) > len(_slots(there)):
+            most[entry.path, entry.code, entry.about] = entry
+    return tuple(most.values())
 
 
 def applied(report: Report, platform: Platform, baseline: Baseline) -> Report:

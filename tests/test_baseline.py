@@ -338,8 +338,15 @@ def test_another_file_is_named_by_option_and_by_configuration(
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("<<<<<<< HEAD\n", "no baseline: "),
-        ('{"schema": 2, "findings": []}', "its schema is 2"),
+        ("{\n<<<<<<< HEAD\n", f"/{FILE}, or --theirs), then check --write-baseline"),
+        (
+            '{"schema": 1,',
+            f"/{FILE}): written anew, it would accept",
+        ),
+        (
+            '{"schema": 2, "more": []}',
+            "its schema is 2, and this saas-doctor knows 1; take the",
+        ),
         ('{"schema": 1, "findings": [{"code": 5, "about": ""}]}', "$.findings[0].code"),
         ("[" * 100_000, "no baseline: "),
         ("\udcff", "no baseline: "),
@@ -353,6 +360,34 @@ def test_a_file_that_is_no_baseline_is_refused_in_one_sentence(
     with pytest.raises(DoctorError, match=r"^[^\n]+$") as error:
         read(platform)
     assert said in str(error.value)
+    with pytest.raises(DoctorError):  # nor is it written over
+        read(platform, must_exist=False)
+
+
+def test_a_folder_is_no_baseline(tree: MakeTree, tmp_path: Path) -> None:
+    with pytest.raises(DoctorError, match=r"ci: a folder, .*name a file in it"):
+        read(tree({"/ci/a": ""}), tmp_path / "ci")
+
+
+def test_a_byte_order_mark_is_no_harm(tree: MakeTree, check: Check, tmp_path: Path) -> None:
+    tree({"a.py": module("A")})
+    check(write=True)
+    (tmp_path / FILE).write_bytes(b"\xef\xbb\xbf" + (tmp_path / FILE).read_bytes())
+    assert (check().new, check().old) == ([], 1)
+
+
+def test_an_entry_that_a_merge_left_twice_accepts_no_finding_more(
+    tree: MakeTree, check: Check, tmp_path: Path
+) -> None:
+    tree({"a.py": module("A")})
+    check(write=True)
+    document = json.loads((tmp_path / FILE).read_text())
+    (entry,) = document["findings"]
+    both = {**entry, "lines": ["0" * 8]}  # the other side had changed its line
+    (tmp_path / FILE).write_text(json.dumps({**document, "findings": [both, entry]}))
+    (tmp_path / "backend/a.py").write_text(module("A", "A"))
+    told = check()
+    assert (told.new, told.old, told.gone) == (["A"], 1, [])
 
 
 def test_a_named_file_must_be_there(tree: MakeTree, tmp_path: Path) -> None:
