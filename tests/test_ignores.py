@@ -186,6 +186,21 @@ def test_a_wrong_severity_is_an_error_of_the_configuration(tree: MakeTree, table
         examined(tree({"/saas-doctor.toml": table, "a.py": ""}))
 
 
+@pytest.mark.parametrize("table", ["ignore", "severity"])
+def test_a_code_of_the_configuration_that_no_check_has_is_told_with_its_line(
+    tree: MakeTree, table: str
+) -> None:
+    text = f'[{table}]\nNOPE1 = "error"\n'
+    step = r"saas-doctor.toml:2: no check is called NOPE1; `saas-doctor explain` lists them$"
+    with pytest.raises(DoctorError, match=step):
+        examined(tree({"/saas-doctor.toml": text, "a.py": ""}))
+
+
+def test_such_a_code_of_the_command_line_as_well(tree: MakeTree) -> None:
+    with pytest.raises(DoctorError, match=r"^--ignore: no check is called NOPE1; "):
+        examined(tree({"a.py": ""}), ignore={"NOPE1:8000": "--ignore"})
+
+
 # What has nothing to ignore.
 
 

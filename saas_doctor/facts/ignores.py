@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from functools import cached_property
 
@@ -63,7 +63,7 @@ class Ignores(Fact, frozen=True):
     @classmethod
     def read(cls, platform: Platform, facts: Facts) -> Ignores:
         found = [ignore for marked in _marked(platform, facts) for ignore in _of(*marked)]
-        return cls(tuple(found), tuple(_entries(platform)))
+        return cls(tuple(found), tuple(entries(platform, platform.config.ignore)))
 
     @cached_property
     def _by_path(self) -> dict[str, list[Ignore]]:
@@ -131,13 +131,13 @@ def _of(name: str, data: bytes, unseen: bool) -> Iterator[Ignore]:
             yield Ignore(named, redact(reason), place, comment.lines, written, unseen)
 
 
-def _entries(platform: Platform) -> Iterator[Entry]:
-    """The configuration's, each with its line in the file."""
+def entries(platform: Platform, patterns: Iterable[str]) -> Iterator[Entry]:
+    """These keys of the configuration, each with its line in the file, where it is found."""
     file, lines = platform.config_file, []
     if file:
         with suppress(OSError):
             lines = read_bytes(file).decode("utf-8", "replace").split("\n")
-    for pattern in platform.config.ignore:
+    for pattern in patterns:
         begins = (f'"{pattern}"', f"'{pattern}'", f"{pattern} ", f"{pattern}=")
         line = next(
             (n for n, text in enumerate(lines, 1) if text.lstrip().startswith(begins)), None
