@@ -57,6 +57,8 @@ def ignored(report: Report) -> list[tuple[str, str]]:
         ("    metadata = Column(JSON)  # saas-doctor: ignore[PKG301, SRC204]", True),
         ("    metadata = Column(JSON)  # saas-doctor: ignore[src2]", True),
         ("    metadata = Column(JSON)  #saas-doctor:ignore[SRC204]-- old", True),
+        ("    metadata = Column(JSON)  # saas-doctor: ignore[SRC204] it is old", True),
+        ("    metadata = Column(JSON)  # saas-doctor: ignore [SRC204]: old", True),
         (f"    {IGNORE}\n    metadata = Column(JSON)", True),
         (f"    {IGNORE}\n\n    # of JSON\n    metadata = Column(JSON)", True),
         (f"    metadata = Column(\n        JSON,  {IGNORE}\n    )", True),
@@ -84,6 +86,9 @@ def test_the_reason_is_shown_and_holds_no_secret(tree: MakeTree) -> None:
     assert ignored(report) == [("SRC204", "see redis://me:***@here")]
     report = examined(tree({"a.py": model(f"    metadata = Column(JSON)  {IGNORE}")}))
     assert ignored(report) == [("SRC204", "a comment at backend/a.py:8")]
+    for parted in (" -- old", " old", ": old", " - old  # noqa", " — old "):
+        report = examined(tree({"a.py": model(f"    metadata = Column(JSON)  {IGNORE}{parted}")}))
+        assert ignored(report) == [("SRC204", "old")]
 
 
 @pytest.mark.parametrize(
@@ -219,8 +224,29 @@ def test_such_a_code_of_the_command_line_as_well(tree: MakeTree) -> None:
     ("comment", "said"),
     [
         ("# saas-doctor: ignore[SRC204]", "the comment that ignores SRC204 has nothing to ignore"),
-        ("# saas-doctor: ignore", "a comment ignores nothing, since it names no code"),
-        ("# saas-doctor: ignore[]", "a comment ignores nothing, since it names no code"),
+        ("# saas-doctor: ignore[src204]", "the comment that ignores src204 has nothing to ignore"),
+        *(
+            (
+                f"# {wrong}",
+                "a comment ignores nothing, since it is not written as saas-doctor: ignore[CODE]",
+            )
+            for wrong in (
+                "saas-doctor: ignore",
+                "saas-doctor: ignore[]",
+                "saas-doctor: ignore[SRC204",
+                "saas-doctor: ignore(SRC204)",
+                "saas-doctor: ignore SRC204 -- old",
+                "saas-doctor: ignores[SRC204]",
+                "saas-doctor: Ignore[SRC204]",
+                "saas-doctor: ignored SRC204",
+                "saas_doctor: ignore[SRC204]",
+            )
+        ),
+        ("# saas-doctor: it ignores [SRC204]", ""),
+        ("# saas-doctor: ignores what git ignores", ""),
+        ("# saas-doctor ignore[SRC204]", ""),
+        ("# how saas-doctor: ignore[SRC204 works", ""),
+        ("# saas-doctor: ignore[src999]", "no check is called src999, which a comment ignores"),
         ("# saas-doctor: ignore[SRC999]", "no check is called SRC999, which a comment ignores"),
         ("# saas-doctor: ignore[PKG301]", ""),
         ("# saas-doctor: ignore[SRC]", ""),
@@ -285,3 +311,14 @@ def test_what_is_ignored_and_in_the_baseline_is_not_gone(tree: MakeTree, tmp_pat
     platform = tree({"a.py": model(f"    metadata = Column(JSON)  {IGNORE}")})
     report = baseline.applied(examined(platform), platform, accepted)
     assert (found(report), report.baselined, report.gone) == ([], [], ())
+
+
+def test_of_a_key_that_stands_twice_the_line_that_is_told_counts(tree: MakeTree) -> None:
+    def told(first: str, second: str) -> list[str]:
+        files = {".env": f"A=1{first}\nA=2{second}\n", "/docker-compose.yml": "services: {}\n"}
+        return found(examined(tree(files), "CFG907", "CFG920"))
+
+    comment = "  # saas-doctor: ignore[CFG907]"
+    assert told("", "") == ["CFG907"]
+    assert told("", comment) == []
+    assert told(comment, "") == ["CFG907", "CFG920"]
