@@ -21,6 +21,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from saas_doctor import rules
+from saas_doctor.config import Config
 from saas_doctor.facts.module import Module
 from saas_doctor.identity import about
 from saas_doctor.model import Accepted, DoctorError, Finding, Place, Report, Result, Status
@@ -85,6 +86,14 @@ def read(platform: Platform, named: Path | None = None, *, must_exist: bool = Tr
         raise DoctorError(f"{file}: the baseline can't be read: {error.strerror}") from None
     except (ValueError, RecursionError) as error:
         raise DoctorError(f"{file}: {_why_refused(file, data, error)}") from None
+
+
+def missing(platform: Platform, baseline: Baseline) -> str:
+    """One line where the configuration names a baseline that is not there; else ""."""
+    name = platform.config.baseline
+    if name == Config().baseline or baseline.file != platform.path(name) or baseline.file.exists():
+        return ""
+    return f"{name}: no such file, which `baseline` in the configuration names; correct it, or write it (check --write-baseline)"
 
 
 def _why_refused(file: Path, data: bytes, error: Exception) -> str:

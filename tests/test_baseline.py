@@ -335,6 +335,30 @@ def test_another_file_is_named_by_option_and_by_configuration(
     assert check().code == 0
 
 
+def test_one_that_the_configuration_names_and_is_not_there_is_told(
+    tree: MakeTree, tmp_path: Path
+) -> None:
+    tree({"a.py": module("A"), "/saas-doctor.toml": 'baseline = "ci/old.json"\n'})
+    words = ("check", "-C", str(tmp_path), "--static", "--select", "SRC204")
+    note = "ci/old.json: no such file, which `baseline`"
+    assert note in doctor(*words).stdout
+    (tmp_path / "ci").mkdir()
+    assert note not in doctor(*words, "--write-baseline").stdout
+    assert note not in doctor(*words).stdout
+    (tmp_path / "saas-doctor.toml").write_text("")
+    assert "no such file" not in doctor(*words).stdout
+
+
+def test_of_many_that_are_gone_the_console_names_a_few(legacy: Path, tmp_path: Path) -> None:
+    (legacy / "m3.py").unlink()
+    words = ("check", "-C", str(tmp_path), "--static", "--select", "SRC204")
+    told = doctor(*words).stdout
+    assert "gone       10 findings" in told
+    assert "M3x2 and 7 more; `saas-doctor check --write-baseline` drops them" in told
+    assert told.count("M3x") == 3
+    assert doctor(*words, "-v").stdout.count("M3x") == 10
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
