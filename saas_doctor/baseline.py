@@ -24,10 +24,11 @@ from saas_doctor import rules
 from saas_doctor.config import Config
 from saas_doctor.facts.module import Module
 from saas_doctor.identity import about
-from saas_doctor.model import Accepted, DoctorError, Finding, Place, Report, Result, Status
+from saas_doctor.model import Accepted, DoctorError, Finding, Place, Report, Result
 from saas_doctor.platform import Platform
 from saas_doctor.reading import read_bytes
 from saas_doctor.redact import redact
+from saas_doctor.verdicts import whole
 
 SCHEMA = 1
 
@@ -281,20 +282,21 @@ def _divided(result: Result, old: set[int]) -> Result:
 def _examined(report: Report, platform: Platform) -> Callable[[_Known], bool]:
     """Whether a check looked at all that it looks at, and at that file; one that is no more never
     finds anything."""
-    whole = {
-        r.code for r in report.results if r.status in (Status.OK, Status.FAILED) and not r.undecided
-    }
+    looked = whole(report.results)
     unseen = lru_cache(None)(lambda path: _is_unseen(platform, path))
 
     def examined(slot: _Known) -> bool:
-        looked = slot.code in whole or slot.code not in rules.checks()
-        return looked and not unseen(slot.path)
+        is_whole = slot.code in looked or slot.code not in rules.checks()
+        return is_whole and not unseen(slot.path)
 
     return examined
 
 
 def _is_unseen(platform: Platform, path: str) -> bool:
-    """Whether a source file is there that can't be parsed: checks pass it over without a word."""
+    """Whether checks pass the file over without a word: source that can't be parsed, and the settings
+    file where this checkout has none."""
+    if path == platform.config.env_file:
+        return not os.path.lexists(platform.path(path))
     if not path.endswith(".py"):
         return False  # what else can't be parsed makes its checks unknown
     file = platform.path(path)

@@ -37,6 +37,7 @@ from saas_doctor.model import (
 from saas_doctor.platform import Platform
 from saas_doctor.redact import redact, redact_finding
 from saas_doctor.rules import Check
+from saas_doctor.verdicts import whole
 
 CHECK_LIMIT = 10.0
 """Seconds that one check may think after its facts are there, or half of the whole run if that is more."""
@@ -182,10 +183,8 @@ class _Run:
 
     def _outcome(self) -> Outcome:
         results = self.results.values()
-        looked = {r.code for r in results if r.status in (Status.OK, Status.FAILED)}
         found = [f for r in results for f in (*r.findings, *(f for f, _ in r.ignored))]
-        partly = {r.code for r in results if r.undecided}
-        return Outcome(frozenset(looked - partly), tuple(found))
+        return Outcome(whole(results), tuple(found))
 
     def _verdict_before(self, check: Check) -> Result | None:
         """The verdict that needs no look: not asked for, or blocked by another check."""

@@ -283,6 +283,17 @@ def test_it_is_silent_about_what_runs_which_differs_between_machines(tree: MakeT
     assert [f.target for f in findings(platform, "CFG920", outcome)] == ["SRC204"]
 
 
+def test_it_is_silent_about_a_check_whose_cause_is_ignored(tree: MakeTree) -> None:
+    """It runs, but on nothing: in CI, say, there is no `.env`, and that this is so is ignored."""
+    table = '[ignore]\n"CFG901" = "made later"\n"CFG906" = "old"\n'
+    code = "from pydantic_settings import BaseSettings\nclass Settings(BaseSettings):\n    A: int = 1\n"
+    files = {"/saas-doctor.toml": table, ".env.example": "A=1\n", "main.py": code}
+    report = examined(tree(files), "CFG906", "CFG920")
+    status = {result.code: result.status for result in report.results}
+    assert (status["CFG901"], status["CFG906"]) == (Status.OK, Status.OK)
+    assert ([c for c, _ in ignored(report)], found(report)) == (["CFG901"], [])
+
+
 def test_it_is_silent_in_a_file_that_can_not_be_parsed(tree: MakeTree) -> None:
     body = f"    metadata = Column(JSON)  {IGNORE}"
     assert found(examined(tree({"a.py": f"{model(body)}class\n"}))) == []
