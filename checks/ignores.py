@@ -26,8 +26,8 @@ def ignored_for_nothing(ignores: Ignores, outcome: Outcome) -> Iterator[Finding]
     written otherwise (`ignore(CODE)`, `ignore[CODE` without an end, `saas_doctor:`).
     **To mend** it, take the comment, the code in it or the entry out.
     **Silent** while one of the checks that an entry names did not look: not selected, blocked, skipped,
-    or it could not tell; in a Python file that can't be parsed; and about a check of running things, which are other ones on another machine
-    or another day. What `--ignore` names is not asked about.
+    or it could not tell; while Python source can't be compiled; and about a check of running things,
+    which are other ones on another machine or another day. What `--ignore` names is not asked about.
     """
     for ignore in ignores.comments:
         idle = [code for code in ignore.codes if _is_idle(ignore, code, outcome)]

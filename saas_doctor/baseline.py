@@ -129,7 +129,7 @@ def applied(report: Report, platform: Platform, baseline: Baseline) -> Report:
     # What is ignored is still there: its entry is not gone.
     left.take([(f, mark(f)) for result in report.results for f, _ in result.ignored])
     results = tuple(_divided(result, old) for result in report.results)
-    examined = _examined(report, platform)
+    examined = _examined(results, platform)
     gone = [slot for slot in left.slots if examined(slot)]
     return replace(
         report, results=results, baseline=platform.relative(baseline.file), gone=_entries(gone)
@@ -146,10 +146,10 @@ def write(report: Report, platform: Platform, baseline: Baseline) -> Baseline:
     from saas_doctor.actions.files import write_atomically
 
     mark = _marker(platform)
-    examined = _examined(report, platform)
     found = [(finding, mark(finding)) for finding in report.findings]
     left = _Left(baseline.entries, platform)
-    left.take(found)
+    old = {id(f) for f in left.take(found)}
+    examined = _examined([_divided(result, old) for result in report.results], platform)
     unfound = left.slots
     left.take([(f, mark(f)) for result in report.results for f, _ in result.ignored])
     gone = {id(slot) for slot in left.slots if examined(slot)}
@@ -279,10 +279,10 @@ def _divided(result: Result, old: set[int]) -> Result:
     )
 
 
-def _examined(report: Report, platform: Platform) -> Callable[[_Known], bool]:
+def _examined(results: Iterable[Result], platform: Platform) -> Callable[[_Known], bool]:
     """Whether a check looked at all that it looks at, and at that file; one that is no more never
     finds anything."""
-    looked = whole(report.results)
+    looked = whole(results)
     unseen = lru_cache(None)(lambda path: _is_unseen(platform, path))
 
     def examined(slot: _Known) -> bool:

@@ -84,7 +84,7 @@ def check(tmp_path: Path) -> Check:
     def go(*, write: bool = False, select: str = "SRC204", file: Path | None = None) -> Checked:
         platform = platforms.load(tmp_path, exact=True, environ={"HOME": str(Path.home())})
         before = baseline.read(platform, file, must_exist=not write)
-        chosen = Selection((select,), live=False, baseline=None if write else before)
+        chosen = Selection(tuple(select.split(",")), live=False, baseline=None if write else before)
         report = runner.run(platform, chosen, timeout=60)
         if not write:
             return Checked(report)
@@ -244,6 +244,26 @@ def test_what_lies_in_a_file_that_can_not_be_parsed_is_neither_gone_nor_dropped(
     assert (told.new, told.old, told.gone) == ([], OLD - 1, [])
     (legacy / "m7.py").unlink()
     assert len(check().gone) == 10
+
+
+def test_nothing_of_the_source_is_gone_while_a_new_file_of_it_can_not_be_compiled(
+    tree: MakeTree, check: Check, tmp_path: Path
+) -> None:
+    """The address in `.env` is wrong because of what `main.py` does with it."""
+    tree(
+        {**USED, ".env": "REGISTRY_URL=localhost:8001\n", "old.py": "class\n", "a.py": module("A")}
+    )
+    environment = tmp_path / "backend/.venv"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", environment], check=True)
+    assert check(write=True, select="SRC,CFG903").old == 3
+    edit(tmp_path / "backend/a.py", MODEL.format(name="A"), "")
+    assert check(select="SRC,CFG903").gone == ["A"]
+    main = tmp_path / "backend/main.py"
+    main.write_text(USED["main.py"] + "class\n")
+    told = check(select="SRC,CFG903")
+    assert ("CFG903" in {f.code for f in told.report.baselined}, told.gone) == (False, [])
+    main.write_text(USED["main.py"])
+    assert check(select="SRC,CFG903").gone == ["A"]
 
 
 def test_what_is_ignored_for_one_run_stays_accepted_when_the_file_is_written(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -292,6 +294,18 @@ def test_it_is_silent_about_a_check_whose_cause_is_ignored(tree: MakeTree) -> No
     status = {result.code: result.status for result in report.results}
     assert (status["CFG901"], status["CFG906"]) == (Status.OK, Status.OK)
     assert ([c for c, _ in ignored(report)], found(report)) == (["CFG901"], [])
+
+
+def test_it_is_silent_while_source_can_not_be_compiled(tree: MakeTree, tmp_path: Path) -> None:
+    table = '[ignore]\n"SRC204:backend/a.py" = "old"\n"SRC204:backend/b.py" = "old"\n'
+    files = {"/saas-doctor.toml": table, "b.py": "x = (\n"}
+    subprocess.run(
+        [sys.executable, "-m", "venv", "--without-pip", tmp_path / "backend/.venv"], check=True
+    )
+    assert found(examined(tree(files), "SRC200", "SRC204", "CFG920")) == ["SRC200"]
+    (tmp_path / "backend/b.py").write_text("x = 1\n")
+    report = examined(tree({}), "SRC200", "SRC204", "CFG920")
+    assert found(report) == ["CFG920", "CFG920"]
 
 
 def test_it_is_silent_in_a_file_that_can_not_be_parsed(tree: MakeTree) -> None:
