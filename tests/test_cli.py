@@ -320,6 +320,40 @@ def test_init_writes_a_file_that_check_takes(root: Path) -> None:
     assert doctor("check", "--select", "CFG", cwd=root).returncode == 0
 
 
+def test_init_writes_the_schema_alone_beside_a_file_that_is_there(root: Path) -> None:
+    own = "# ours\ntimeout = 9.0\n"
+    (root / "saas-doctor.toml").write_text(own)
+    done = doctor("init", "--schema", cwd=root)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "begins with: #:schema ./saas-doctor.schema.json\n" in done.stdout
+    assert (root / "saas-doctor.toml").read_text() == own
+    assert json.loads((root / "saas-doctor.schema.json").read_text())["properties"]["timeout"]
+    (root / "saas-doctor.toml").write_text(f"#:schema ./saas-doctor.schema.json\n{own}")
+    assert "begins with" not in doctor("init", "--schema", cwd=root).stdout
+
+
+def test_init_keeps_the_file_that_it_is_forced_to_replace(root: Path) -> None:
+    file, first = root / "saas-doctor.toml", root / "saas-doctor.toml.bak"
+    file.write_text("# one\n")
+    file.chmod(0o600)
+    assert "and keeps it as saas-doctor.toml.bak\n" in doctor("init", cwd=root).stderr
+    assert f"kept the former one as {first}\n" in doctor("init", "--force", cwd=root).stdout
+    assert (first.read_text(), first.stat().st_mode & 0o777) == ("# one\n", 0o600)
+    assert "kept" not in doctor("init", "--force", cwd=root).stdout  # it is the same
+    file.write_text("# two\n")
+    doctor("init", "--force", cwd=root)
+    assert (first.read_text(), Path(f"{first}1").read_text()) == ("# one\n", "# two\n")
+
+
+def test_init_puts_no_other_configuration_out_of_effect(root: Path) -> None:
+    (root / "pyproject.toml").write_text("[tool.saas-doctor]\ntimeout = 9.0\n")
+    for option in ("--force", "--schema"):
+        done = doctor("init", option, cwd=root)
+        assert (done.returncode, done.stdout) == (2, "")
+        assert "pyproject.toml holds [tool.saas-doctor], which a saas-doctor.toml" in done.stderr
+    assert not [*root.glob("saas-doctor*")]
+
+
 def test_a_second_undo_asks_before_it_goes_on_to_the_run_before(broken: Path) -> None:
     env = broken / "backend/.env"
     first = env.read_text()

@@ -50,3 +50,17 @@ def test_a_report_in_the_tree_changes_no_verdict(checkout: Path, report: str) ->
     for _ in range(2):
         assert doctor(*words, cwd=checkout).returncode == 1
     assert (checkout / "report").exists()
+
+
+def test_what_was_accepted_in_the_settings_of_a_machine_is_not_gone(checkout: Path) -> None:
+    example = (checkout / "backend/.env.example").read_text()
+    env = checkout / "backend/.env"
+    env.write_text(example.replace("REGISTRY_PORT=8001", "REGISTRY_PORT=8002"))
+    words = ("check", "--static", "--timeout", "30", "--select", "NET404")
+    doctor(*words, "--write-baseline", cwd=checkout)
+    accepted = (checkout / ".saas-doctor-baseline.json").read_text()
+    assert '"path": "backend/.env"' in accepted
+    env.unlink()
+    assert "gone" not in doctor(*words, cwd=checkout, CI="true").stdout
+    doctor(*words, "--write-baseline", cwd=checkout, CI="true")
+    assert (checkout / ".saas-doctor-baseline.json").read_text() == accepted

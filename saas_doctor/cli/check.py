@@ -140,6 +140,8 @@ def check(
         before, accepted = accepted, baselines.write(report, platform, accepted)
         report = baselines.applied(report, platform, accepted)
         say(baselines.told(report, platform, before, accepted), error=True)
+    if missing := baselines.missing(platform, accepted):
+        report = replace(report, notes=(*report.notes, missing))
     if journal.is_closed(platform):
         note = f"{platform.state} belongs to another user: whether a fix was cut off is not known"
         report = replace(report, notes=(*report.notes, note))
