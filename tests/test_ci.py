@@ -128,16 +128,53 @@ def test_the_action_takes_no_text_of_its_caller_as_shell() -> None:
         assert "${{" not in step.get("run", "")
 
 
+def gitlab(folder: Path, **variables: str) -> subprocess.CompletedProcess[str]:
+    """The job's script, with the user's variables and, over them, those of the job; no installation."""
+    job = read("templates/gitlab-ci.yml")["saas-doctor"]
+    lines = [line for line in job["script"] if "venv " not in line and "/pip " not in line]
+    script = "\n".join(lines).replace("/tmp/saas-doctor/bin/saas-doctor", str(DOCTOR))
+    return bash(script, folder, GITLAB_CI="true", **{**variables, **job["variables"]})
+
+
 def test_the_job_for_gitlab_writes_both_reports(tree: MakeTree, tmp_path: Path) -> None:
     tree(WRONG)
-    job = read("templates/gitlab-ci.yml")["saas-doctor"]
-    command = job["script"][-1].replace("/tmp/saas-doctor/bin/saas-doctor", str(DOCTOR))
-    environ = job["variables"] | {"SAAS_DOCTOR_ARGUMENTS": "--static --select CFG903"}
-    done = bash(command, tmp_path, GITLAB_CI="true", **environ)
+    (tmp_path / "apps").mkdir()
+    platform = (tmp_path / "backend").rename(tmp_path / "apps/backend").parent
+    (tmp_path / "docker-compose.yml").rename(platform / "docker-compose.yml")
+    done = gitlab(
+        tmp_path,
+        SAAS_DOCTOR_PACKAGE="here.whl",
+        SAAS_DOCTOR_DIRECTORY="apps",
+        SAAS_DOCTOR_ARGUMENTS="--static --select CFG903",
+    )
     assert done.returncode == 1, done.stderr
     assert "error CFG903" in done.stdout
-    for file in job["artifacts"]["reports"].values():
+    for file in read("templates/gitlab-ci.yml")["saas-doctor"]["artifacts"]["reports"].values():
         assert "CFG903" in (tmp_path / file).read_text()
+
+
+def test_the_job_for_gitlab_installs_nothing_that_nobody_named(
+    tree: MakeTree, tmp_path: Path
+) -> None:
+    tree(WRONG)
+    done = gitlab(tmp_path)
+    assert done.returncode != 0
+    assert done.stderr.endswith(
+        "SAAS_DOCTOR_PACKAGE: name what pip installs, an address of git or a wheel, "
+        "in the variables of this job\n"
+    )
+
+
+def test_the_job_for_gitlab_examines_everything_where_there_is_no_merge_request(
+    tree: MakeTree, tmp_path: Path
+) -> None:
+    """Its revision is then empty, as GitLab fills it in."""
+    tree(WRONG)
+    subprocess.run(["git", "init", "-q"], cwd=tmp_path, check=True)
+    arguments = "--static --select CFG903 --changed "
+    done = gitlab(tmp_path, SAAS_DOCTOR_PACKAGE="a.whl", SAAS_DOCTOR_ARGUMENTS=arguments)
+    assert done.returncode == 1, done.stderr
+    assert "error CFG903" in done.stdout
 
 
 def test_the_hook_for_pre_commit_reads_files_only(tree: MakeTree, tmp_path: Path) -> None:
