@@ -281,6 +281,15 @@ def test_a_pipe_gets_plain_text(broken: Path) -> None:
     assert "backend/.env:1" in done.stdout
 
 
+def test_the_console_names_the_platform_where_it_is_another_folder(broken: Path) -> None:
+    check = ("check", "--select", "CFG")
+    named = f"platform                    {broken}"
+    for argv, cwd in (((), broken / "backend"), (("-C", broken), broken.parent)):
+        lines = doctor(*check, *argv, cwd=cwd).stdout.splitlines()
+        assert lines[lines.index(named) + 1].startswith("settings (.env)")
+    assert named not in doctor(*check, cwd=broken).stdout.splitlines()
+
+
 @pytest.mark.parametrize(
     ("argv", "sentence"),
     [
