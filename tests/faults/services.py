@@ -88,6 +88,7 @@ def stub(
     port: int,
     environ: Any = None,
     certificate: Any = (),
+    stdin: Any = subprocess.DEVNULL,
     **answers: Any,
 ) -> Iterator[subprocess.Popen[bytes]]:
     """A small server that runs as this service of the copy, from its folder."""
@@ -98,7 +99,7 @@ def stub(
         [sys.executable, "serve.py", str(port), json.dumps(named), *map(str, certificate)],
         cwd=folder,
         env=None if environ is None else dict(environ),
-        stdin=subprocess.DEVNULL,
+        stdin=stdin,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
