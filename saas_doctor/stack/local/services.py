@@ -158,7 +158,7 @@ _ELSEWHERE = "run this as root to see it, or end what listens there"
 def _named(home: Home) -> Iterator[tuple[str, str | None]]:
     """The variables that the platform's settings files name, with the value to be given, if any."""
     config = home.platform.config
-    keys = ["REGISTRY_URL", *(s.port_variable for s in config.services.values() if s.port_variable)]
+    keys = ["REGISTRY_URL", *(key for s in config.services.values() for key in s.variables)]
     keys += [part.variable for part in (config.database, config.redis) if part]
     yield from ((key, None) for key in keys)
     with suppress(Absent, Unreadable):
