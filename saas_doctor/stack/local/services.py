@@ -17,6 +17,7 @@ from saas_doctor.facts.database_start import is_postgres
 from saas_doctor.facts.dotenv import EnvExample, EnvFile, Settings
 from saas_doctor.facts.interpreter import python_in
 from saas_doctor.facts.logs import log_name, output_name
+from saas_doctor.facts.no_proxy import readable
 from saas_doctor.facts.ports import Port, Ports, State, wrong_service
 from saas_doctor.facts.registered import (
     gateway_of,
@@ -86,8 +87,8 @@ class Service(Part):
         }
         # Calls between the services never go through a proxy.
         for key in ("NO_PROXY", "no_proxy"):
-            entries = [e.strip() for e in environ.get(key, "").split(",") if e.strip()]
-            environ[key] = ",".join([*entries, *(h for h in _LOOPBACK if h not in entries)])
+            entries = [readable(e.strip()) for e in environ.get(key, "").split(",")]
+            environ[key] = ",".join(filter(None, dict.fromkeys([*entries, *_LOOPBACK])))
         proxies = [key for key in environ if key.lower() in _COUNTED]
         return environ, tuple(sorted({*named, *proxies}))
 
