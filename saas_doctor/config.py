@@ -28,13 +28,21 @@ class _Table(Struct, frozen=True, rename="kebab", forbid_unknown_fields=True):
 
 
 class ServiceConfig(_Table, frozen=True):
-    """One service that the platform runs on this machine."""
+    """One service that the platform runs on this machine.
+
+    `port_variable` and `host_variable` are the keys of the settings that say where it listens.
+    """
 
     directory: str
     port: Annotated[int, Meta(ge=1, le=65535)]
     host: str = "127.0.0.1"
     health: str = "/"
     port_variable: str | None = None
+    host_variable: str | None = None
+
+    @property
+    def variables(self) -> list[str]:
+        return [key for key in (self.port_variable, self.host_variable) if key]
 
 
 class DatabaseConfig(_Table, frozen=True):
