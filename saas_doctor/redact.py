@@ -30,12 +30,13 @@ _KEY = re.compile(
 )
 _ONLY_QUOTED = ("auth", "cookie", "set-cookie")
 """Keys of JSON that hold a secret; elsewhere these words name many things."""
-_NO_VALUE = re.compile(
-    r"expir|minute|second|hour|days|ttl|_url$|_uri$|path|file|algorithm|type|name|header|prefix"
-    r"|length|lifetime|issuer|enabled",
-    re.I,
+_TELLS_OF = re.compile(
+    r"(?:^|[_\-.]|(?<=[a-z])(?=[A-Z]))"
+    r"(?i:expir[a-z]*|minutes?|seconds?|hours?|days|ttl|ur[il]$|path|(?:host|user|file)?names?|files?"
+    r"|algorithms?|types?|headers?|prefix|(?:min|max)?_?length|(?:life|max)?_?time|issuer|enabled)"
+    r"(?=$|[_\-.\d]|(?<=[a-z])[A-Z])"
 )
-"""What a key with a secret's word in it may tell instead of the secret."""
+"""What a key may tell of the secret that it names, in a word behind it (`TOKEN_TYPE`), instead of it."""
 _NAMED = re.compile(
     r"(?P<key>(?<![\w.\-])[\w.\-]+)(?:(?P<quote>[\"']?)[ \t]*(?P<sign>=(?!=)|:)[ \t]*|(?P<gap>[ \t]+))"
 )
@@ -82,7 +83,13 @@ def looks_secret(key: str) -> bool:
 
 def holds_secret(key: str) -> bool:
     """The same, leaving out keys that only tell of one (`TOKEN_URL`, `PASSWORD_FILE`)."""
-    return looks_secret(key) and not _NO_VALUE.search(key)
+    named = [found.end() for found in _KEY.finditer(key)]
+    return bool(named) and not _TELLS_OF.search(key[named[-1] :])
+
+
+def is_option(word: Any) -> bool:
+    """Whether the word behind this one of a command line is a secret (`--requirepass`)."""
+    return isinstance(word, str) and bool(_OPTION.fullmatch(word))
 
 
 def know(secrets: Iterable[str]) -> None:
@@ -197,11 +204,15 @@ def _inside(value: re.Match[str]) -> tuple[int, int]:
 
 
 def redact_tree(value: Any, key: str = "") -> Any:
-    """Plain JSON values with every text masked, and whole what stands under a secret's key."""
+    """Plain values with every text masked, and whole what stands under a secret's key or option."""
     if isinstance(value, dict):
         return {name: redact_tree(inner, name) for name, inner in value.items()}
-    if isinstance(value, list):
-        return [redact_tree(inner, key) for inner in value]
+    if isinstance(value, (list, tuple)):
+        after = ("", *value)
+        return [
+            MASK if is_option(before) and isinstance(inner, str) else redact_tree(inner, key)
+            for before, inner in zip(after, value, strict=False)
+        ]
     if isinstance(value, str):
         return MASK if value and holds_secret(key) else redact(value)
     return value

@@ -291,6 +291,51 @@ def test_no_command_shows_one_and_undo_restores_the_bytes(
     assert MASK in said[("fix", "--diff", *select)]
 
 
+def test_the_project_that_is_printed_shows_none_in_a_list_either(
+    platform: Platform, doctor: Doctor
+) -> None:
+    (platform.root / "docker-compose.yml").write_text(
+        "services:\n  a:\n    image: i\n    command: [redis-server, --requirepass, planted-31,"
+        " postgresql://u:planted-32@h/d, compose-9env, ghp_planted0000000000000000]\n"
+        "    environment: {SHOP_SECRET: compose-9env, TYPEFORM_TOKEN: planted-33, MODE: dev}\n"
+    )
+    done = doctor("config")
+    assert done.returncode == 0, done.stderr
+    assert secrets_in(done.stdout) == []
+    service = json.loads(done.stdout)["services"]["a"]
+    assert service["command"] == [
+        "redis-server", "--requirepass", MASK, f"postgresql://u:{MASK}@h/d", MASK, MASK
+    ]  # fmt: skip
+    assert service["environment"]["MODE"] == "dev"
+    shown = doctor("config", "--show-secrets").stdout
+    assert "planted-31" in shown
+    assert "planted-33" in shown
+
+
+@pytest.mark.parametrize(
+    "key", ["TYPEFORM_TOKEN", "NAMECHEAP_API_KEY", "PROFILE_SECRET", "FILE_PASSWORD", "tokenTyped"]
+)
+def test_a_word_of_another_word_does_not_make_a_secret_less_of_one(key: str) -> None:
+    assert redact.holds_secret(key)
+    assert redact.redact_tree({key: "planted"}) == {key: MASK}
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "TOKEN_TYPE",
+        "tokenType",
+        "SECRET_NAME",
+        "PASSWORD_FILE",
+        "PASSWORDFILE",
+        "accessTokenExpires",
+    ],
+)
+def test_a_word_behind_the_secrets_says_that_only_something_of_it_is_told(key: str) -> None:
+    assert not redact.holds_secret(key)
+    assert redact.redact_tree({key: "bearer"}) == {key: "bearer"}
+
+
 # What is masked by its value.
 
 
