@@ -22,7 +22,15 @@ from saas_doctor.model import Finding, Place
 MASK = "***"
 WITHHELD = "(withheld: what is secret in it can't be told)"
 
-_USERINFO = re.compile(r"(?<![a-z0-9+.\-])([a-z][a-z0-9+.\-]*://[^\s:/@'\"]*:)([^\s'\"]+)", re.I)
+# To the last @ before a blank: a password may hold @ and quotes. A quote before a sign that ends a
+# text closes it. A scheme without its colon, or with one slash, is an address that somebody is to mend.
+_TO_THE_END = r"(?:[^\s'\"]|['\"](?![,;:)}\]>\s]|$))+"
+_USERINFO = re.compile(
+    rf"(?<![a-z0-9+.\-])(?P<scheme>[a-z][a-z0-9+.\-]*(?::/{{1,3}}|//))(?P<user>[^\s:/@'\"]*):(?P<rest>{_TO_THE_END})",
+    re.I,
+)
+_NO_SCHEME = re.compile(rf"(?<![^\s'\"=(,])([\w.%\-]+:)({_TO_THE_END})")
+_HOST = re.compile(r"(?!sha\d+:)[\w.\-]+:?\w*")
 _KEY = re.compile(
     r"passwo?r?d|passphrase|requirepass|masterauth|authorization|(?<=[a-z0-9][_\-.])(?:pass|pwd)$|secret|token(?!i[sz])|credential"
     r"|(?:api|private|access|signing|encryption|auth)[_\-]?key",
@@ -137,8 +145,9 @@ def basic(user: str, password: str) -> str:
 
 
 def _masked(text: str) -> str:
-    if "://" in text:
+    if "@" in text:
         text = _USERINFO.sub(_without_password, text)
+        text = _NO_SCHEME.sub(_without_scheme, text)
     text = _FORMS.sub(MASK, text)
     text = _SQL.sub(rf"\1'{MASK}'", text)
     text = _HEADER.sub(rf"\1\2{MASK}", text)
@@ -151,9 +160,23 @@ def _masked(text: str) -> str:
 
 
 def _without_password(address: re.Match[str]) -> str:
-    # To the last @: a password may hold some. Found by hand, for a pattern would look back from each.
-    _, at, rest = address[2].rpartition("@")
-    return f"{address[1]}{MASK}{at}{rest}" if at else address[0]
+    # Found by hand, for a pattern would look back from each @.
+    _, at, place = address["rest"].rpartition("@")
+    return f"{address['scheme']}{address['user']}:{MASK}{at}{place}" if at else address[0]
+
+
+def _without_scheme(word: re.Match[str]) -> str:
+    """`user:…@host/database` masked; `image:tag@sha256:…` and `alias:package@1.2` are left."""
+    before, slash, path = word[2].partition("/")
+    password, _, host = before.rpartition("@")
+    if (
+        not password
+        or password[0] == "@"
+        or not (slash or ":" in host)
+        or not _HOST.fullmatch(host)
+    ):
+        return word[0]
+    return f"{word[1]}{MASK}@{host}{slash}{path}"
 
 
 def _under_keys(text: str) -> Iterator[str]:

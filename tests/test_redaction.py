@@ -58,7 +58,14 @@ SHAPES = {
     "the same with a sign": "redis-server --requirepass=planted-14",
     "a statement of SQL": "CREATE ROLE a PASSWORD 'planted''15'",
     "a server's error about one": "syntax error\nLINE 1: CREATE ROLE a PASSWORD 'planted-23\n   ^",
-    "an address in a log": "refused: amqp://a:planted'16@h".replace("'", ""),
+    "an address in a log": "refused: amqp://a:planted16@h",
+    "an address whose password has a quote": "DATABASE_URL=postgresql://a:pl'planted24@h:x/d",
+    "the same in quotes": """connect("amqp://a:pl'planted25@h", "anna@example.org")""",
+    "a scheme without its colon": "postgres//a:planted26@h/d",
+    "a scheme with one slash": "+URL=postgresql:/a:planted27@h/d",
+    "two schemes": "URL=postgresql://postgres//a:planted28@h/d",
+    "an address without a scheme": "-URL=a:planted29@h/d",
+    "the same with a port": "found a:planted30@h:5432",
     "a traceback": 'File "x.py", line 1\n    connect(password="planted-17")',
     "a source": '+    SECRET_KEY: str = "planted-18"',
     "a model as JSON": '{"user":"a","api_key":"planted-19"}',
@@ -138,6 +145,24 @@ def test_a_secret_is_known_by_what_it_stands_in(shape: str) -> None:
     assert text.startswith("before\n")
     assert text.endswith("\nafter")
     assert MASK in text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "redis:7@sha256:0a1b2c",
+        "r.example:5000/app:1@sha256:0a1b2c",
+        "git+ssh://git@github.com:22/a/b",
+        "git@github.com:a/b.git",
+        "npm:string-width@4.2.0",
+        "backend/app.py:12:3: anna@example.org",
+        "http://localhost:3000, http://localhost:5173",
+        'connect("http://h:80","anna@example.org")',
+        "at 12:30 by anna@example.org/x",
+    ],
+)
+def test_what_only_looks_like_a_login_is_shown(text: str) -> None:
+    assert redact.redact(text) == text
 
 
 ALL = "\n".join((*PLACES.values(), *SHAPES.values()))
