@@ -66,9 +66,18 @@ _SQL = re.compile(r"(\bPASSWORD\s+)'(?:[^'\n]|'')*'?", re.I)
 _FORMS = re.compile(
     r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)"
     r"|(?<![\w\-])eyJ[\w\-]{8,}\.[\w\-]{8,}\.[\w\-]{8,}"
-    r"|\b(?:gh[pousr]_|github_pat_|glpat-|[sr]k_live_|xox[abprs]-|AKIA)[\w\-]{16,}",
+    r"|\b(?:gh[pousr]_|github_pat_|glpat-|[sr]k_live_|xox[abprs]-|AKIA)[\w\-]{16,}"
+    # A line of a key whose beginning is not there.
+    r"|(?<![\w+/=.\-])(?=[A-Za-z+/]*\d)(?=[a-z\d+/]*[A-Z])(?=[A-Z\d+/]*[a-z])[A-Za-z\d+/]{64}(?![\w+/=.\-])",
     re.S,
 )
+_KEY_BEGINS = re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----(?!.*-----END )")
+_KEY_ENDS = re.compile(r"-----END [A-Z ]*PRIVATE KEY-----")
+_IN_KEY = re.compile(
+    r"[A-Za-z\d+/=]*|(?:Proc-Type|DEK-Info):.*|(?:.*\s)?(?:[A-Za-z\d+/=]{16,}|[A-Za-z\d+/]+={1,2})"
+)
+_LONGEST_KEY = 300
+"""Lines."""
 _SHORTEST, _PLAIN = 6, 12
 _known: dict[str, None] = {}
 _broken = False
@@ -82,6 +91,33 @@ def redact(text: str) -> str:
         return _masked(text)
     except Exception:
         return WITHHELD
+
+
+def redact_lines(lines: Iterable[str]) -> list[str]:
+    """The lines of one text, as many as there are, with every secret masked that goes over several."""
+    whole = list(lines)
+    try:
+        masked = _masked("\n".join(whole), by_line=True).split("\n")
+    except Exception:
+        masked = []
+    return masked if len(masked) == len(whole) and not _broken else [WITHHELD] * len(whole)
+
+
+class Redactor:
+    """Masks a text of which one line after the other is known, and a private key in it."""
+
+    def __init__(self) -> None:
+        self._left = 0
+
+    def redact(self, line: str) -> str:
+        """The next line with every secret masked."""
+        ends = self._left and _KEY_ENDS.search(line)
+        if ends or (self._left and _IN_KEY.fullmatch(line.strip("\"', \t"))):
+            self._left = 0 if ends else self._left - 1
+            return MASK
+        # What others write meanwhile is shown.
+        self._left = _LONGEST_KEY if _KEY_BEGINS.search(line) else max(0, self._left - 1)
+        return redact(line)
 
 
 def looks_secret(key: str) -> bool:
@@ -110,8 +146,7 @@ def know(secrets: Iterable[str]) -> None:
     global _known, _broken
     try:
         forms = {f: None for s in secrets if not _is_plain(s) for f in _forms(s)}
-        # The longest first: one secret may begin with another. Replaced whole: others may read it.
-        _known = dict.fromkeys(sorted({**_known, **forms}, key=len, reverse=True))
+        _known = {**_known, **forms}  # replaced whole: others may read it
     except Exception:
         _broken = True
 
@@ -136,7 +171,8 @@ def _forms(secret: str) -> Iterator[str]:
     yield from (json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1])
     yield repr(secret)[1:-1]
     if "\n" in secret:
-        yield from (line.strip() for line in secret.splitlines() if len(line.strip()) > _PLAIN)
+        lines = {line.strip() for line in secret.splitlines()}
+        yield from (x for x in lines if len(x) > _PLAIN or not (_is_plain(x) or " " in x))
 
 
 def basic(user: str, password: str) -> str:
@@ -144,19 +180,40 @@ def basic(user: str, password: str) -> str:
     return b64encode(f"{user}:{password}".encode("utf-8", "surrogateescape")).decode()
 
 
-def _masked(text: str) -> str:
+def _masked(text: str, *, by_line: bool = False) -> str:
+    # The first, for the others may mask a part of one. Together, for one may begin in another.
+    text = _without(sorted(_known_in(text)), text, by_line=by_line)
     if "@" in text:
         text = _USERINFO.sub(_without_password, text)
         text = _NO_SCHEME.sub(_without_scheme, text)
-    text = _FORMS.sub(MASK, text)
     text = _SQL.sub(rf"\1'{MASK}'", text)
     text = _HEADER.sub(rf"\1\2{MASK}", text)
     if _KEY.search(text) or any(key in text.lower() for key in _ONLY_QUOTED):
         text = "".join(_under_keys(text))
-    for secret in _known:
-        if secret in text:
-            text = text.replace(secret, MASK)
     return text
+
+
+def _known_in(text: str) -> Iterator[tuple[int, int]]:
+    """Where the text has a secret that is known by its form or its value."""
+    yield from (found.span() for found in _FORMS.finditer(text))
+    for secret in _known:
+        at = text.find(secret)
+        while at >= 0:
+            yield at, at + len(secret)
+            at = text.find(secret, at + len(secret))
+
+
+def _without(spans: list[tuple[int, int]], text: str, *, by_line: bool) -> str:
+    """The text with these spans masked, which may overlap; `by_line`: with as many lines as before."""
+    pieces: list[str] = []
+    done = 0
+    for start, end in spans:
+        if start >= done:
+            pieces += text[done:start], MASK
+        if end > done:
+            pieces += ["\n", MASK] * (by_line and text.count("\n", max(start, done), end))
+            done = end
+    return "".join((*pieces, text[done:]))
 
 
 def _without_password(address: re.Match[str]) -> str:

@@ -18,6 +18,7 @@ from msgspec.structs import replace
 from saas_doctor import baseline, journal, redact, rules, runner
 from saas_doctor import platform as platforms
 from saas_doctor.actions.files import unified_diff
+from saas_doctor.cli.logs import _Printer
 from saas_doctor.cli.outputs import FORMATS
 from saas_doctor.cli.screen import ask, say, write_report
 from saas_doctor.facts.dotenv import EnvFile
@@ -26,6 +27,7 @@ from saas_doctor.model import Finding, Place, Undecided
 from saas_doctor.platform import Platform
 from saas_doctor.redact import MASK, WITHHELD
 from saas_doctor.runner import Selection
+from saas_doctor.stack import LogLine
 from tests.trees import written
 
 LOGIN = b64encode(b"robot:docker-9Login").decode()
@@ -213,6 +215,61 @@ def test_nothing_that_is_said_or_asked_shows_one(
     assert MASK in written.err
     assert secrets_in(written.out + written.err) == []
     assert secrets_in(unified_diff("a", ALL.encode(), ALL.upper().encode())) == []
+
+
+PEM = [
+    "-----BEGIN RSA PRIVATE KEY-----",
+    "Proc-Type: 4,ENCRYPTED",
+    "",
+    *(f"planted{n}ADANBgkqhkiG9w0BAQEFAASC" for n in range(30)),
+    "plaQ==",
+    "-----END RSA PRIVATE KEY-----",
+]
+
+
+def test_a_change_shows_no_line_of_a_secret_that_begins_outside_of_what_is_shown() -> None:
+    redact.know(["one-long-line-9a\nword-9b\ntwo words"])
+    kept = ["A=1", "JWT_KEY='", *PEM, "'", "URL=x", 'B="one-long-line-9a', "word-9b", 'two words"']
+    old = "\n".join((*kept, *"cdefgh"))
+    diff = unified_diff(".env", old.encode(), old.replace("URL=x", "URL=y").encode())
+    assert secrets_in(diff) == []
+    assert "9a" not in diff
+    assert "9b" not in diff
+    assert diff.splitlines()[2:] == [
+        "@@ -36,7 +36,7 @@", f" {MASK}", f" {MASK}", " '", "-URL=x", "+URL=y",
+        f' B="{MASK}', f" {MASK}", f' {MASK}"',
+    ]  # fmt: skip
+
+
+def test_a_changed_secret_is_still_a_change() -> None:
+    diff = unified_diff("a", b"SECRET_KEY=planted-1\n", b"SECRET_KEY=planted-2\n")
+    assert diff.splitlines()[3:] == [f"-SECRET_KEY={MASK}", f"+SECRET_KEY={MASK}"]
+
+
+def test_the_lines_of_a_log_show_no_line_of_a_private_key(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    printer = _Printer(3)
+    for n, text in enumerate([*PEM, "started in 3 s"]):
+        for line in (("a", text), ("b", f"2026-01-01 INFO {text}"), ("c", "a plain line")):
+            printer.show(LogLine(*line))
+        if n == 4:
+            printer.show(LogLine("a", "GET /users 200"))
+    shown = capsys.readouterr().out
+    assert secrets_in(shown) == []
+    assert "plaQ" not in shown
+    assert "END" not in shown
+    assert shown.count("c   | a plain line\n") == len(PEM) + 1
+    assert "a   | GET /users 200\n" in shown
+    assert shown.endswith(
+        "a   | started in 3 s\nb   | 2026-01-01 INFO started in 3 s\nc   | a plain line\n"
+    )
+
+
+def test_a_line_of_a_key_is_known_without_the_lines_before_it() -> None:
+    assert redact.redact("MIIEvQIBADANBgkqhkiG9w0BAQEFAASC" * 2) == MASK
+    for digest in ("9f86d081" * 8, "9F86D081" * 8, "/some/Folder9/of/a/path" * 2, "A9b" * 30):
+        assert redact.redact(digest) == digest
 
 
 def test_no_title_in_the_journal_shows_one(platform: Platform) -> None:
