@@ -30,6 +30,7 @@ _USERINFO = re.compile(
     re.I,
 )
 _NO_SCHEME = re.compile(rf"(?<![^\s'\"=(,])([\w.%\-]+:)({_TO_THE_END})")
+_TOKEN = re.compile(r"((?:[a-z]+\+)?https?:/{1,3})([^\s:/@'\"]+)(?=(?::x-oauth-basic|:)?@)", re.I)
 _HOST = re.compile(r"(?!sha\d+:)[\w.\-]+:?\w*")
 _KEY = re.compile(
     r"passwo?r?d|passphrase|requirepass|masterauth|authorization|(?<=[a-z0-9][_\-.])(?:pass|pwd)$|secret|token(?!i[sz])|credential"
@@ -46,13 +47,19 @@ _TELLS_OF = re.compile(
 )
 """What a key may tell of the secret that it names, in a word behind it (`TOKEN_TYPE`), instead of it."""
 _NAMED = re.compile(
-    r"(?P<key>(?<![\w.\-])[\w.\-]+)(?:(?P<quote>[\"']?)[ \t]*(?P<sign>=(?!=)|:)[ \t]*|(?P<gap>[ \t]+))"
+    r"(?P<key>(?<![\w.\-])[\w.\-]+)(?:(?P<quote>[\"']?)[ \t]*(?P<sign>=(?!=)|:)[ \t]*|(?P<gap>[ \t]+|[\"'],\s*))"
 )
 _VALUE = re.compile(r"\"(?:[^\"\\\n]|\\.)*\"|'(?:[^'\\\n]|\\.)*'|[\"']?[^\s\"',;]+")
+_GLUED = re.compile(r"(?<=[\"'])[^\s\"',;:(){}\[\]<>|&+#.]+")
+_NO_WORD = re.compile(
+    r"(?:[ \t]+(?=[^\s=]*\d)(?=[^\s=]*[A-Za-z])[^\s\"',;:=/.(){}\[\]]{6,}(?=\s|$))+"
+)
+"""Behind a value with blanks in it: letters and digits together, as prose has them hardly ever."""
 _REST = re.compile(r"[^\r\n]*[^\s,{}\[\]]")
 _TYPE = re.compile(
     r"(?:str|bytes|int|bool|Secret(?:Str|Bytes))\b(?:[ \t]*\|[ \t]*None)?[ \t]*=?[ \t]*"
 )
+_QUERY = re.compile(r"([?&;](?:pwd|pass|pw|sig|signature)=)[^\s&;#\"'<>]+", re.I)
 _HEADER = re.compile(
     r"(\b(?:proxy-)?authorization|\b(?:set-)?cookie|\bx-(?:api-key|auth-token))([ \t]*:[ \t]*)[^\"'\r\n]+",
     re.I,
@@ -66,7 +73,7 @@ _SQL = re.compile(r"(\bPASSWORD\s+)'(?:[^'\n]|'')*'?", re.I)
 _FORMS = re.compile(
     r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)"
     r"|(?<![\w\-])eyJ[\w\-]{8,}\.[\w\-]{8,}\.[\w\-]{8,}"
-    r"|\b(?:gh[pousr]_|github_pat_|glpat-|[sr]k_live_|xox[abprs]-|AKIA)[\w\-]{16,}"
+    r"|\b(?:gh[pousr]_|github_pat_|glpat-|[sr]k_(?:live|test)_|xox[abprs]-|A[KS]IA)[\w\-]{16,}"
     # A line of a key whose beginning is not there.
     r"|(?<![\w+/=.\-])(?=[A-Za-z+/]*\d)(?=[a-z\d+/]*[A-Z])(?=[A-Z\d+/]*[a-z])[A-Za-z\d+/]{64}(?![\w+/=.\-])",
     re.S,
@@ -186,6 +193,9 @@ def _masked(text: str, *, by_line: bool = False) -> str:
     if "@" in text:
         text = _USERINFO.sub(_without_password, text)
         text = _NO_SCHEME.sub(_without_scheme, text)
+        text = _TOKEN.sub(_without_token, text)
+    if "=" in text:
+        text = _QUERY.sub(rf"\1{MASK}", text)
     text = _SQL.sub(rf"\1'{MASK}'", text)
     text = _HEADER.sub(rf"\1\2{MASK}", text)
     if _KEY.search(text) or any(key in text.lower() for key in _ONLY_QUOTED):
@@ -218,7 +228,11 @@ def _without(spans: list[tuple[int, int]], text: str, *, by_line: bool) -> str:
 
 def _without_password(address: re.Match[str]) -> str:
     # Found by hand, for a pattern would look back from each @.
-    _, at, place = address["rest"].rpartition("@")
+    password, at, place = address["rest"].rpartition("@")
+    if password in ("", "x-oauth-basic") and address["scheme"].lower().endswith(
+        ("http://", "https://")
+    ):
+        return address[0]  # the user is the token
     return f"{address['scheme']}{address['user']}:{MASK}{at}{place}" if at else address[0]
 
 
@@ -234,6 +248,11 @@ def _without_scheme(word: re.Match[str]) -> str:
     ):
         return word[0]
     return f"{word[1]}{MASK}@{host}{slash}{path}"
+
+
+def _without_token(address: re.Match[str]) -> str:
+    """What stands for a user at a web server is a token, unless it is a plain word (`git@`)."""
+    return address[0] if _is_plain(address[2]) else f"{address[1]}{MASK}"
 
 
 def _under_keys(text: str) -> Iterator[str]:
@@ -252,7 +271,10 @@ def _value_of(found: re.Match[str], text: str) -> tuple[int, int] | None:
     key, start = found["key"], found.end()
     if found["gap"]:
         value = _VALUE.match(text, start) if _OPTION.fullmatch(key) else None
-        return _inside(value) if value and not value[0].startswith("-") else None
+        # Among words in quotes, as a list has them, a word without any is prose.
+        if not value or ("," in found["gap"] and value[0][0] not in "\"'"):
+            return None
+        return None if value[0].lstrip("\"'").startswith("-") else _inside(value)
     if not looks_secret(key) and not (found["quote"] and key.lower() in _ONLY_QUOTED):
         return None
     if found["sign"] == ":" and not found["quote"]:
@@ -271,7 +293,16 @@ def _value_of(found: re.Match[str], text: str) -> tuple[int, int] | None:
             )
     else:
         value = _VALUE.match(text, start)
+        if value and found[0] == f"{key}=" and key[0] != "-":
+            return _inside(value)[0], _end_of_setting(value, text)
     return _inside(value) if value else None
+
+
+def _end_of_setting(value: re.Match[str], text: str) -> int:
+    """Where the value ends behind a `=` that no blanks are about: a line of settings, maybe a bad one."""
+    quoted = value[0][0] in "\"'"
+    more = (_GLUED if quoted else _NO_WORD).match(text, value.end())
+    return more.end() if more else _inside(value)[1]
 
 
 def _inside(value: re.Match[str]) -> tuple[int, int]:

@@ -73,6 +73,14 @@ SHAPES = {
     "a model as JSON": '{"user":"a","api_key":"planted-19"}',
     "a key": "-----BEGIN PRIVATE KEY-----\nplanted20\n-----END PRIVATE KEY-----",
     "a signed token": "got eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJoaWRkZW4ifQ.planted21planted21",
+    "a list of arguments": """CMD ["redis-server","--requirepass","planted-34", '--token', 'planted-35']""",
+    "the user of an address that is a token": "git+https://planted40@h/a and https://planted-41:@h",
+    "the same at GitHub": "https://planted-42:x-oauth-basic@github.com/a",
+    "a query": "GET https://h/a?x=1&pwd=planted-36&y=2",
+    "a key of Amazon": "ASIAplanted000000000",
+    "a key of Stripe": "sk_test_planted000000000",
+    "a value with a blank": "password=Qw7 9planted",
+    "a setting with more behind the quote": 'A_TOKEN="abc"planted',
     "a DSN": "host=h password='planted 22' user=a",
 }
 """How one is written that is kept nowhere, with `planted` in it."""
@@ -150,9 +158,31 @@ def test_a_secret_is_known_by_what_it_stands_in(shape: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("SECRET_KEY=abc is known to all", f"SECRET_KEY={MASK} is known to all"),
+        ("token=abc in backend/app2.py", f"token={MASK} in backend/app2.py"),
+        ("password=abc user=anna1234", f"password={MASK} user=anna1234"),
+        ("password=abc host1234567=b", f"password={MASK} host1234567=b"),
+        ('f(token="abc", n=2)', f'f(token="{MASK}", n=2)'),
+        ("password = 'abc' or 'def'", f"password = '{MASK}' or 'def'"),
+        ("--password=abc service1 start", f"--password={MASK} service1 start"),
+    ],
+)
+def test_what_stands_behind_a_secret_is_shown(text: str, shown: str) -> None:
+    assert redact.redact(text) == shown
+
+
+@pytest.mark.parametrize(
     "text",
     [
         "redis:7@sha256:0a1b2c",
+        "https://git@github.com/a/b",
+        "https://h/a?key=users&passage=2&page=3",
+        "PWD=/home/anna",
+        "options: '--password', then a word",
+        "['--password', '--port', '80']",
+        "ASIAN and AKIA",
         "r.example:5000/app:1@sha256:0a1b2c",
         "git+ssh://git@github.com:22/a/b",
         "git@github.com:a/b.git",
