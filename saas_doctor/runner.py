@@ -273,7 +273,7 @@ class _Run:
             if reason is None:
                 kept.append(finding)
             else:
-                ignored.append((finding, reason))
+                ignored.append((finding, redact(reason)))
         return tuple(kept), tuple(ignored)
 
     def _severity(self, code: str) -> Severity | None:
