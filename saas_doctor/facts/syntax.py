@@ -57,7 +57,8 @@ class Syntax(Fact, frozen=True):
 
     `judge` names the Python that said so: the platform's, or the doctor's where that does not
     answer. `left` are files that nobody could judge, with the reason; `unseen` those that the
-    platform's newer Python takes and the doctor's own does not, so that no other check sees them.
+    platform's newer Python takes and the doctor's own does not, so that no other check sees them;
+    `too_large` those that are left out for their size.
     """
 
     broken: tuple[Broken, ...]
@@ -67,6 +68,7 @@ class Syntax(Fact, frozen=True):
     own: bool = True
     """Whether the judge is the platform's own Python; another may be too old for the code."""
     unseen: tuple[Module, ...] = ()
+    too_large: tuple[str, ...] = ()
 
     limit = 20.0
 
@@ -91,7 +93,9 @@ class Syntax(Fact, frozen=True):
         if own and version.release[:2] > sys.version_info[:2]:
             refused = {b.module.name for b in broken} | {m.name for m in left}
             unseen = tuple(m for m in source.modules if m.tree is None and m.name not in refused)
-        return cls(tuple(broken), judge, tuple(left), why if left else "", own, unseen)
+        return cls(
+            tuple(broken), judge, tuple(left), why if left else "", own, unseen, source.too_large
+        )
 
 
 def _judged(python: str, modules: list[Module]) -> tuple[list[Broken], list[Module]]:
