@@ -164,8 +164,9 @@ def test_a_platform_of_which_no_file_is_one_is_examined_to_the_end(
     root: Path, make: Callable[[Path], None]
 ) -> None:
     for name in FILES:
-        (root / name).unlink(missing_ok=True)
-        make(root / name)
+        if name != "saas-doctor.toml":
+            (root / name).unlink(missing_ok=True)
+            make(root / name)
     report = examine(root)
     assert report.count(Status.CRASHED) == 0
     assert report.duration < 20
@@ -173,6 +174,30 @@ def test_a_platform_of_which_no_file_is_one_is_examined_to_the_end(
     status = {r.code: (r.status, r.reason or "") for r in report.results}
     assert status["CFG901"][0] is Status.UNKNOWN
     assert status["CFG901"][1].startswith("backend/.env: can't be read")
+
+
+def dangling(path: Path) -> None:
+    path.symlink_to("nowhere")
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (dangling, "a link that leads nowhere; mend it, or remove it"),
+        (loop, "can't be read: Too many levels of symbolic links"),
+        (pipe, "can't be read: it is a named pipe, not a file"),
+        (a_socket, "can't be read: it is a socket, not a file"),
+        (endless, "can't be read: it is a device, not a file"),
+        (folder, "can't be read: Is a directory"),
+    ],
+)
+def test_a_configuration_that_is_no_file_is_not_called_none(
+    root: Path, make: Callable[[Path], None], said: str
+) -> None:
+    make(root / "saas-doctor.toml")
+    done = doctor(root / "backend", "check", "--static")
+    assert (done.returncode, done.stdout) == (2, b"")
+    assert done.stderr.decode() == f"saas-doctor: {root}/saas-doctor.toml: {said}\n"
 
 
 def test_files_without_an_end_are_told_of(root: Path) -> None:
