@@ -145,12 +145,28 @@ def _requirements(root: Path, inside: list[str]) -> str | None:
 
 
 def _frontend(root: Path) -> str | None:
-    """The folder of the Vite front end: one of the usual, else the only one within four levels."""
+    """The folder of the Vite front end: one of the usual, else the only one within four levels.
+
+    Else one of the usual that is closed: that there is none can't be told.
+    """
     usual = next((f for f in FRONTEND_FOLDERS if _first(root / f, *VITE_CONFIGS)), None)
     if usual:
         return usual
     others = [f for f in _below(root, 4) if _first(f, *VITE_CONFIGS)]
-    return others[0].relative_to(root).as_posix() if len(others) == 1 else None
+    if len(others) == 1:
+        return others[0].relative_to(root).as_posix()
+    return next((f for f in FRONTEND_FOLDERS if _is_closed(root / f)), None)
+
+
+def _is_closed(folder: Path) -> bool:
+    """Whether a folder is there whose files nobody else may look at."""
+    try:
+        os.stat(os.path.join(folder, "."))
+    except PermissionError:
+        return os.path.isdir(folder)
+    except OSError:
+        pass
+    return False
 
 
 def _backend(root: Path) -> str:
@@ -239,6 +255,11 @@ def is_vendored(folder: str) -> bool:
     return in_git or os.path.basename(folder) in VENDORED
 
 
+def repository(root: Path) -> Path | None:
+    """The nearest folder with a `.git`, from this one up."""
+    return next((f for f in (root, *root.parents) if os.path.lexists(f / ".git")), None)
+
+
 def _has_python(folder: Path, depth: int = 2) -> bool:
     if any(folder.glob("*.py")) or _is_project(folder):
         return True
@@ -300,10 +321,13 @@ def _kept_elsewhere(project: Path, home: Path) -> str | None:
 def _origins(frontend: Path) -> list[str]:
     """Where Vite's dev server is opened: at the port its configuration or its script names, or 5173.
 
-    Empty where the port is computed or comes from elsewhere: nothing is then demanded for it.
+    Empty where the port is computed, comes from elsewhere or can't be read: nothing is then
+    demanded for it.
     """
     config = _first(frontend, *VITE_CONFIGS)
-    text = _COMMENT.sub(b"", _read(frontend / config)) if config else b""
+    if config is None:  # in a folder that is closed
+        return []
+    text = _COMMENT.sub(b"", _read(frontend / config))
     server = _VITE_SERVER.search(text)
     body = _braces(text, server.end()) if server else b""
     if _HTTPS.search(body):
