@@ -313,13 +313,17 @@ class _Run:
 
 def _refuse_unknown(platform: Platform, selection: Selection) -> None:
     """Raise DoctorError for what is to be ignored, or has a severity, and no check is called so."""
-    configured = {**platform.config.ignore, **platform.config.severity}
-    for pattern in {**(selection.ignore or {}), **configured}:
+    given = platform.config
+    tables: dict[str, Iterable[str]] = {"ignore": given.ignore, "severity": given.severity}
+    for pattern in (*(selection.ignore or ()), *given.severity):
         code = pattern.partition(":")[0]
         if not rules.matching(code):
-            (entry,) = entries(platform, [pattern])
-            line = f":{entry.place.line}" if entry.place and entry.place.line else ""
-            where = f"{platform.config_file}{line}" if pattern in configured else "--ignore"
+            where = "--ignore"
+            for table in tables:
+                if pattern in tables[table]:
+                    (entry,) = entries(platform, [pattern], table)
+                    line = entry.place and entry.place.line
+                    where = f"{platform.config_file}" + (f":{line}" if line else "")
             raise DoctorError(
                 f"{where}: no check is called {code}; `saas-doctor explain` lists them"
             )

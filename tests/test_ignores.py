@@ -271,10 +271,14 @@ def test_of_several_codes_the_idle_one_is_named(tree: MakeTree) -> None:
 
 
 def test_an_entry_that_ignores_nothing_is_told_with_its_line(tree: MakeTree) -> None:
-    table = '[ignore]\n"SRC204:*/a.py" = "old"\n"SRC204:*/b.py" = "older"\n"NET401" = "ours"\n'
+    table = '[severity]\nSRC204 = "info"\n[ignore]\n"SRC204:*/a.py" = "old"\nSRC204 = "any"\n'
+    table += '"SRC204:*/b.py" = "older"\n"NET401" = "ours"\n'
     files = {"/saas-doctor.toml": table, "a.py": model("    metadata = Column(JSON)")}
     (told,) = examined(tree(files)).findings
-    assert (told.target, str(told.place)) == ("SRC204:*/b.py", "saas-doctor.toml:3")
+    assert (told.target, str(told.place)) == ("SRC204:*/b.py", "saas-doctor.toml:6")
+    files["/saas-doctor.toml"] = '[severity]\nSRC205 = "info"\n[ignore]\nSRC205 = "none"\n'
+    (told,) = examined(tree(files), "SRC205", "CFG920").findings
+    assert (told.target, str(told.place)) == ("SRC205", "saas-doctor.toml:4")
 
 
 def test_it_is_silent_about_what_runs_which_differs_between_machines(tree: MakeTree) -> None:

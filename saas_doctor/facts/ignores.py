@@ -140,15 +140,17 @@ def _of(name: str, data: bytes, unseen: bool) -> Iterator[Ignore]:
             yield Ignore(named, redact(reason), place, comment.lines, written, unseen)
 
 
-def entries(platform: Platform, patterns: Iterable[str]) -> Iterator[Entry]:
-    """These keys of the configuration, each with its line in the file, where it is found."""
+def entries(platform: Platform, patterns: Iterable[str], table: str = "ignore") -> Iterator[Entry]:
+    """These keys of a table of the configuration, each with its line in the file, where it is found."""
     file, lines = platform.config_file, []
     if file:
         with suppress(OSError):
             lines = read_bytes(file).decode("utf-8", "replace").split("\n")
+    heads = (f"[{table}]", f"[tool.saas-doctor.{table}]")
+    head = next((n for n, text in enumerate(lines) if text.strip().startswith(heads)), 0)
     for pattern in patterns:
         begins = (f'"{pattern}"', f"'{pattern}'", f"{pattern} ", f"{pattern}=")
         line = next(
-            (n for n, text in enumerate(lines, 1) if text.lstrip().startswith(begins)), None
+            (n for n, t in enumerate(lines[head:], head + 1) if t.lstrip().startswith(begins)), None
         )
         yield Entry(pattern, Place(platform.relative(file), line) if file else None)
