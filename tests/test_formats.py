@@ -426,6 +426,12 @@ def test_more_annotations_than_github_shows_are_counted() -> None:
     assert "\nand 9990 errors more, in the job summary\n" in text
 
 
+def test_the_log_tells_the_notes_and_none_is_a_command() -> None:
+    noted = replace(reports.report(), notes=("nothing has changed", "a\n::error::b"))
+    assert commands(noted) == []
+    assert github.render(noted).startswith("note: nothing has changed\nnote: a")
+
+
 # Markdown
 
 
