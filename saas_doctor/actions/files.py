@@ -210,8 +210,7 @@ class CreateFile(_OnFile):
             more = f" with placeholders for {', '.join(self.placeholders)}"
         return f"create {self.name}{more}"
 
-    @property
-    def afterwards(self) -> str:
+    def afterwards(self, before: Record) -> str:  # noqa: ARG002
         if not self.placeholders:
             return ""
         return f"{self.name}: write values of your own for {', '.join(self.placeholders)}"
