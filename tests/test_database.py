@@ -738,6 +738,38 @@ def test_rows_in_a_table_that_came_with_the_template_survive_undo(
 
 
 @pytest.mark.parametrize(
+    ("statement", "reason"),
+    [
+        ("ALTER TABLE common ADD COLUMN mine int", "table public.common"),
+        ("GRANT SELECT ON common TO public", "table public.common"),
+        ("CREATE OR REPLACE VIEW seen AS SELECT 2 AS a", "rule _RETURN on view public.seen"),
+        ("CREATE OR REPLACE FUNCTION f() RETURNS int LANGUAGE sql RETURN 2", "function public.f()"),
+        ("GRANT SELECT ON pg_authid TO {name}", "table pg_authid"),
+    ],
+)
+def test_what_came_with_the_template_and_was_changed_survives_undo(
+    tmp_path: Path, postgres: Cluster, name: str, statement: str, reason: str
+) -> None:
+    made = {
+        "TABLE common": "(id int)",
+        "VIEW seen": "AS SELECT 1 AS a",
+        "FUNCTION f()": "RETURNS int LANGUAGE sql RETURN 1",
+    }
+    for what, how in made.items():
+        postgres.sql(f"CREATE {what} {how}", database="template1")
+    try:
+        examine(tmp_path, url_of(postgres, name))
+        fix(tmp_path)
+        postgres.sql("ANALYZE", database=name)  # which is nobody's work
+        postgres.sql(statement.format(name=name), database=name)
+        assert f"{reason}, which was changed since" in undo(tmp_path)[0]
+        assert there(postgres, name) == (True, True)
+    finally:
+        for what in made:
+            postgres.sql(f"DROP {what}", database="template1")
+
+
+@pytest.mark.parametrize(
     "url",
     [
         "postgresql:///d?host=h:6000&host=i:6001&user=u",
@@ -1003,6 +1035,7 @@ def test_a_database_is_made_in_utf8_where_the_server_has_another_encoding(
         assert fix(tmp_path) == [Done.VERIFIED, Done.VERIFIED]
         assert cluster.sql("SHOW server_encoding", database=name) == [("UTF8",)]
         assert examine(tmp_path, url_of(cluster, name)).findings == []
+        cluster.sql("VACUUM ANALYZE", database=name)
         assert undo(tmp_path) == []
     finally:
         cluster.close()

@@ -408,6 +408,36 @@ def test_nothing_is_edited_through_a_link_out_of_the_platform(root: Path, outsid
     assert (outside / "mine.py").read_text() == OLD
 
 
+def test_a_file_is_not_parted_from_its_other_name(root: Path, outside: Path) -> None:
+    path = root / "backend/app/old.py"
+    path.write_text(OLD)
+    os.link(path, outside / "other.py")
+    done = mend(root)
+    assert done.done == []
+    assert "backend/app/old.py has 1 other name by hard links" in done.waiting[0][1]
+    assert path.samefile(outside / "other.py")
+    assert path.read_text() == OLD
+
+    (outside / "other.py").unlink()
+    assert mend(root).done
+    mended = path.read_text()
+    os.link(path, outside / "other.py")
+    undone = repair.undo(load(root))
+    assert "its former bytes are in .saas-doctor/runs/" in undone.refused[0][1]
+    assert (path.read_text(), (outside / "other.py").read_text()) == (mended, mended)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="Python knows them on Linux only")
+def test_a_files_extended_attributes_stay(root: Path) -> None:
+    path = root / "backend/app/old.py"
+    path.write_text(OLD)
+    os.setxattr(path, "user.mine", b"1")
+    assert mend(root).done
+    assert os.getxattr(path, "user.mine") == b"1"
+    assert repair.undo(load(root)).refused == []
+    assert os.getxattr(path, "user.mine") == b"1"
+
+
 def test_nothing_is_created_through_a_link_out_of_the_platform(root: Path, outside: Path) -> None:
     (root / "linked").symlink_to(outside)
     bench = Bench(load(root), Facts(load(root)), root / "run")

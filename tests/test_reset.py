@@ -6,7 +6,6 @@ import os
 import shutil
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,7 +13,6 @@ import pexpect
 import psycopg
 import pytest
 
-from saas_doctor import own_files
 from saas_doctor import platform as platforms
 from saas_doctor.stack.leftovers import Leftovers
 from saas_doctor.stack.saving import NOTES, verify
@@ -161,30 +159,6 @@ def test_no_file_of_somebodys_own_goes_with_the_environment(
     assert lost == []
     assert all((saved / name).read_text().endswith(OWN) for name in made | longer | as_long)
     assert {os.readlink(saved / name) for name in links} == {"/opt/ourtool"}
-
-
-@pytest.mark.parametrize("maker", ["venv", "uv"])
-def test_of_an_environment_as_it_was_made_nothing_is_somebodys_own(
-    tmp_path: Path, maker: str
-) -> None:
-    environment = tmp_path / "env"
-    python = copies.template_environment() / "bin/python"
-    make = (
-        [python, "-m", "venv"]
-        if maker == "venv"
-        else [copies.UV, "venv", "-q", "--seed", "-p", python]
-    )
-    subprocess.run([*map(str, make), str(environment)], check=True, timeout=120)
-    subprocess.run([environment / "bin/python", "-c", "import pip"], check=True)
-    found = own_files.unproved(environment)
-    assert own_files.own(environment, found) == []
-    # What only its maker's template could tell is kept, whatever its time is.
-    assert environment / "bin/activate" in found
-    assert environment / "bin/python" not in found
-    with (environment / "bin/activate").open("a") as file:
-        file.write(OWN)
-    os.utime(environment / "bin/activate", (time.time(), time.time() + 60))
-    assert own_files.own(environment, found) == [environment / "bin/activate"]
 
 
 def test_byte_code_goes_but_not_that_of_environments_nor_anything_else(

@@ -17,11 +17,13 @@ from typing import Any, cast
 from urllib.parse import parse_qs
 
 import httpx
+import msgspec
 import psutil
 import pytest
 
 from saas_doctor import platform as platforms
 from saas_doctor.config import Config
+from saas_doctor.processes import Identity
 from saas_doctor.smoke.imports import base_modules
 from saas_doctor.smoke.run import smoke
 from saas_doctor.smoke.services import Services
@@ -239,6 +241,44 @@ def test_killed_it_leaves_nothing_running_and_no_folder(
     assert [*scratch.iterdir()] == []
 
 
+def test_the_account_of_a_run_that_was_killed_is_taken_away_by_the_next(
+    make_copy: MakeCopy,
+) -> None:
+    copy = make_copy(own=False)
+    with everything_runs(copy):
+        # A sign-up whose answer never comes: the account is there, and who made it is killed.
+        main = (
+            "import os\nfrom saas_doctor.smoke.users import Users\n"
+            "Users._log_in = lambda self: os._exit(9)\n"
+            "from saas_doctor.__main__ import main\nmain()\n"
+        )
+        killed = subprocess.run(
+            [sys.executable, "-c", main, "smoke"], cwd=copy.root, env=copy.environ,
+            stdin=subprocess.DEVNULL, capture_output=True, timeout=120, check=False,
+        )  # fmt: skip
+        assert killed.returncode == 9
+        assert rows(copy) == [(1,)]
+        (note,) = copy.path(".saas-doctor/smoke").iterdir()
+        # Neither what it has no note of, nor the account of one that still runs.
+        other, theirs = f"saas-doctor-{'a' * 12}@example.com", f"saas-doctor-{'b' * 12}@example.com"
+        columns = "(email, hashed_password)"
+        for email in (other, theirs):
+            copy.cluster.sql(
+                f"INSERT INTO users {columns} VALUES ('{email}', '')", database=copy.database
+            )
+        lives = note.with_name("b" * 12)
+        lives.write_bytes(msgspec.json.encode(Identity.of(os.getpid())))
+
+        assert not any("was killed" in title for title in tried(copy, read_only=True))
+        found = tried(copy)
+        (title,) = (title for title in found if "was killed" in title)
+        assert note.name in title
+        assert found[title].said == "1 row deleted in the database"
+        left = copy.cluster.sql("SELECT email FROM users ORDER BY 1", database=copy.database)
+        assert left == [(other,), (theirs,)]
+        assert [*note.parent.iterdir()] == [lives]
+
+
 def test_a_check_that_does_not_confirm_it_is_not_named_as_the_cause(make_copy: MakeCopy) -> None:
     copy = make_copy(own=False)
     copy.path("backend/registry/run.py").write_text(
@@ -342,7 +382,10 @@ def test_a_form_login_and_fields_of_several_schemas_are_understood() -> None:
         return httpx.Response(201 if request.method == "POST" else 200, json={})
 
     services = SimpleNamespace(
-        platform=SimpleNamespace(config=Config()), urls={"core": "http://core"}, started={}, limit=5
+        platform=SimpleNamespace(config=Config(), state=Path("/nonexistent")),
+        urls={"core": "http://core"},
+        started={},
+        limit=5,
     )
     with httpx.Client(transport=httpx.MockTransport(answer)) as http:
         users = Users(cast(Services, services), http, read_only=False)

@@ -79,9 +79,8 @@ class Action(ABC):
     def target(self) -> Hashable:
         """The thing changed; actions of one kind on one target become one."""
 
-    @property
-    def afterwards(self) -> str:
-        """What is left to do by hand when it is done; mostly nothing."""
+    def afterwards(self, before: Record) -> str:  # noqa: ARG002
+        """What is left to do by hand when it is done; mostly nothing. `before` is what undo has."""
         return ""
 
     @abstractmethod

@@ -60,7 +60,7 @@ class CreateDatabase(Action):
     def apply(self, bench: Bench, before: Record) -> Record:
         aside, name = identifier(before["aside"]), identifier(self.address.database)
         mark = literal(MARK.format(before["run"]))
-        run(
+        rows = run(
             bench,
             # By itself: CREATE DATABASE allows no transaction.
             f"CREATE DATABASE {aside} OWNER {identifier(self.address.role)}{_in_utf8(before)}",
@@ -68,14 +68,15 @@ class CreateDatabase(Action):
             f"COMMENT ON DATABASE {aside} IS {mark}",
             f"ALTER DATABASE {aside} RENAME TO {name}",
             "COMMIT",
+            "SELECT txid_current()",
         )
-        return {}
+        return {"transaction": rows[0][0]}
 
     def verify(self, bench: Bench) -> bool:
         return bool(run(bench, marked("database", self.address.database)))
 
     @classmethod
-    def undo(cls, bench: Bench, before: Record, after: Record | None) -> str | None:  # noqa: ARG003
+    def undo(cls, bench: Bench, before: Record, after: Record | None) -> str | None:
         name, aside = before["database"], before["aside"]
         same_server(bench, before)
         if not run(bench, marked("database", aside)):
@@ -85,11 +86,11 @@ class CreateDatabase(Action):
             if rows[0][0] != MARK.format(before["run"]):
                 raise Refused(f'database "{name}" is not the one that was made: it has no mark')
             wait_for_no_sessions(bench, "datname", name)
-            _refuse_if_used(bench, name, before)
+            _refuse_if_used(bench, name, before, after)
             # Nobody comes in by the old name between a last look inside and the end.
             _rename(bench, name, aside)
         try:
-            _refuse_if_used(bench, aside, before)
+            _refuse_if_used(bench, aside, before, after)
             run(bench, f"DROP DATABASE {identifier(aside)}")
         except (Failed, Refused) as error:
             if not run(bench, marked("database", name)):
@@ -108,7 +109,7 @@ def _in_utf8(before: Record) -> str:
     return " TEMPLATE template0 ENCODING 'UTF8' LC_COLLATE 'C' LC_CTYPE 'C'"
 
 
-def _refuse_if_used(bench: Bench, database: str, before: Record) -> None:
+def _refuse_if_used(bench: Bench, database: str, before: Record, after: Record | None) -> None:
     """Refuse where somebody changed the database, or put something into it.
 
     `database` is its name at this moment: it is moved aside before the last look.
@@ -125,6 +126,7 @@ def _refuse_if_used(bench: Bench, database: str, before: Record) -> None:
     # The types and indexes that come with a table would only repeat it.
     alone = {text for text in found if not text.startswith(("type ", "index ", "toast "))}
     content = sorted(alone or found) or _rows(bench, database)
+    content = content or _changed(bench, database, (after or {}).get("transaction"))
     if content:
         more = f" and {len(content) - 5} more" if len(content) > 5 else ""
         raise Refused(f'database "{name}" is not empty: {", ".join(content[:5])}{more}')
@@ -152,6 +154,19 @@ def _rows(bench: Bench, database: str) -> list[str]:
     parts = [f"SELECT {literal(t)} WHERE EXISTS (SELECT FROM {t})" for t in sorted(tables)]
     rows = run(bench, " UNION ALL ".join(parts), database=database) if parts else []
     return [f"table {row[0]}, which holds rows" for row in rows]
+
+
+def _changed(bench: Bench, database: str, transaction: str | None) -> list[str]:
+    """What came with the template and was changed since: its row is newer than the database."""
+    if not transaction:
+        return []  # cut off, or made by a doctor that did not write it down
+    made = f"age('{int(transaction) % 2**32}'::xid)"
+    parts = [
+        f"SELECT pg_describe_object('{name}'::regclass, oid, 0) FROM {name} WHERE age(xmin) < {made}"
+        for name in ("pg_class", "pg_proc", "pg_rewrite")
+    ]
+    rows = run(bench, " UNION ".join(parts), database=database)
+    return sorted(f"{row[0]}, which was changed since" for row in rows)
 
 
 def _rename(bench: Bench, old: str, new: str) -> None:

@@ -6,6 +6,7 @@ import contextlib
 import difflib
 import os
 import stat
+import sys
 import tempfile
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -24,7 +25,8 @@ TEMPORARY = ".saas-doctor-tmp-"
 def write_atomically(path: Path, data: bytes, *, mode: int | None = None) -> None:
     """Write the file so that it is wholly old or wholly new at every moment, also after a crash.
 
-    A symbolic link stays one, its target is written; mode and owner stay where the file exists.
+    A symbolic link stays one, its target is written; mode, owner and extended attributes stay where
+    the file exists. Other names that it has by hard links keep the former bytes.
     """
     target = path.resolve()
     before = target.stat() if target.exists() else None
@@ -40,12 +42,36 @@ def write_atomically(path: Path, data: bytes, *, mode: int | None = None) -> Non
         if before and hasattr(os, "chown"):
             with contextlib.suppress(PermissionError):  # an ordinary user keeps only his own
                 os.chown(name, before.st_uid, before.st_gid)
+            _copy_attributes(target, name)
         os.replace(name, target)
     except BaseException:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(name)
         raise
     _sync_folder(target.parent)
+
+
+def _copy_attributes(source: Path, target: str) -> None:
+    """What a file system knows of a file besides: its list of rights, a user's own notes."""
+    if sys.platform == "linux":
+        with contextlib.suppress(OSError):  # not every one has them, nor gives all of them
+            for name in os.listxattr(source):
+                with contextlib.suppress(OSError):
+                    os.setxattr(target, name, os.getxattr(source, name))
+
+
+def _parts(path: Path, name: str) -> str:
+    """Why a file is not edited: it has other names, which would keep what it was; else empty."""
+    try:
+        others = os.stat(path).st_nlink - 1
+    except OSError:
+        return ""
+    if others < 1:
+        return ""
+    return (
+        f"{name} has {others} other name{'s' if others > 1 else ''} by hard links, from which an "
+        "edit would part it; change it by hand"
+    )
 
 
 def leads_out(root: Path, path: Path, name: str) -> str:
@@ -137,6 +163,11 @@ class EditFile(_OnFile):
     def result(self) -> bytes:
         return apply_edits(self.data, self.edits)
 
+    def rehearsed(self, facts: Facts, edited: Mapping[Path, bytes]) -> Action:
+        if why := _parts(self.path, self.name):
+            raise Conflict(why)
+        return super().rehearsed(facts, edited)
+
     def preview(self) -> str:
         return unified_diff(self.name, self.data, self.result)
 
@@ -153,6 +184,8 @@ class EditFile(_OnFile):
 
     def before(self, bench: Bench) -> Record:
         self._stay_inside(bench)
+        if why := _parts(self.path, self.name):
+            raise NotApplied(why)
         now = _read(self.path)
         if now != self.data:
             raise NotApplied(f"{self.name} was changed since the plan was made")
@@ -184,6 +217,9 @@ class EditFile(_OnFile):
                 f"{before['name']} was changed since; its former bytes are in "
                 f"{bench.platform.relative(bench.folder / 'kept' / before['kept'])}"
             )
+        if why := _parts(path, before["name"]):
+            kept = bench.platform.relative(bench.folder / "kept" / before["kept"])
+            raise Refused(f"{why}: its former bytes are in {kept}")
         write_atomically(path, bench.kept(before["kept"]))
         return None
 
@@ -210,8 +246,7 @@ class CreateFile(_OnFile):
             more = f" with placeholders for {', '.join(self.placeholders)}"
         return f"create {self.name}{more}"
 
-    @property
-    def afterwards(self) -> str:
+    def afterwards(self, before: Record) -> str:  # noqa: ARG002
         if not self.placeholders:
             return ""
         return f"{self.name}: write values of your own for {', '.join(self.placeholders)}"

@@ -6,12 +6,12 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from saas_doctor import snapshot
+from saas_doctor import own_files, snapshot
 from saas_doctor.actions import Action, Bench, Failed, NotApplied, Record, Refused, command
 from saas_doctor.actions.resolving import (
     NotResolved,
@@ -162,6 +162,8 @@ class RecreateEnvironment(Action):
     version: str
     files: tuple[Path, ...]
     note: str = ""
+    own: tuple[str, ...] = ()
+    """Somebody's own files in the old one, which the new one does not get."""
 
     order = 20
     risk = Risk.CHANGES
@@ -178,11 +180,13 @@ class RecreateEnvironment(Action):
         lines = [f"{self.python} -m venv {self.name}  (by uv where there is one)"]
         lines += [f"{self.name}/bin/python -m pip install -r {file}" for file in self.files]
         if os.path.lexists(self.environment):
-            lines.insert(0, f"the old {self.name} is kept aside for undo")
+            own = f"; your own files stay in it: {_first(self.own)}" if self.own else ""
+            lines.insert(0, f"the old {self.name} is kept aside for undo{own}")
         return "\n".join(lines + ([self.note] if self.note else []))
 
     def rehearsed(self, facts: Facts, edited: Mapping[Path, bytes]) -> RecreateEnvironment:
         platform = facts.get(Platform)
+        seen = replace(self, own=_own(self.environment))
         uv = shutil.which("uv", path=platform.environ.get("PATH"))
         try:
             if not uv:
@@ -190,15 +194,23 @@ class RecreateEnvironment(Action):
             with _words(facts, self.files, (), edited) as words:
                 resolved_by_uv(uv, self.python, words, {}, platform)
         except (NotResolved, Unreadable, OSError) as reason:
-            return replace(self, note=f"not resolved beforehand: {reason}")
-        return self
+            return replace(seen, note=f"not resolved beforehand: {reason}")
+        return seen
+
+    def afterwards(self, before: Record) -> str:
+        place = before.get("place")
+        if not (place and self.own):
+            return ""
+        return f"copy what you need of your own files from {place}: {_first(self.own)}"
 
     def before(self, bench: Bench) -> Record:
         there = os.path.lexists(self.environment)
+        aside = _free(bench, "environment") if there else None
         return {
             "environment": str(self.environment),
             "name": self.name,
-            "aside": _free(bench, "environment") if there else None,
+            "aside": aside,
+            "place": bench.platform.relative(bench.folder / aside) if aside else "",
         }
 
     def apply(self, bench: Bench, before: Record) -> Record:
@@ -234,7 +246,8 @@ class RecreateEnvironment(Action):
             return None  # cut off before the old one was moved
         if not os.path.lexists(environment) and aside is None:
             return None
-        _refuse_if_changed(environment, before["name"], after, bench)
+        where = f"; the former one is in {bench.platform.relative(aside)}" if aside else ""
+        _refuse_if_changed(environment, before["name"], after, bench, where)
         if environment.is_symlink():
             environment.unlink()
         elif environment.exists():
@@ -280,7 +293,9 @@ def _remember(environment: Path, bench: Bench) -> str:
     return bench.keep("environment.json", state)
 
 
-def _refuse_if_changed(environment: Path, name: str, after: Record | None, bench: Bench) -> None:
+def _refuse_if_changed(
+    environment: Path, name: str, after: Record | None, bench: Bench, where: str = ""
+) -> None:
     """What came, went or was changed since is somebody's work: it is not undone."""
     if after is None or not environment.exists():
         return
@@ -288,8 +303,20 @@ def _refuse_if_changed(environment: Path, name: str, after: Record | None, bench
     now = snapshot.listing(environment)
     changed = sorted(f for f in now.keys() | then.keys() if now.get(f) != then.get(f))
     if changed:
-        more = f" and {len(changed) - 3} more" if len(changed) > 3 else ""
-        raise Refused(f"{name} was changed since: {', '.join(changed[:3])}{more}")
+        raise Refused(f"{name} was changed since: {_first(changed)}{where}")
+
+
+def _own(environment: Path) -> tuple[str, ...]:
+    """Somebody's own files in an environment, by their paths in it."""
+    if environment.is_symlink() or not environment.is_dir():
+        return ()
+    found = own_files.own(environment, own_files.unproved(environment))
+    return tuple(sorted(path.relative_to(environment).as_posix() for path in found))
+
+
+def _first(names: Sequence[str]) -> str:
+    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+    return f"{', '.join(names[:3])}{more}"
 
 
 def _free(bench: Bench, name: str) -> str:

@@ -178,8 +178,9 @@ def _tell(done: Repair, *, asked: bool) -> None:
             f"{item.outcome.value:<12} {one_line(item.step.action.title)}{why}",
             "green" if good else "yellow",
         )
-        if item.step.action.afterwards and item.outcome in (Outcome.VERIFIED, Outcome.UNVERIFIED):
-            say(f"{'to do':<12} {item.step.action.afterwards}", "yellow")
+        more = item.step.action.afterwards(item.before)
+        if more and item.outcome in (Outcome.VERIFIED, Outcome.UNVERIFIED):
+            say(f"{'to do':<12} {more}", "yellow")
     for finding, reason in done.waiting:
         say(f"not fixed    {finding.code} {one_line(finding.message)}: {reason}")
     if done.run and any(d.outcome in (Outcome.VERIFIED, Outcome.UNVERIFIED) for d in done.done):

@@ -177,8 +177,9 @@ def _prepared(platform: Platform, backend: str, *, yes: bool, fix: bool) -> Plat
     for item in done.done:
         why = f": {item.reason}" if item.reason else ""
         say(f"{item.outcome.value:<12} {one_line(item.step.action.title)}{why}", error=True)
-        if item.step.action.afterwards and item.outcome is Outcome.VERIFIED:
-            say(f"{'to do':<12} {item.step.action.afterwards}", error=True)
+        more = item.step.action.afterwards(item.before)
+        if more and item.outcome is Outcome.VERIFIED:
+            say(f"{'to do':<12} {more}", error=True)
     if done.run and any(item.outcome is Outcome.VERIFIED for item in done.done):
         say(f"Take it back: saas-doctor undo {done.run}", error=True)
     if left := [f for f in done.report.findings if bootstrap.stops(f, backend)]:

@@ -1,11 +1,22 @@
-"""Takes the account that a smoke test made out of the platform's database again."""
+"""Takes the account that a smoke test made out of the platform's database again, also a later one."""
 
 from __future__ import annotations
+
+import contextlib
+import os
+import re
+import secrets
+from pathlib import Path
+
+import msgspec
 
 from saas_doctor.facts import Facts
 from saas_doctor.facts.database_address import Address
 from saas_doctor.facts.database_login import connect
-from saas_doctor.model import Absent, Blocked, Unreadable
+from saas_doctor.journal import prepare_state
+from saas_doctor.model import Absent, Blocked, DoctorError, Unreadable
+from saas_doctor.platform import Platform
+from saas_doctor.processes import Identity
 from saas_doctor.smoke.steps import StepFailed
 
 _COLUMNS = """
@@ -17,15 +28,66 @@ WHERE t.table_type = 'BASE TABLE' AND c.table_schema NOT IN ('pg_catalog', 'info
 """
 
 
-def remove_account(facts: Facts, marks: tuple[str, ...]) -> str:
-    """Delete the rows that hold one of these texts, which nobody else has; says how many.
+_MARK = re.compile(r"[0-9a-f]{12}")
 
-    Raises StepFailed with what is left and how to delete it.
+
+class Account:
+    """An account that nobody else has: its mark is drawn by lot, and noted down while it may be there.
+
+    The note is a file of the mark's name in the platform's state, with the identity of the process
+    that made the account: one that was killed is cleaned up after by the next.
     """
+
+    def __init__(self, platform: Platform, mark: str = "") -> None:
+        self.platform, self.mark = platform, mark or secrets.token_hex(6)
+        self.email, self.name = f"saas-doctor-{self.mark}@example.com", f"saas_doctor_{self.mark}"
+
+    @property
+    def _note(self) -> Path:
+        return self.platform.state / "smoke" / self.mark
+
+    def note(self) -> None:
+        """Note it down, before it is made; without a state folder nobody will know of it."""
+        with contextlib.suppress(OSError, DoctorError):
+            prepare_state(self.platform)
+            self._note.parent.mkdir(exist_ok=True)
+            self._note.write_bytes(msgspec.json.encode(Identity.of(os.getpid())))
+
+    def forget(self) -> None:
+        with contextlib.suppress(OSError):
+            self._note.unlink()
+            self._note.parent.rmdir()  # where it was the last one
+
+    def remove(self, facts: Facts) -> int:
+        """Delete the rows that hold its email or its name; how many.
+
+        Raises StepFailed with what is left and how to delete it.
+        """
+        removed = _removed(facts, (self.email, self.name), self.by_hand)
+        self.forget()
+        return removed
+
+    @property
+    def by_hand(self) -> str:
+        return f"delete the account {self.email} by hand"
+
+
+def left_behind(platform: Platform) -> list[Account]:
+    """The accounts of runs that have ended without taking them away."""
+    found = []
+    for note in sorted((platform.state / "smoke").glob("*")):
+        with contextlib.suppress(OSError, msgspec.DecodeError):
+            maker = msgspec.json.decode(note.read_bytes(), type=Identity)
+            if _MARK.fullmatch(note.name) and not maker.alive:
+                found.append(Account(platform, note.name))
+    return found
+
+
+def _removed(facts: Facts, marks: tuple[str, ...], by_hand: str) -> int:
+    """How many rows were deleted that hold one of these texts."""
     import psycopg
     from psycopg import sql
 
-    by_hand = f"delete the account {marks[0]} by hand"
     try:
         address = facts.get(Address)
     except (Absent, Blocked, Unreadable) as reason:
@@ -44,6 +106,4 @@ def remove_account(facts: Facts, marks: tuple[str, ...]) -> str:
                     continue
     except (psycopg.Error, OSError) as error:
         raise StepFailed(f"{str(error).strip()}; {by_hand}") from None
-    if not removed:
-        raise StepFailed(f"no row of it was found in the database; {by_hand}")
-    return f"{removed} row{'' if removed == 1 else 's'} deleted in the database"
+    return removed

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec import Struct
 
 from saas_doctor.facts.registered import gateway_of
-from saas_doctor.smoke.accounts import remove_account
+from saas_doctor.smoke.accounts import Account, left_behind
 from saas_doctor.smoke.services import Services
 from saas_doctor.smoke.steps import Part, Step, StepFailed, StepSkipped, step
 
@@ -38,14 +38,19 @@ class Users:
 
     def __init__(self, services: Services, http: httpx.Client, *, read_only: bool) -> None:
         self.services, self.http, self.read_only = services, http, read_only
-        mark = secrets.token_hex(6)
-        self.email, self.name = f"saas-doctor-{mark}@example.com", f"saas_doctor_{mark}"
+        self.account = Account(services.platform)
+        self.email, self.name = self.account.email, self.account.name
         self.password = f"Sd1-{secrets.token_urlsafe(12)}"
         self.token = ""
         self.made = False
         self.documents: dict[str, Mapping[str, Any]] = {}
 
     def steps(self) -> Iterator[Step]:
+        for left in [] if self.read_only else left_behind(self.services.platform):
+            with step(Part.WAY, f"the account {left.email} of a run that was killed") as clock:
+                clock.said = _deleted(left.remove(self.services.facts))
+            assert clock.step
+            yield clock.step
         try:
             for title, action in (("sign-up", self._sign_up), ("login", self._log_in)):
                 with step(Part.WAY, title) as clock:
@@ -65,9 +70,12 @@ class Users:
         if found is None:
             raise StepSkipped("no service describes a sign-up (`signup` in [smoke] names its path)")
         self.made = True
+        self.account.note()
         answer = self._call(found, self._body(found))
         if answer.status_code >= 300:
             self.made = answer.status_code >= 500
+            if not self.made:
+                self.account.forget()
             raise self._failed(found, answer)
         return f"POST {found.path}: HTTP {answer.status_code}"
 
@@ -94,9 +102,13 @@ class Users:
         with step(Part.WAY, "the account is taken away") as clock:
             gone = self._find("delete", _ME, "") if self.token else None
             if gone and self._call(gone, None, "DELETE").status_code < 300:
+                self.account.forget()
                 clock.said = f"by DELETE {gone.path}"
+            elif removed := self.account.remove(self.services.facts):
+                clock.said = _deleted(removed)
             else:
-                clock.said = remove_account(self.services.facts, (self.email, self.name))
+                what = "no row of it was found in the database"
+                raise StepFailed(f"{what}; {self.account.by_hand}")
         assert clock.step
         return clock.step
 
@@ -257,3 +269,7 @@ def _token(answer: httpx.Response) -> str:
             if isinstance(found, str) and found:
                 return found
     return ""
+
+
+def _deleted(rows: int) -> str:
+    return f"{rows} row{'' if rows == 1 else 's'} deleted in the database"
