@@ -230,7 +230,7 @@ def tls_not_agreed(database: Database) -> Iterator[Finding]:
         found=database.failed.found,
         wanted="TLS on both sides, or on neither",
         target=str(address),
-        place=None if shell else address.place,
+        place=address.place_of("sslmode"),
         next_step="saas-doctor fix --select DB508 writes sslmode=prefer"
         if fixable
         else f"unset PGSSLMODE; or {step}"
@@ -279,9 +279,7 @@ def server_only_reads(database: Database) -> Iterator[Finding]:
         found=found,
         wanted="a server that takes writes",
         target=str(address),
-        place=None
-        if server.read_only == "client" and "PGOPTIONS" in address.shell
-        else address.place,
+        place=address.place_of("options") if server.read_only == "client" else address.place,
         next_step=step,
         data={"no_fix": True},
     )

@@ -86,7 +86,9 @@ def search_path_leads_nowhere(database: Database) -> Iterator[Finding]:
             found=server.search_path or "an empty search_path",
             wanted="a search_path with a schema that is there",
             target=f"{server.database}.search_path",
-            place=address.place,
+            place=address.place_of("options")
+            if server.search_path_from == "client"
+            else address.place,
             next_step=f"saas-doctor fix --select DB510 creates schema {schema}"
             if schema
             else _reset(database),

@@ -149,7 +149,7 @@ def service_answers_badly(
             continue
         # A process that never answers holds its port for nothing, which is NET401.
         in_container = port.holder is not None and port.holder.process is None
-        bad = answer.problem in ("closed", "endless", "not HTTP", "TLS") or (
+        bad = answer.problem in ("closed", "endless", "unfinished", "not HTTP", "TLS") or (
             answer.problem == "silent" and in_container
         )
         if bad or answer.slow or (answer.status or 0) >= 500:

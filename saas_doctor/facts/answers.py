@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 class Answer(Struct, frozen=True):
     """What a service's health path answered; `problem` where it was no HTTP answer.
 
-    `problem` is `silent` (nothing whole within the bound), `closed` (the connection, without a word),
+    `problem` is `silent` (nothing within the bound), `unfinished` (no whole answer), `closed` (the connection, without a word),
     `TLS` (it wants https), `endless` (larger than any page), or `not HTTP`. `seconds` is the time that the answer took, from the
     first try on.
     """
@@ -47,6 +47,7 @@ class Answer(Struct, frozen=True):
         if self.status:
             return f"HTTP {self.status}" + (f": {self.detail}" if self.detail else "")
         return {
+            "unfinished": f"an answer that is not complete within {self.seconds:.1f} s",
             "silent": "the connection is accepted, and no answer is complete within "
             f"{self.seconds:.1f} s",
             "TLS": "it speaks https, and is called by http",
@@ -101,8 +102,10 @@ def ask(http: httpx.Client, url: str, bounds: Sequence[float] = _BOUNDS) -> Answ
     began = time.monotonic()
     answer = Answer(url)
     for bound in bounds:
+        problem = "silent"
         try:
             with http.stream("GET", url, timeout=bound) as response:
+                problem = "unfinished"
                 detail = _beginning(response) if response.status_code >= 500 else ""
                 if not detail and not _streams(response):
                     for _ in response.iter_raw():  # headers alone are no answer
@@ -110,7 +113,7 @@ def ask(http: httpx.Client, url: str, bounds: Sequence[float] = _BOUNDS) -> Answ
                 took = time.monotonic() - began
                 return Answer(url, response.status_code, detail=detail, seconds=took)
         except httpx.TimeoutException:
-            answer = Answer(url, problem="silent", seconds=time.monotonic() - began)
+            answer = Answer(url, problem=problem, seconds=time.monotonic() - began)
         except httpx.RemoteProtocolError as error:
             closed = "without sending" in str(error)
             problem = "TLS" if takes_tls(url) else "closed" if closed else "not HTTP"
@@ -127,7 +130,8 @@ def ask(http: httpx.Client, url: str, bounds: Sequence[float] = _BOUNDS) -> Answ
 
 def _streams(response: httpx.Response) -> bool:
     """Whether an answer is one that goes on, by its kind."""
-    return "event-stream" in response.headers.get("content-type", "")
+    kind = response.headers.get("content-type", "")
+    return any(word in kind for word in ("event-stream", "ndjson", "x-mixed-replace"))
 
 
 def takes_tls(url: str) -> bool:

@@ -99,6 +99,10 @@ class Address(Fact, frozen=True):
         here = variable in self.shell
         return f"{variable} of this shell" if here else f"{self.variable} in {self.where}"
 
+    def place_of(self, option: str) -> Place | None:
+        """The line that says one of `options`; None where that is the shell."""
+        return None if _VARIABLES[option] in self.shell else self.place
+
     @property
     def tls_mode(self) -> str:
         return self.options.get("sslmode", "prefer")

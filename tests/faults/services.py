@@ -297,6 +297,7 @@ ENTRIES = [
     Healthy("SVC702", "404 at the health path", answering("core", **{"": [404, {}]})),
     Healthy("SVC702", "a login asked for", answering("core", **{"": [401, {}]})),
     Fault("SVC702", "an answer without an end", answering("core", **{"": [3, ""]}), fixed=False),
+    Fault("SVC702", "an answer that drips", answering("core", **{"": [2, ""]}), fixed=False),
     Healthy("SVC702", "everything runs", everything_runs),
     Healthy("SVC702", "a stream", answering("core", **{"": [2, "text/event-stream"]})),
     Fault("WEB802", "its own origin refused", cors(BOTH[1]), fixed=False, target=BOTH[0]),
