@@ -17,10 +17,13 @@ _SAID = {
     "login": "Redis at {address} refuses the login",
     "no password": "Redis at {address} has no password, and {key} gives one",
     "rights": "Redis at {address} gives this user no right to read",
+    "write rights": "Redis at {address} gives this user no right to write",
     "database": "Redis at {address} has no database of that number",
     "loading": "Redis at {address} is still loading its data",
     "full": "Redis at {address} is full and refuses every write",
     "read-only": "Redis at {address} is a read-only replica and refuses every write",
+    "no master": "Redis at {address} is a replica whose master is down, and answers nothing",
+    "paused": "Redis at {address} answers reads and lets every write wait",
     "can't save": "Redis at {address} could not save its data and refuses every write",
     "replicas": "Redis at {address} has too few replicas and refuses every write",
     "busy": "Redis at {address} is busy with a script and refuses every call",
@@ -31,16 +34,20 @@ _SAID = {
     "wants TLS": "Redis at {address} wants TLS, and {key} says redis://",
     "no TLS": "Redis at {address} speaks no TLS, and {key} says rediss://",
     "certificate": "the certificate of Redis at {address} is not one that the services trust",
+    "client certificate": "Redis at {address} asks for a client's certificate, and {key} names none",
     "not Redis": "what listens at {address} is not Redis",
 }
 _NEXT = {
     "login": "correct user and password in {key} ({where})",
     "no password": "take the password out of {key} ({where}), or give the server one",
     "rights": "give the user rights: redis-cli acl setuser NAME on '~*' '&*' '+@all'",
-    "database": "write a lower database number at the end of {key} ({where})",
+    "write rights": "give the user rights: redis-cli acl setuser NAME on '~*' '&*' '+@all'",
+    "database": "write a lower database number (a cluster has 0 alone) at the end of {key} ({where})",
     "loading": "wait, and look again",
     "full": "redis-cli -u ${key} config set maxmemory-policy allkeys-lru, or give it more memory",
     "read-only": "let {key} ({where}) lead to the replica's master",
+    "no master": "start its master, or let {key} ({where}) lead to another server",
+    "paused": "end the pause: redis-cli -u ${key} client unpause",
     "can't save": "look why it can't write to its folder (disk full, rights): redis-cli -u ${key} "
     "config get dir; for a mere cache: config set stop-writes-on-bgsave-error no",
     "replicas": "start its replicas, or redis-cli -u ${key} config set min-replicas-to-write 0",
@@ -53,6 +60,7 @@ _NEXT = {
     "wants TLS": "write rediss:// in {key} ({where})",
     "no TLS": "write redis:// in {key} ({where})",
     "certificate": "add ?ssl_ca_certs=FILE with its authority to {key} ({where})",
+    "client certificate": "add ssl_certfile=FILE&ssl_keyfile=FILE to {key} ({where})",
     "not Redis": "correct the port in {key} ({where}), or stop what listens there",
 }
 
@@ -68,6 +76,7 @@ _NEXT = {
         r"NOPERM .*no permissions|No permissions to (?:run|access)",
         r"OOM command not allowed when used memory",
         r"READONLY You can't write against a read only replica",
+        r"MASTERDOWN Link with MASTER is down",
         r"MISCONF Redis is configured to save RDB snapshots",
         r"NOREPLICAS Not enough good replicas",
         r"CLUSTERDOWN Hash slot not served",
@@ -83,10 +92,12 @@ def redis_unusable(
     """Redis can't be used at the address that the services have.
 
     **Detected** by PING, INFO, CONFIG GET and a read at REDIS_URL (the shell's value before the one
-    in `.env`), with a bound of one second each; nothing is written. Told apart are: no answer, a
-    refused login, a user without rights, a number of no database, TLS on one side only, a Sentinel
-    or another program, and a server that refuses calls: full, a read-only replica, unable to save,
-    loading, busy, in protected mode, without its replicas, or with all its clients.
+    in `.env`), and by a write whose options contradict each other: the server looks at rights and
+    room before it refuses that, so nothing is written. Each has a bound of one second. Told apart
+    are: no answer, a refused login, a user without rights, a number of no database, TLS on one side
+    only, certificates, a Sentinel or another program, and a server that refuses calls: full, a
+    read-only replica, one without its master, unable to save, loading, busy, paused, in protected
+    mode, without its replicas, or with all its clients.
     **Fixed** in `.env` where another address works: the port at which the compose file publishes its
     Redis, `redis://` for `rediss://` or the other way, or no password where the server has none;
     `undo` brings the old line back.
@@ -104,7 +115,7 @@ def redis_unusable(
     yield Finding(
         _SAID[cache.problem].format(**words)
         + (", which the services can do without" if optional else ""),
-        looked_at=f"PING, INFO and a read at {cache.address}, from {cache.key} ({cache.where})",
+        looked_at=f"PING, INFO, a read, and a write of no effect at {cache.address}, from {cache.key} ({cache.where})",
         found=cache.detail or cache.problem,
         wanted=f"{cache.key}={redact(cache.better)}: {cache.reason}"
         if cache.better

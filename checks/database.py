@@ -117,7 +117,8 @@ def _way_out(database: Database, trouble: Trouble) -> str:
         rest = "SELECT usename, application_name, count(*) FROM pg_stat_activity GROUP BY 1, 2"
         return f"see who holds its connections: {asks(as_superuser(address), rest)}"
     if trouble is Trouble.CLIENT:
-        return f"correct {address.variable} in {address.where} (sslmode and the like)"
+        file = f"correct {address.variable} in {address.where} (sslmode and the like)"
+        return f"unset {' '.join(address.shell)}; or {file}" if address.shell else file
     # The platform's own, which `up` also starts where there is no Docker.
     own = database.start.startswith("docker compose ")
     return f"saas-doctor up (by hand: {database.start})" if own else database.start
@@ -176,6 +177,7 @@ _TLS = {
     Trouble.TLS_MISSING: "the address demands TLS, and the server has none",
     Trouble.TLS_WANTED: "the server lets in by TLS only, and the address forbids it",
     Trouble.TLS_UNWANTED: "the address demands TLS, and the server's rules let in without it only",
+    Trouble.TLS_NO_ROOT: "the file with the authority for its certificate is not there",
     Trouble.TLS_UNTRUSTED: "the server's certificate is not one that the address takes",
 }
 
@@ -209,24 +211,31 @@ def tls_not_agreed(database: Database) -> Iterator[Finding]:
     if trouble not in NO_TLS:
         return
     address = database.address
-    fixable = address.is_local and not address.is_socket and address.place is not None
+    shell = "PGSSLMODE" in address.shell
+    fixable = address.is_local and not (address.is_socket or shell) and bool(address.place)
     step = {
         Trouble.TLS_MISSING: "turn TLS on at the server (ssl = on, with a certificate), or write "
         f"sslmode=prefer in {address.where} if the way there is safe",
         Trouble.TLS_WANTED: f"write sslmode=require in {address.where}",
         Trouble.TLS_UNWANTED: "have its rules let TLS in (host or hostssl in place of hostnossl): "
         + asks(as_superuser(address), "SELECT * FROM pg_hba_file_rules"),
+        Trouble.TLS_NO_ROOT: "name the file with the authority that signed the certificate: "
+        f"sslrootcert=FILE in {address.where}",
         Trouble.TLS_UNTRUSTED: "name the authority that signed the certificate: sslrootcert=FILE in "
         f"{address.where}, and a host name that the certificate holds",
     }[database.failed.trouble]
     yield Finding(
         f"no login on {address}: {_TLS[database.failed.trouble]}",
-        looked_at=f"{address.variable} ({address.where}): sslmode={address.tls_mode}",
+        looked_at=f"{address.said_at('sslmode')}: sslmode={address.tls_mode}",
         found=database.failed.found,
         wanted="TLS on both sides, or on neither",
         target=str(address),
-        place=address.place,
-        next_step="saas-doctor fix --select DB508 writes sslmode=prefer" if fixable else step,
+        place=address.place_of("sslmode"),
+        next_step="saas-doctor fix --select DB508 writes sslmode=prefer"
+        if fixable
+        else f"unset PGSSLMODE; or {step}"
+        if shell
+        else step,
         data={"no_fix": not fixable},
     )
 
@@ -270,7 +279,7 @@ def server_only_reads(database: Database) -> Iterator[Finding]:
         found=found,
         wanted="a server that takes writes",
         target=str(address),
-        place=address.place,
+        place=address.place_of("options") if server.read_only == "client" else address.place,
         next_step=step,
         data={"no_fix": True},
     )
@@ -288,7 +297,7 @@ def _writable(database: Database, source: str) -> str:
     if of:
         return asks(as_superuser(address), f"{of} RESET default_transaction_read_only")
     if source == "client":
-        return f"take default_transaction_read_only out of {address.variable} in {address.where}"
+        return f"take default_transaction_read_only out of {address.said_at('options')}"
     return "take default_transaction_read_only out of the server's settings: " + asks(
         as_superuser(address), "SHOW config_file"
     )

@@ -57,7 +57,8 @@ def search_path_leads_nowhere(database: Database) -> Iterator[Finding]:
     """No table can be made: the search_path names no schema that is there.
 
     `search_path` names the schemas in which a plain `users` is looked for and made. It was set for a
-    schema that was dropped, renamed, or never made in this database.
+    schema that was dropped, renamed, or never made in this database; or it begins with `pg_temp`, where
+    each table is gone with the connection that made it.
 
     **Detected** by the platform's own login: the setting, where it was set, and the schemas that are
     there.
@@ -71,15 +72,23 @@ def search_path_leads_nowhere(database: Database) -> Iterator[Finding]:
         return
     # Of a missing `public` alone DB505 tells.
     schema = next((name for name in server.absent if name != "public"), "")
-    if not server.schema and not server.shut and (server.has_public or schema):
+    passing = server.schema.startswith("pg_temp")
+    lost = not server.schema and not server.shut and (server.has_public or schema)
+    if passing or lost:
         named = f"names {schema}, which is not there" if schema else "leads to no schema"
+        if passing:
+            schema = ""
+            named = "leads to temporary tables first, which are gone with their connection"
         yield Finding(
-            f'no table can be made in "{server.database}": the search_path {named}',
+            f'no table can be {"kept" if passing else "made"} in "{server.database}": '
+            f"the search_path {named}",
             looked_at=f"a login on {address}: SHOW search_path (set in: {server.search_path_from})",
             found=server.search_path or "an empty search_path",
             wanted="a search_path with a schema that is there",
             target=f"{server.database}.search_path",
-            place=address.place,
+            place=address.place_of("options")
+            if server.search_path_from == "client"
+            else address.place,
             next_step=f"saas-doctor fix --select DB510 creates schema {schema}"
             if schema
             else _reset(database),
@@ -99,7 +108,7 @@ def _reset(database: Database) -> str:
     if of:
         return "take the setting back: " + asks(as_superuser(address), f"{of} RESET search_path")
     if server.search_path_from == "client":
-        return f"take search_path out of {address.variable} in {address.where}"
+        return f"take search_path out of {address.said_at('options')}"
     return "set it for the role: " + asks(
         as_superuser(address), f"ALTER ROLE {role} IN DATABASE {base} SET search_path = public"
     )

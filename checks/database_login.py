@@ -181,6 +181,8 @@ def _why(database: Database, role: RoleState) -> str:
         return rules if state == "28000" else f"SQLSTATE {state}"
     if not role.known:
         return "wrong password or missing role, the server does not tell"
+    if role.kept_as_md5 and database.failed.method.startswith("scram"):
+        return "its password is kept as md5, and the server's rules ask for SCRAM"
     return "wrong password" if role.has_password else "the role has no password"
 
 

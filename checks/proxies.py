@@ -119,7 +119,8 @@ def proxy_can_not_be_used(
     **Detected** in the same places as NET402, with the packages of the platform's environment.
     **Fixed** by installing `socksio` there (PySocks for requests); `undo` removes it. An unknown
     scheme (`socks://`, `socks4://` for httpx, with httpx before 0.28 `socks5h://`) and what is no
-    URL have no fix but another value; for a shell, `eval "$(saas-doctor env)"`.
+    URL have no fix but another value; the latter is put right in a shell by
+    `eval "$(saas-doctor env)"`.
     **Silent** without httpx and requests, with what SOCKS needs, and with `NO_PROXY=*`. A note where
     all clients are made with `trust_env=False`.
     """
@@ -141,7 +142,9 @@ def proxy_can_not_be_used(
 def _no_url(scope: Scope, key: str, text: str, installed: Installed, clients: Clients) -> Finding:
     httpx = installed.get("httpx")
     assert httpx
-    if key in scope.in_effect:
+    if key in scope.in_effect and "@" not in scope.in_effect[key]:
+        step = f"correct the port in {key}"
+    elif key in scope.in_effect:
         step = f"write %2F for a `/` in the password of {key}, %23 for a `#`, %3F for a `?`"
     else:
         step = f"{key}={scope.no_proxy_with([])}"

@@ -77,8 +77,9 @@ def service_not_registered(
             found=", ".join(sorted(registered.names)) or "an empty list",
             wanted=f"{name}, which registers itself ({line})",
             target=name,
-            next_step=f"look at REGISTRY_URL as {name} sees it and at its log, then start {name} "
-            "again",
+            next_step=f"let it be registered by the name that its code says ({line})"
+            if spelling
+            else f"look at REGISTRY_URL as {name} sees it and at its log, then start {name} again",
             # A gateway may take both for one.
             severity=Severity.WARNING if spelling else None,
             more={"log": said} if said else {},

@@ -136,7 +136,7 @@ def service_answers_badly(
     """A running service answers its health path with an error, late, or not at all.
 
     **Detected** by a GET of the health path (`health` of the service in saas-doctor.toml, else
-    `/`), by no proxy, within 3 seconds. An answer that takes longer than a second, twice, is a
+    `/`), by no proxy, within 3 seconds, to its end. An answer that takes longer than a second, twice, is a
     warning: work that blocks holds up the whole service. A service that wants https is told. Where
     its log ends with an error, that is the reason.
     **To mend**, read the service's log (`logs/`).
@@ -149,7 +149,7 @@ def service_answers_badly(
             continue
         # A process that never answers holds its port for nothing, which is NET401.
         in_container = port.holder is not None and port.holder.process is None
-        bad = answer.problem in ("closed", "not HTTP", "TLS") or (
+        bad = answer.problem in ("closed", "endless", "unfinished", "not HTTP", "TLS") or (
             answer.problem == "silent" and in_container
         )
         if bad or answer.slow or (answer.status or 0) >= 500:

@@ -58,7 +58,10 @@ def needs_of(platform: Platform, facts: Facts) -> Iterator[Need]:
         yield Need(kept.no_proxy_key, kept.no_proxy_with([*swallowed]), why)
 
 
-_AGAIN = "set it again, with %2F for a `/` in its password, %23 for a `#`, %3F for a `?`"
+_AGAIN = (
+    "set it again, with %2F for a `/` in its password, %23 for a `#`, %3F for a `?`, and a port "
+    "that is a number"
+)
 
 
 def _environment(platform: Platform) -> Iterator[Need]:

@@ -92,8 +92,11 @@ def watch(
         because = now.changed(look)
         again = time.monotonic() + JUST_STARTED + 1 if because else float("inf")
         look = now
+        root = platform.root
         try:
             platform = load()
+            if platform.root != root:  # the folder that it was begun in has been moved as a whole
+                because = [f"the folder is {platform.root} now"]
             before, report = report, examine(platform)
         except DoctorError as error:
             if str(error) != problem:
@@ -101,7 +104,8 @@ def watch(
                 yield Change(tuple(because), problem=problem)
             continue
         change = _between(before, report, because)
-        if change.new or change.gone or change.new_unknown or problem:
+        moved = platform.root != root
+        if change.new or change.gone or change.new_unknown or problem or moved:
             yield change
         problem = ""
 

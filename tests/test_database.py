@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import pwd
 import socket
@@ -29,6 +30,7 @@ from saas_doctor.facts.database_address import Address, parse_url, with_server, 
 from saas_doctor.facts.database_login import Trouble
 from saas_doctor.facts.doors import AsUser
 from saas_doctor.facts.postgres_protocol import Endpoint, Outcome, ask, endpoints, scram_verifier
+from saas_doctor.facts.psql import as_superuser
 from saas_doctor.facts.quoting import identifier, literal
 from saas_doctor.facts.roles import RoleState
 from saas_doctor.facts.strangers import named
@@ -93,6 +95,14 @@ def test_the_shells_variables_stand_in_for_what_the_address_leaves_out() -> None
     environ = {"PGHOST": "h", "PGPORT": "6000", "PGUSER": "u", "PGPASSWORD": "p"}
     found = parse_url("postgresql:///", "K", environ)
     assert (str(found), found.role, found.password, found.database) == ("h:6000", "u", "p", "u")
+
+
+def test_an_option_is_said_by_the_address_or_else_by_a_variable_of_the_shell() -> None:
+    environ = {"PGSSLMODE": "require", "PGOPTIONS": "-c a.b=1", "PGCHANNELBINDING": ""}
+    address = parse_url("postgresql://h/d?sslmode=disable", "DATABASE_URL", environ)
+    assert address.options == {"sslmode": "disable", "options": "-c a.b=1"}
+    assert address.said_at("options") == "PGOPTIONS of this shell"
+    assert address.said_at("sslmode") == "DATABASE_URL in backend/.env"
 
 
 def test_the_password_is_in_no_text_of_an_address() -> None:
@@ -373,6 +383,26 @@ def test_a_wrong_password_is_told_from_a_missing_role_by_an_administrator(
     assert finding.message.endswith("is refused: wrong password")
     assert f"-c '\\password {name}'" in finding.next_step
     assert "hunter2" not in str(finding)
+
+
+def test_a_password_that_is_kept_as_md5_is_not_called_wrong_where_scram_is_asked_for(
+    tmp_path: Path, postgres: Cluster, name: str
+) -> None:
+    kept = hashlib.md5(f"{PASSWORD}{name}".encode()).hexdigest()
+    postgres.sql(f"CREATE ROLE {name} LOGIN PASSWORD 'md5{kept}'")
+    postgres.sql(f"CREATE DATABASE {name} OWNER {name}")
+    (finding,) = examine(tmp_path, url_of(postgres, name)).findings
+    assert finding.message.endswith("is kept as md5, and the server's rules ask for SCRAM")
+    assert finding.data["no_fix"] is False
+
+
+def test_a_way_in_for_the_superuser_names_the_folder_of_the_servers_socket(
+    postgres: Cluster,
+) -> None:
+    address = parse_url(url_of(postgres, "u"), "DATABASE_URL")
+    assert f"-h {postgres.socket_dir} -p {postgres.port}" in as_superuser(address)
+    elsewhere = parse_url("postgresql://db.test:1/d", "DATABASE_URL")
+    assert "-h " not in as_superuser(elsewhere)
 
 
 def test_without_an_administrator_it_is_said_that_the_server_does_not_tell(

@@ -90,6 +90,19 @@ def test_a_configuration_that_can_not_be_read_is_told_once_and_watched_on(root: 
     assert (mended.problem, codes(mended)) == ("", ([], []))
 
 
+def test_a_folder_that_is_moved_as_a_whole_is_told_and_watched_on(root: Path) -> None:
+    places = [root]
+    seen = watch(lambda: load(places[0]), examine, pause=0.05)
+    next(seen)
+    new = root.with_name("moved")
+    root.rename(new)
+    places[0] = new  # as the working directory, which moves along
+    change = next(seen)
+    assert (codes(change), change.because) == (([], []), (f"the folder is {new} now",))
+    (new / "backend/.env").write_text(WRONG)
+    assert codes(next(seen)) == (["CFG903"], [])
+
+
 def test_what_could_not_be_examined_is_not_gone(root: Path) -> None:
     (root / "backend/.env").write_text(WRONG)
     seen = changes(root)

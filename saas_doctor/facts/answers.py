@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 class Answer(Struct, frozen=True):
     """What a service's health path answered; `problem` where it was no HTTP answer.
 
-    `problem` is `silent` (nothing within the bound), `closed` (the connection, without a word),
-    `TLS` (it wants https), or `not HTTP`. `seconds` is the time that the answer took, from the
+    `problem` is `silent` (nothing within the bound), `unfinished` (no whole answer), `closed` (the connection, without a word),
+    `TLS` (it wants https), `endless` (larger than any page), or `not HTTP`. `seconds` is the time that the answer took, from the
     first try on.
     """
 
@@ -47,10 +47,12 @@ class Answer(Struct, frozen=True):
         if self.status:
             return f"HTTP {self.status}" + (f": {self.detail}" if self.detail else "")
         return {
+            "unfinished": f"an answer that is not complete within {self.seconds:.1f} s",
             "silent": "the connection is accepted, and no answer is complete within "
             f"{self.seconds:.1f} s",
             "TLS": "it speaks https, and is called by http",
             "closed": "the connection is closed without an answer",
+            "endless": f"an answer that does not end ({self.detail})",
             "not HTTP": f"an answer that is not HTTP ({self.detail})",
         }.get(self.problem, self.detail)
 
@@ -95,26 +97,41 @@ def ask(http: httpx.Client, url: str, bounds: Sequence[float] = _BOUNDS) -> Answ
     """One GET, tried again where nothing comes in time; `bounds`: seconds for each try."""
     import httpx
 
+    from saas_doctor.facts.bounded_http import TOO_LARGE
+
     began = time.monotonic()
     answer = Answer(url)
     for bound in bounds:
+        problem = "silent"
         try:
             with http.stream("GET", url, timeout=bound) as response:
+                problem = "unfinished"
                 detail = _beginning(response) if response.status_code >= 500 else ""
+                if not detail and not _streams(response):
+                    for _ in response.iter_raw():  # headers alone are no answer
+                        pass
                 took = time.monotonic() - began
                 return Answer(url, response.status_code, detail=detail, seconds=took)
         except httpx.TimeoutException:
-            answer = Answer(url, problem="silent", seconds=time.monotonic() - began)
+            answer = Answer(url, problem=problem, seconds=time.monotonic() - began)
         except httpx.RemoteProtocolError as error:
             closed = "without sending" in str(error)
             problem = "TLS" if takes_tls(url) else "closed" if closed else "not HTTP"
             return Answer(url, problem=problem, detail=str(error))
         except (httpx.ReadError, httpx.WriteError, httpx.ConnectError) as error:
+            if TOO_LARGE in str(error):
+                return Answer(url, problem="endless", detail=str(error))
             problem = "TLS" if takes_tls(url) else "closed"
             return Answer(url, problem=problem, detail=str(error))
         except httpx.HTTPError as error:
             return Answer(url, problem="not HTTP", detail=str(error))
     return answer
+
+
+def _streams(response: httpx.Response) -> bool:
+    """Whether an answer is one that goes on, by its kind."""
+    kind = response.headers.get("content-type", "")
+    return any(word in kind for word in ("event-stream", "ndjson", "x-mixed-replace"))
 
 
 def takes_tls(url: str) -> bool:

@@ -15,6 +15,7 @@ import httpx
 
 _LARGEST = 20_000_000
 """Bytes that one call may bring, redirects and all."""
+TOO_LARGE = f"the answer is larger than {_LARGEST} bytes"
 
 
 class _Call(threading.local):
@@ -68,7 +69,7 @@ class _Stream(httpcore.NetworkStream):
         data = self._inner.read(max_bytes, _within(timeout))
         _call.bytes_left -= len(data)
         if _call.bytes_left < 0:
-            raise httpcore.ReadError(f"the answer is larger than {_LARGEST} bytes")
+            raise httpcore.ReadError(TOO_LARGE)
         return data
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:

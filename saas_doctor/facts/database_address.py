@@ -38,6 +38,11 @@ _ELSE = {
     "statement_cache_size", "async_fallback", "timeout", "command_timeout", "hide_parameters",
 }  # fmt: skip
 """Other options of the drivers, which do not matter to where an address leads."""
+_VARIABLES = {
+    "sslmode": "PGSSLMODE", "sslrootcert": "PGSSLROOTCERT", "options": "PGOPTIONS",
+    "target_session_attrs": "PGTARGETSESSIONATTRS", "channel_binding": "PGCHANNELBINDING",
+}  # fmt: skip
+"""By which variables libpq takes an option that the address does not say."""
 _HERE = ("localhost", "::1", "0.0.0.0", "::")
 _TLS_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 
@@ -57,6 +62,8 @@ class Address(Fact, frozen=True):
     place: Place | None = None
     where: str = "backend/.env"
     options: Mapping[str, str] = field(default_factory=dict)
+    shell: tuple[str, ...] = ()
+    """The variables of the shell that `options` come from, where the address does not say them."""
 
     def __repr__(self) -> str:
         return f"Address({self.role}@{self.host}:{self.port}/{self.database})"
@@ -85,6 +92,16 @@ class Address(Fact, frozen=True):
     def is_local(self) -> bool:
         """Whether it surely leads to this machine."""
         return self.is_socket or self.host in _HERE or self.host.startswith("127.")
+
+    def said_at(self, option: str) -> str:
+        """Where one of `options` is said."""
+        variable = _VARIABLES[option]
+        here = variable in self.shell
+        return f"{variable} of this shell" if here else f"{self.variable} in {self.where}"
+
+    def place_of(self, option: str) -> Place | None:
+        """The line that says one of `options`; None where that is the shell."""
+        return None if _VARIABLES[option] in self.shell else self.place
 
     @property
     def tls_mode(self) -> str:
@@ -117,6 +134,8 @@ def parse_url(text: str, key: str, environ: Mapping[str, str] | None = None) -> 
         raise Unreadable(f"{key} has no valid port")
     port = int(number)
     password = unquote(url["password"]) if url["password"] is not None else None
+    said = _options(query)
+    shell = {o: v for o, v in _VARIABLES.items() if environ.get(v) and o not in said}
     role = unquote(url["user"] or "") or query.get("user") or environ.get("PGUSER") or _me()
     return Address(
         host.split(",")[0] or _default_socket(port),
@@ -124,7 +143,8 @@ def parse_url(text: str, key: str, environ: Mapping[str, str] | None = None) -> 
         role,
         password or query.get("password") or environ.get("PGPASSWORD") or None,
         unquote(url["database"] or "") or query.get("dbname") or environ.get("PGDATABASE") or role,
-        options=_options(query),
+        options={option: environ[variable] for option, variable in shell.items()} | said,
+        shell=tuple(shell.values()),
     )
 
 

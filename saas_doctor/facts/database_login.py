@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 import socket
 from enum import Enum
@@ -41,6 +42,7 @@ class Trouble(str, Enum):
     TLS_MISSING = "no TLS"  # demanded by the address, not offered by the server
     TLS_WANTED = "TLS wanted"  # demanded by the server, forbidden by the address
     TLS_UNWANTED = "TLS unwanted"  # demanded by the address, refused by the server's rules
+    TLS_NO_ROOT = "TLS no root"  # the file with the authority is not there
     TLS_UNTRUSTED = "TLS untrusted"  # the server's certificate is not what the address asks for
     ROLE = "role"
     NO_LOGIN = "no login"
@@ -62,7 +64,10 @@ UNREACHED = (
     Trouble.STARTING, Trouble.FULL, Trouble.CLIENT,
 )  # fmt: skip
 """The troubles that come before the server has looked at who logs in."""
-NO_TLS = (Trouble.TLS_MISSING, Trouble.TLS_WANTED, Trouble.TLS_UNWANTED, Trouble.TLS_UNTRUSTED)
+NO_TLS = (
+    Trouble.TLS_MISSING, Trouble.TLS_WANTED, Trouble.TLS_UNWANTED, Trouble.TLS_NO_ROOT,
+    Trouble.TLS_UNTRUSTED,
+)  # fmt: skip
 """Those in which the address and the server do not agree about TLS."""
 
 
@@ -76,6 +81,8 @@ class Failure(Struct, frozen=True):
     found: str
     state: str = ""
     product: str = ""
+    method: str = ""
+    """How the server asked for the password."""
 
 
 def connect(address: Address, **other: Any) -> Connection[Any]:
@@ -132,7 +139,10 @@ def _of_tls(address: Address, answer: Answer, text: str) -> Failure | None:
     if demanded and answer.tls is False:
         return Failure(Trouble.TLS_MISSING, f"{answer.endpoint.name} answers that it has no TLS")
     if answer.outcome is Outcome.READY and address.tls_mode.startswith("verify"):
-        return Failure(Trouble.TLS_UNTRUSTED, _complaint(address, text))
+        root = address.options.get("sslrootcert", "~/.postgresql/root.crt")
+        there = root == "system" or os.path.exists(os.path.expanduser(root))
+        trouble = Trouble.TLS_UNTRUSTED if there else Trouble.TLS_NO_ROOT
+        return Failure(trouble, _complaint(address, text))
     refused = answer.sqlstate == "28000" and not answer.authenticated
     if not refused or answer.tls is False or not answer.endpoint.ip:
         return None
@@ -207,7 +217,7 @@ def _judge_error(address: Address, answer: Answer) -> Failure:
     elif state == "08P01" and not routine:
         # A server names its routine with every error; PgBouncer, which speaks for one, does not.
         trouble = Trouble.POOLER
-    return Failure(trouble, found, state)
+    return Failure(trouble, found, state, method=answer.method)
 
 
 def _role_or_login(address: Address, answer: Answer) -> Trouble:

@@ -61,6 +61,11 @@ def _likely(database: Database, platform: Platform) -> Iterator[tuple[Address, s
     for ip in dict.fromkeys(ips):
         if answering and ip and ip != answering.ip:
             yield replace(address, host=ip), f"{address.host} by the address {ip}"
+    if database.trouble is Trouble.REFUSED and address.is_local:
+        # A server may listen by the one family alone, or `localhost` lead to the other one alone.
+        for ip in ("127.0.0.1", "::1"):
+            if ip not in ips:
+                yield replace(address, host=ip), f"the server at {ip}"
     if database.server is None and address.is_local:
         for service, port in published(platform):
             if port and port != address.port:

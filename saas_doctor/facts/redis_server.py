@@ -88,6 +88,22 @@ def _asked(client: redis.Redis) -> tuple[str, str]:
         if str(error).startswith("MOVED"):
             return "", ""  # one of a cluster, which its own client follows
         raise
+    return _refused_write(client)
+
+
+def _refused_write(client: redis.Redis) -> tuple[str, str]:
+    """Why a write is refused. What is sent is none: the server looks at rights and room before that."""
+    import redis
+
+    try:
+        client.execute_command("SET", _PROBE, "", "NX", "XX")  # type: ignore[no-untyped-call]
+    except redis.exceptions.NoPermissionError as error:
+        return ("write rights", str(error)) if "to run the" in str(error) else ("", "")
+    except redis.exceptions.TimeoutError:
+        return "paused", f"no answer to a write within {LIMIT:g} s, and one to a read"
+    except redis.exceptions.ResponseError as error:
+        if not re.search(r"syntax|^MOVED", str(error), re.I):
+            raise
     return "", ""
 
 
@@ -111,8 +127,9 @@ def refuses_writes(info: Mapping[str, Any]) -> tuple[str, str]:
     if info.get("loading") in (1, "1"):
         return "loading", f"loading, {info.get('loading_loaded_perc', '?')} % of it done"
     limit, used = int(info.get("maxmemory", 0)), int(info.get("used_memory", 0))
-    if limit and used >= limit and info.get("maxmemory_policy") == "noeviction":
-        return "full", f"used_memory {used} of maxmemory {limit}, and maxmemory_policy noeviction"
+    policy = str(info.get("maxmemory_policy", ""))
+    if limit and used >= limit and policy == "noeviction":
+        return "full", f"used_memory {used} of maxmemory {limit}, and maxmemory_policy {policy}"
     if info.get("role") == "slave" and str(info.get("slave_read_only", 1)) == "1":
         return "read-only", f"role slave of {info.get('master_host')}:{info.get('master_port')}"
     return "", ""
@@ -141,16 +158,18 @@ _CLASSES = (
     ("no password", r"without any password configured"),
     ("login", r"invalid password"),
     ("rights", r"NOPERM|no permissions"),
-    ("database", r"DB index is out of range"),
+    ("database", r"DB index is out of range|SELECT is not allowed in cluster mode"),
     ("loading", r"LOADING|loading the dataset"),
-    ("full", r"OOM command not allowed"),
-    ("read-only", r"READONLY|MASTERDOWN"),
+    ("full", r"command not allowed when used memory"),
+    ("no master", r"MASTERDOWN|Link with MASTER is down"),
+    ("read-only", r"READONLY|read only replica"),
     ("can't save", r"MISCONF"),
     ("replicas", r"NOREPLICAS"),
     ("busy", r"^BUSY|Redis is busy running a script"),
     ("cluster", r"CLUSTERDOWN"),
     ("clients", r"max number of clients"),
     ("protected", r"DENIED|protected mode"),
+    ("client certificate", r"alert (?:certificate required|bad certificate)"),
     ("no TLS", r"WRONG_VERSION_NUMBER|record layer failure|EOF occurred in violation|\[SSL"),
     ("certificate", r"CERTIFICATE_VERIFY_FAILED|certificate verify failed"),
     ("not Redis", r"Protocol Error|Connection closed by server|Invalid response|unknown command"),

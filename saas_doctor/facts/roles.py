@@ -29,6 +29,7 @@ class RoleState(Fact, frozen=True):
     can_login: bool = True
     expired: bool = False
     has_password: bool = True
+    kept_as_md5: bool = False
     connections: int = -1
     shared: str | None = None
     asked: str = ""
@@ -89,15 +90,16 @@ def _ask(admin: AdminConnection, role: str, database: str) -> RoleState:
     if not rows:
         return RoleState(True, role_exists=False, can_login=False)
     login, expired, limit, shared = rows[0]
-    has_password = True
+    kept = "x"
     if admin.superuser:
-        query = f"SELECT rolpassword IS NOT NULL FROM pg_authid WHERE rolname = {name}"
-        has_password = admin.run(query, limit=5)[0][0] == "t"
+        query = f"SELECT coalesce(left(rolpassword, 3), '') FROM pg_authid WHERE rolname = {name}"
+        kept = admin.run(query, limit=5)[0][0] or ""
     return RoleState(
         True,
         can_login=login == "t",
         expired=expired == "t",
-        has_password=has_password,
+        has_password=bool(kept),
+        kept_as_md5=kept == "md5",
         connections=int(limit),
         shared=shared if admin.superuser else None,
     )

@@ -108,6 +108,14 @@ def busy(own: RedisServer) -> None:
     until(own, says_busy)
 
 
+def full_and_makes_room(own: RedisServer) -> None:
+    with redis.Redis.from_url(own.url) as client:
+        client.config_set("maxmemory-policy", "allkeys-lru")
+        for number in range(1000):
+            client.set(f"key{number}", "x" * 2000)
+        client.config_set("maxmemory", client.info()["used_memory"] - 500_000)
+
+
 def no_client_more(own: RedisServer) -> object:
     """As many clients as it takes are there; they stay as long as what is returned."""
     client = redis.Redis.from_url(own.url)
@@ -180,8 +188,8 @@ def sentinel(copy: Copy) -> Iterator[None]:
         process.wait()
 
 
-def tls(address: str) -> Inject:
-    """A Redis that speaks TLS alone."""
+def tls(address: str, clients: str = "no") -> Inject:
+    """A Redis that speaks TLS alone; `clients`: whether they need a certificate."""
 
     @contextmanager
     def running(copy: Copy) -> Iterator[None]:
@@ -190,7 +198,7 @@ def tls(address: str) -> Inject:
         argv += ["-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1"]
         argv += ["-keyout", f"{folder}/redis.key", "-out", f"{folder}/redis.crt"]
         subprocess.run(argv, check=True, capture_output=True)
-        options = ["--port", "0", "--tls-port", str(port), "--tls-auth-clients", "no"]
+        options = ["--port", "0", "--tls-port", str(port), "--tls-auth-clients", clients]
         options += [
             "--tls-cert-file",
             f"{folder}/redis.crt",
@@ -276,6 +284,25 @@ ENTRIES = [
     found("a user of other commands", server(AS_USER, user("~*", "+ping", "+info"))),
     found("no such database", server("redis://127.0.0.1:{port}/99")),
     found("full", server(PLAIN, ("SET", "a", "b"), ("CONFIG", "SET", "maxmemory", "1"))),
+    found(
+        "full of what stays",
+        server(
+            PLAIN,
+            ("SET", "a", "b"),
+            ("CONFIG", "SET", "maxmemory-policy", "volatile-lru"),
+            ("CONFIG", "SET", "maxmemory", "1"),
+        ),
+    ),
+    found("a user who may read alone", server(AS_USER, user("~*", "+@read"))),
+    found("a user who may all but write", server(AS_USER, user("~*", "+@all", "-@write"))),
+    found("writes wait", server(PLAIN, ("CLIENT", "PAUSE", "60000", "WRITE"))),
+    found(
+        "a number in a cluster",
+        server(
+            "redis://127.0.0.1:{port}/1",
+            options=("--cluster-enabled", "yes", "--cluster-config-file", "sd-nodes.conf"),
+        ),
+    ),
     found("a read-only replica", server(PLAIN, ("REPLICAOF", "127.0.0.1", "9"))),
     found(
         "a replica that serves nothing old",
@@ -306,6 +333,10 @@ ENTRIES = [
     found("a Sentinel", sentinel),
     found("TLS alone, of its own authority", tls("redis://127.0.0.1:{port}/0")),
     found("an authority that nobody knows", tls("rediss://127.0.0.1:{port}/0")),
+    found(
+        "a certificate of the client's",
+        tls("rediss://127.0.0.1:{port}/0?ssl_ca_certs={folder}/redis.crt", "yes"),
+    ),
     mended(
         "TLS asked of a plain one",
         server("rediss://127.0.0.1:{port}/0?ssl_cert_reqs=none"),
@@ -345,11 +376,7 @@ ENTRIES = [
     Healthy(
         "RED501",
         "full, and it makes room",
-        server(
-            PLAIN,
-            ("CONFIG", "SET", "maxmemory-policy", "allkeys-lru"),
-            ("CONFIG", "SET", "maxmemory", "1"),
-        ),
+        server(PLAIN, then=full_and_makes_room),
     ),
     Healthy(
         "RED501",
@@ -375,6 +402,15 @@ ENTRIES = [
         "RED501",
         "TLS with its authority",
         tls("rediss://127.0.0.1:{port}/0?ssl_ca_certs={folder}/redis.crt"),
+    ),
+    Healthy(
+        "RED501",
+        "TLS with certificates of both",
+        tls(
+            "rediss://127.0.0.1:{port}/0?ssl_ca_certs={folder}/redis.crt"
+            "&ssl_certfile={folder}/redis.crt&ssl_keyfile={folder}/redis.key",
+            "yes",
+        ),
     ),
     Healthy("RED501", "no Redis in the settings", no_address),
 ]

@@ -91,6 +91,8 @@ ENTRIES = [
         group=DB,
     ),
     Fault("DB510", "path to nowhere", sql(path("''")), fixed=False),
+    Fault("DB510", "path to temporary tables", sql(path("pg_temp")), fixed=False),
+    Healthy("DB510", "temporary tables come last", sql(path("public, pg_temp"))),
     Fault(
         "DB511",
         "path past the tables",

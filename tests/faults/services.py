@@ -20,7 +20,7 @@ from tests.testbed.ports import wait_for_port
 
 STUB = '''\
 """Answers what its argument says: {path: [status, body, seconds]}; 0 closes,
--1 says nothing, 1 what is no HTTP; with a certificate, by TLS."""
+-1 says nothing, 1 what is no HTTP, 2 drips and 3 pours without an end; with a certificate, by TLS."""
 
 import json, pathlib, ssl, sys, time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -39,6 +39,13 @@ class Handler(BaseHTTPRequestHandler):
             return
         if status < 0:
             time.sleep(60)
+        if status in (2, 3):
+            self.send_response(200)
+            self.send_header("Content-Type", body or "text/plain")
+            self.end_headers()
+            while True:
+                self.wfile.write(b" " if status == 2 else b" " * 100_000)
+                time.sleep(0.2 if status == 2 else 0)
         if status == 1:
             self.wfile.write(b"220 mail.example.com ready\\r\\n")
             return
@@ -290,7 +297,10 @@ ENTRIES = [
     Healthy("SVC702", "without a body", answering("core", **{"": [204, {}]})),
     Healthy("SVC702", "404 at the health path", answering("core", **{"": [404, {}]})),
     Healthy("SVC702", "a login asked for", answering("core", **{"": [401, {}]})),
+    Fault("SVC702", "an answer without an end", answering("core", **{"": [3, ""]}), fixed=False),
+    Fault("SVC702", "an answer that drips", answering("core", **{"": [2, ""]}), fixed=False),
     Healthy("SVC702", "everything runs", everything_runs),
+    Healthy("SVC702", "a stream", answering("core", **{"": [2, "text/event-stream"]})),
     Fault("WEB802", "its own origin refused", cors(BOTH[1]), fixed=False, target=BOTH[0]),
     Fault("WEB802", "500 for every preflight", cors_fails, fixed=False, target=BOTH[0]),
     Fault("WEB802", "strangers let in", cors(*BOTH, "http://evil.invalid"), fixed=False),
