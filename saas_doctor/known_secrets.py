@@ -23,7 +23,15 @@ from saas_doctor.compose.nodes import Broken, File, Node, read
 from saas_doctor.compose.variables import NotValid, Variable, lookup_in, read_env, substitute
 from saas_doctor.config import Config
 from saas_doctor.reading import LARGEST, read_head
-from saas_doctor.redact import QUERY, basic, holds_secret, is_option, logins, looks_secret
+from saas_doctor.redact import (
+    QUERY,
+    REDIS_CLI,
+    basic,
+    holds_secret,
+    is_option,
+    logins,
+    looks_secret,
+)
 
 _PARSED = 1_000_000
 """Characters that are parsed; all are searched."""
@@ -147,6 +155,8 @@ class _Kept:
         if node.kind == "scalar":
             words = node.text.split()
             self.take(key, node.text)
+        for _, password in REDIS_CLI.findall(" ".join(words)):
+            self.take("password", password)
         for word, after in pairwise((*words, "")):
             name, sign, value = word.partition("=")
             if sign:

@@ -26,16 +26,17 @@ WITHHELD = "(withheld: what is secret in it can't be told)"
 # text closes it. A scheme without its colon, or with one slash, is an address that somebody is to mend.
 _TO_THE_END = r"(?:[^\s'\"]|['\"](?![,;:)}\]>\s]|$))+"
 _USERINFO = re.compile(
-    rf"(?<![a-z0-9+.\-])(?P<scheme>[a-z][a-z0-9+.\-]*(?::/{{1,3}}|//))(?P<user>[^\s:/@'\"]*):(?P<rest>{_TO_THE_END})",
+    r"(?P<scheme>(?<![a-z0-9+.\-])[a-z][a-z0-9+.\-]*:/{1,3}|/{2,3}(?=[\w.%+\-]+:))(?P<user>[^\s:/@'\"]*):"
+    rf"(?P<rest>{_TO_THE_END})",
     re.I,
 )
-_NO_SCHEME = re.compile(rf"(?<![^\s'\"=(,])([\w.%\-]+:)({_TO_THE_END})")
+_NO_SCHEME = re.compile(rf"(?<![^\s'\"=(,])([\w.%+\-]+:)({_TO_THE_END})")
 _NO_PASSWORD = "x-oauth-basic"
 """What stands for one where GitHub's token is the user."""
 _TOKEN = re.compile(
     rf"((?:[a-z]+\+)?https?:/{{1,3}})([^\s:/@'\"]+)(?=(?::(?:{_NO_PASSWORD})?)?@)", re.I
 )
-_HOST = re.compile(r"(?!sha\d+:)[\w.\-]+:?\w*")
+_HOST = re.compile(r"(?!sha\d+:)(?:[\w.\-]+|\[[\da-f:.]+\]):?\w*", re.I)
 _KEY = re.compile(
     r"passwo?r?d|passphrase|requirepass|masterauth|authorization|(?<=[a-z0-9][_\-.])(?:pass|pwd)$|secret|token(?!i[sz])|credential"
     r"|(?:api|private|access|signing|encryption|auth)[_\-]?key",
@@ -72,6 +73,7 @@ _OPTION = re.compile(
     r"--?(?:[\w\-]+-)?(?:password|passwd|passphrase|requirepass|masterauth|secret|token|(?:api|access)-?key)",
     re.I,
 )
+REDIS_CLI = re.compile(r"(\bredis-cli\b[^\n]{0,200}?(?:\s-a\s+|[\"']-a[\"'],\s*[\"']))([^\s\"']+)")
 # A server's error may repeat a statement up to its fault only, without the quote's end.
 _SQL = re.compile(r"(\bPASSWORD\s+)'(?:[^'\n]|'')*'?", re.I)
 _FORMS = re.compile(
@@ -215,6 +217,8 @@ def _masked(text: str, *, by_line: bool = False) -> str:
         text = _TOKEN.sub(_without_token, text)
     if "=" in text:
         text = QUERY.sub(rf"\1{MASK}", text)
+    if "redis-cli" in text:
+        text = REDIS_CLI.sub(rf"\1{MASK}", text)
     text = _SQL.sub(rf"\1'{MASK}'", text)
     text = _HEADER.sub(rf"\1\2{MASK}", text)
     if _KEY.search(text) or any(key in text.lower() for key in _ONLY_QUOTED):

@@ -73,6 +73,11 @@ SHAPES = {
     "a model as JSON": '{"user":"a","api_key":"planted-19"}',
     "a key": "-----BEGIN PRIVATE KEY-----\nplanted20\n-----END PRIVATE KEY-----",
     "a signed token": "got eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJoaWRkZW4ifQ.planted21planted21",
+    "a scheme with another sign": "postgresql;//a:planted43@h/d",
+    "one with a driver and no slash": "postgresql+asyncpg:a:planted44@h/d",
+    "a host that is a number": "found a:planted45@[::1]:5432/d",
+    "redis-cli's option": "redis-cli -h h -a planted-46 ping",
+    "redis-cli's option in a list": '["CMD", "redis-cli", "-a", "planted-47", "ping"]',
     "a list of arguments": """CMD ["redis-server","--requirepass","planted-34", '--token', 'planted-35']""",
     "the user of an address that is a token": "git+https://planted40@h/a and https://planted-41:@h",
     "the same at GitHub": "https://planted-42:x-oauth-basic@github.com/a",
@@ -183,6 +188,10 @@ def test_what_stands_behind_a_secret_is_shown(text: str, shown: str) -> None:
         "options: '--password', then a word",
         "['--password', '--port', '80']",
         "ASIAN and AKIA",
+        "redis-cli -h h ping -all",
+        "{scheme}://{user}:{password}@{host}",
+        r"^https?://(?:[^/@]*@)?x",
+        "//registry.example:5000/a and // see: anna@example.org",
         "r.example:5000/app:1@sha256:0a1b2c",
         "git+ssh://git@github.com:22/a/b",
         "git@github.com:a/b.git",
@@ -529,6 +538,10 @@ KEPT: dict[str, dict[str, str]] = {
     "an argument of a list": {
         "compose.yml": COMPOSE + "    command:\n      - --requirepass\n      - kept-9Value\n"
     },
+    "redis-cli's option": {
+        "compose.yml": COMPOSE
+        + "    healthcheck: {test: [CMD, redis-cli, -a, kept-9Value, ping]}\n"
+    },
     "a secret's file on one line": {
         "compose.yml": COMPOSE + "secrets:\n  b: { file: ./s.txt }\n",
         "s.txt": "kept-9Value\n",
@@ -676,6 +689,10 @@ def test_where_secrets_cannot_be_told_nothing_is_shown(
         "?pwd=a",
         "&sig=",
         "--token','",
+        "redis-cli",
+        "redis-cli -a ",
+        "redis-cli '-a', ",
+        "///",
         "a_token=b c1d2e3f ",
         "a_token=b c1d2e3f\t",
         'a_token="b"c',
