@@ -26,12 +26,17 @@ WITHHELD = "(withheld: what is secret in it can't be told)"
 # text closes it. A scheme without its colon, or with one slash, is an address that somebody is to mend.
 _TO_THE_END = r"(?:[^\s'\"]|['\"](?![,;:)}\]>\s]|$))+"
 _USERINFO = re.compile(
-    rf"(?<![a-z0-9+.\-])(?P<scheme>[a-z][a-z0-9+.\-]*(?::/{{1,3}}|//))(?P<user>[^\s:/@'\"]*):(?P<rest>{_TO_THE_END})",
+    r"(?P<scheme>(?<![a-z0-9+.\-])[a-z][a-z0-9+.\-]*:/{1,3}|/{2,3}(?=[\w.%+\-]+:))(?P<user>[^\s:/@'\"]*):"
+    rf"(?P<rest>{_TO_THE_END})",
     re.I,
 )
-_NO_SCHEME = re.compile(rf"(?<![^\s'\"=(,])([\w.%\-]+:)({_TO_THE_END})")
-_TOKEN = re.compile(r"((?:[a-z]+\+)?https?:/{1,3})([^\s:/@'\"]+)(?=(?::x-oauth-basic|:)?@)", re.I)
-_HOST = re.compile(r"(?!sha\d+:)[\w.\-]+:?\w*")
+_NO_SCHEME = re.compile(rf"(?<![^\s'\"=(,])([\w.%+\-]+:)({_TO_THE_END})")
+_NO_PASSWORD = "x-oauth-basic"
+"""What stands for one where GitHub's token is the user."""
+_TOKEN = re.compile(
+    rf"((?:[a-z]+\+)?https?:/{{1,3}})([^\s:/@'\"]+)(?=(?::(?:{_NO_PASSWORD})?)?@)", re.I
+)
+_HOST = re.compile(r"(?!sha\d+:)(?:[\w.\-]+|\[[\da-f:.]+\]):?\w*", re.I)
 _KEY = re.compile(
     r"passwo?r?d|passphrase|requirepass|masterauth|authorization|(?<=[a-z0-9][_\-.])(?:pass|pwd)$|secret|token(?!i[sz])|credential"
     r"|(?:api|private|access|signing|encryption|auth)[_\-]?key",
@@ -59,7 +64,7 @@ _REST = re.compile(r"[^\r\n]*[^\s,{}\[\]]")
 _TYPE = re.compile(
     r"(?:str|bytes|int|bool|Secret(?:Str|Bytes))\b(?:[ \t]*\|[ \t]*None)?[ \t]*=?[ \t]*"
 )
-_QUERY = re.compile(r"([?&;](?:pwd|pass|pw|sig|signature)=)[^\s&;#\"'<>]+", re.I)
+QUERY = re.compile(r"([?&;](?:pwd|pass|pw|sig|signature)=)[^\s&;#\"'<>]+", re.I)
 _HEADER = re.compile(
     r"(\b(?:proxy-)?authorization|\b(?:set-)?cookie|\bx-(?:api-key|auth-token))([ \t]*:[ \t]*)[^\"'\r\n]+",
     re.I,
@@ -68,6 +73,7 @@ _OPTION = re.compile(
     r"--?(?:[\w\-]+-)?(?:password|passwd|passphrase|requirepass|masterauth|secret|token|(?:api|access)-?key)",
     re.I,
 )
+REDIS_CLI = re.compile(r"(\bredis-cli\b[^\n]{0,200}?(?:\s-a\s+|[\"']-a[\"'],\s*[\"']))([^\s\"']+)")
 # A server's error may repeat a statement up to its fault only, without the quote's end.
 _SQL = re.compile(r"(\bPASSWORD\s+)'(?:[^'\n]|'')*'?", re.I)
 _FORMS = re.compile(
@@ -85,6 +91,7 @@ _IN_KEY = re.compile(
 )
 _LONGEST_KEY = 300
 """Lines."""
+_VARIABLE = re.compile(r"\$\{|\$+[A-Z][A-Z0-9_]*$")
 _SHORTEST, _PLAIN = 6, 12
 _known: dict[str, None] = {}
 _broken = False
@@ -165,7 +172,7 @@ def forget() -> None:
 
 
 def _is_plain(value: str) -> bool:
-    if len(value) < _SHORTEST or value.startswith("${"):
+    if len(value) < _SHORTEST or _VARIABLE.match(value):
         return True
     word = (value[1:].islower() and value.isalpha()) or (value.isupper() and value.isalpha())
     return len(value) < _PLAIN and (word or value.isdigit())
@@ -182,6 +189,20 @@ def _forms(secret: str) -> Iterator[str]:
         yield from (x for x in lines if len(x) > _PLAIN or not (_is_plain(x) or " " in x))
 
 
+def logins(text: str) -> Iterator[tuple[str, str, str]]:
+    """User, password and place of each address in a text; no password where the user is a token."""
+    for found in _USERINFO.finditer(text):
+        password, at, place = found["rest"].rpartition("@")
+        if at and password and password != _NO_PASSWORD:
+            yield found["user"], password, place
+    for word in _NO_SCHEME.finditer(text):
+        if login := _login(word):
+            yield word[1][:-1], login[0], login[1]
+    for address in _TOKEN.finditer(text):
+        if not _is_plain(address[2]):
+            yield address[2], "", ""
+
+
 def basic(user: str, password: str) -> str:
     """How HTTP and Docker send a login."""
     return b64encode(f"{user}:{password}".encode("utf-8", "surrogateescape")).decode()
@@ -195,7 +216,9 @@ def _masked(text: str, *, by_line: bool = False) -> str:
         text = _NO_SCHEME.sub(_without_scheme, text)
         text = _TOKEN.sub(_without_token, text)
     if "=" in text:
-        text = _QUERY.sub(rf"\1{MASK}", text)
+        text = QUERY.sub(rf"\1{MASK}", text)
+    if "redis-cli" in text:
+        text = REDIS_CLI.sub(rf"\1{MASK}", text)
     text = _SQL.sub(rf"\1'{MASK}'", text)
     text = _HEADER.sub(rf"\1\2{MASK}", text)
     if _KEY.search(text) or any(key in text.lower() for key in _ONLY_QUOTED):
@@ -229,15 +252,17 @@ def _without(spans: list[tuple[int, int]], text: str, *, by_line: bool) -> str:
 def _without_password(address: re.Match[str]) -> str:
     # Found by hand, for a pattern would look back from each @.
     password, at, place = address["rest"].rpartition("@")
-    if password in ("", "x-oauth-basic") and address["scheme"].lower().endswith(
-        ("http://", "https://")
-    ):
-        return address[0]  # the user is the token
-    return f"{address['scheme']}{address['user']}:{MASK}{at}{place}" if at else address[0]
+    shown = password if password in ("", _NO_PASSWORD) and _TOKEN.match(address[0]) else MASK
+    return f"{address['scheme']}{address['user']}:{shown}{at}{place}" if at else address[0]
 
 
 def _without_scheme(word: re.Match[str]) -> str:
-    """`user:…@host/database` masked; `image:tag@sha256:…` and `alias:package@1.2` are left."""
+    login = _login(word)
+    return f"{word[1]}{MASK}@{login[1]}" if login else word[0]
+
+
+def _login(word: re.Match[str]) -> tuple[str, str] | None:
+    """Password and place of `user:…@host/database`; None for `image:tag@sha256:…` and its like."""
     before, slash, path = word[2].partition("/")
     password, _, host = before.rpartition("@")
     if (
@@ -246,8 +271,8 @@ def _without_scheme(word: re.Match[str]) -> str:
         or not (slash or ":" in host)
         or not _HOST.fullmatch(host)
     ):
-        return word[0]
-    return f"{word[1]}{MASK}@{host}{slash}{path}"
+        return None
+    return password, f"{host}{slash}{path}"
 
 
 def _without_token(address: re.Match[str]) -> str:

@@ -249,6 +249,34 @@ def test_the_console_tells_what_is_accepted_gone_and_ignored() -> None:
     assert len([x for x in lines(verbose=True) if x.startswith("accepted")]) == 3
 
 
+COMMANDS = (
+    "\n  ::add-mask::a\n\t::Stop-Commands::b\n\u3000::error file=x::c\n##[add-mask]d ##[debug]e"
+)
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_no_line_of_a_report_commands_the_runner_of_github(
+    form: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    texts = dict.fromkeys(("looked_at", "found", "wanted", "next_step"), f"x{COMMANDS}")
+    place = Place(f"a{COMMANDS}.py", 1)
+    found = [
+        reports.finding("SRC204", message=message, place=place, **texts)
+        for message in (COMMANDS.lstrip(), COMMANDS)
+    ]
+    write_report(reports.report(SRC204=found), form, None, verbose=True)
+    lines = capsys.readouterr().out.splitlines()
+    commands = [line for line in lines if re.match(r"\s*::[A-Za-z\-]+.*::", line)]
+    assert len(commands) == (2 if form == "github" else 0)
+    if form not in ("json", "gitlab"):
+        assert [line for line in lines if "##[" in line] == []
+
+
+def test_what_only_looks_like_a_command_is_shown_as_it_is() -> None:
+    for text in ("::1", "  ::1 and ::", "std::vector<a::b>", "a ::add-mask::b", "## [x]", "::"):
+        assert printable(text) == text
+
+
 # SARIF
 
 

@@ -73,6 +73,11 @@ SHAPES = {
     "a model as JSON": '{"user":"a","api_key":"planted-19"}',
     "a key": "-----BEGIN PRIVATE KEY-----\nplanted20\n-----END PRIVATE KEY-----",
     "a signed token": "got eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJoaWRkZW4ifQ.planted21planted21",
+    "a scheme with another sign": "postgresql;//a:planted43@h/d",
+    "one with a driver and no slash": "postgresql+asyncpg:a:planted44@h/d",
+    "a host that is a number": "found a:planted45@[::1]:5432/d",
+    "redis-cli's option": "redis-cli -h h -a planted-46 ping",
+    "redis-cli's option in a list": '["CMD", "redis-cli", "-a", "planted-47", "ping"]',
     "a list of arguments": """CMD ["redis-server","--requirepass","planted-34", '--token', 'planted-35']""",
     "the user of an address that is a token": "git+https://planted40@h/a and https://planted-41:@h",
     "the same at GitHub": "https://planted-42:x-oauth-basic@github.com/a",
@@ -183,6 +188,10 @@ def test_what_stands_behind_a_secret_is_shown(text: str, shown: str) -> None:
         "options: '--password', then a word",
         "['--password', '--port', '80']",
         "ASIAN and AKIA",
+        "redis-cli -h h ping -all",
+        "{scheme}://{user}:{password}@{host}",
+        r"^https?://(?:[^/@]*@)?x",
+        "//registry.example:5000/a and // see: anna@example.org",
         "r.example:5000/app:1@sha256:0a1b2c",
         "git+ssh://git@github.com:22/a/b",
         "git@github.com:a/b.git",
@@ -504,6 +513,147 @@ def test_a_secret_in_another_ones_beginning_is_masked_whole() -> None:
     assert redact.redact("key-0001-more key-0001") == f"{MASK} {MASK}"
 
 
+COMPOSE = "services:\n  a:\n    image: i\n"
+ENVIRONMENT = COMPOSE + "    environment:\n"
+KEPT: dict[str, dict[str, str]] = {
+    "an entry in quotes": {"compose.yml": ENVIRONMENT + '      - "A_TOKEN=kept-9Value"\n'},
+    "a value on the next line": {
+        "compose.yml": ENVIRONMENT + "      A_TOKEN:\n        kept-9Value\n"
+    },
+    "a folded value": {"compose.yml": ENVIRONMENT + "      A_TOKEN: >-\n        kept-9Value\n"},
+    "a key that is asked for": {
+        "compose.yml": ENVIRONMENT + "      ? A_TOKEN\n      : kept-9Value\n"
+    },
+    "an alias": {"compose.yml": "x: &x kept-9Value\n" + ENVIRONMENT + "      A_TOKEN: *x\n"},
+    "a variable": {
+        "compose.yml": ENVIRONMENT + "      A_TOKEN: ${T:?is to be set}\n",
+        ".env": "T=kept-9Value\n",
+    },
+    "a default in a default": {
+        "compose.yml": ENVIRONMENT + "      A_TOKEN: ${T:-${U:-kept-9Value}}\n"
+    },
+    "an argument": {
+        "compose.yml": COMPOSE + "    command: redis-server --requirepass kept-9Value\n"
+    },
+    "an argument of a list": {
+        "compose.yml": COMPOSE + "    command:\n      - --requirepass\n      - kept-9Value\n"
+    },
+    "redis-cli's option": {
+        "compose.yml": COMPOSE
+        + "    healthcheck: {test: [CMD, redis-cli, -a, kept-9Value, ping]}\n"
+    },
+    "a secret's file on one line": {
+        "compose.yml": COMPOSE + "secrets:\n  b: { file: ./s.txt }\n",
+        "s.txt": "kept-9Value\n",
+    },
+    "a secret's file of two lines": {
+        "compose.yml": COMPOSE + "secrets:\n  b:\n    file: s.txt\n",
+        "s.txt": "anna\nkept-9Value\n",
+    },
+    "a secret of the environment": {
+        "compose.yml": COMPOSE + "secrets:\n  b:\n    environment: OTHER\n",
+        ".env": "OTHER=kept-9Value\n",
+    },
+    "a file that is included": {
+        "compose.yml": "include: [inc/c.yml]\n",
+        "inc/c.yml": ENVIRONMENT + "      A_TOKEN: kept-9Value\n",
+    },
+    "settings beside it": {
+        "compose.yml": "include:\n  - path: [inc/c.yml]\n",
+        "inc/c.yml": COMPOSE,
+        "inc/.env": "A_TOKEN=kept-9Value\n",
+    },
+    "a file that is extended": {
+        "compose.yml": COMPOSE + "    extends: {file: other.yml, service: a}\n",
+        "other.yml": ENVIRONMENT + "      A_TOKEN: kept-9Value\n",
+    },
+    "settings of any name": {
+        "compose.yml": COMPOSE + "    env_file:\n      - app.${MODE:-dev}\n",
+        "app.dev": "A_TOKEN=kept-9Value\n",
+    },
+    "settings with a path": {
+        "compose.yml": COMPOSE
+        + "    env_file:\n      - path: app settings\n        required: false\n",
+        "app settings": "A_TOKEN=kept-9Value\n",
+    },
+    "settings that broken YAML names": {
+        "compose.yml": COMPOSE + "    env_file:\n      - app.settings\n  }\n",
+        "app.settings": "A_TOKEN=kept-9Value\n",
+    },
+    "a value over two lines": {".env": 'A_TOKEN="a\nkept-9Value"\n'},
+    "one behind a line that can't be read": {".env": 'A B C\nX=\'y\nA_TOKEN="a\nkept-9Value"\n'},
+    "a value that is put together": {".env": "X=kept-\nA_TOKEN=${X}9Value\n"},
+    "a value with a quote in it": {".env": 'A_TOKEN="kept\\"9Value"\nB_TOKEN=kept-9Value\n'},
+    "a query": {".env": "X_URL=https://h/?password=kept-9Value&x=1\n"},
+    "a DSN": {".env": "X_DSN=host=h pwd='kept-9Value' user=a\n"},
+    "an address's user": {".env": "X_URL=https://kept-9Value@h/\n"},
+    "an address without a scheme": {".env": "X_URL=anna:kept-9Value@h\n"},
+    "a password with a blank and a quote": {
+        ".env": "X_URL=amqp://a:'b @h\nA_TOKEN='kept-9Value'\n"
+    },
+    "a line without a sign": {".env": "A_TOKEN kept-9Value\n"},
+    "a key of two words": {".env": "A TOKEN=kept-9Value\n"},
+    "what stands behind a quote": {".env": 'A_TOKEN="abc"kept-9Value\n'},
+    "a large file": {".env": "A_TOKEN=kept-9Value\n" + "#" * 1_100_000},
+    "the end of a large file": {".env": "#" * 1_100_000 + "\nA_TOKEN=kept-9Value\n"},
+}
+"""Files in which it is written in a way of its own."""
+
+
+@pytest.mark.parametrize("way", KEPT)
+def test_a_secret_is_known_however_its_file_has_it(way: str, tmp_path: Path) -> None:
+    written(tmp_path, KEPT[way])
+    assert redact.redact("<kept-9Value>") == f"<{MASK}>"
+
+
+def test_settings_in_utf_16_are_read(tmp_path: Path) -> None:
+    written(tmp_path, {".env": "A_TOKEN=kept-9Value\n".encode("utf-16")})
+    assert redact.redact("kept-9Value") == MASK
+
+
+def test_a_password_with_blanks_and_quotes_is_masked_whole(tmp_path: Path) -> None:
+    written(tmp_path, {".env": "X_URL=amqp://a:two' wo\"rds@h\nA_TOKEN=b c' d\n"})
+    for text in ("X_URL=amqp://a:two' wo\"rds@h", "A_TOKEN=b c' d", "<two' wo\"rds>"):
+        assert "rds" not in redact.redact(text)
+        assert "c'" not in redact.redact(text)
+
+
+def test_a_project_of_other_files_is_known_too(platform: Platform, doctor: Doctor) -> None:
+    (platform.root / "more").mkdir()
+    (platform.root / "more/other.yml").write_text(
+        ENVIRONMENT + "      A_TOKEN: kept-9Value\n      B: see kept-9Value and ${C}\n"
+    )
+    (platform.root / "more/x.env").write_text("C=kept-9Other\nD_TOKEN=kept-9Other\n")
+    done = doctor("config", "-f", "more/other.yml", "--env-file", "more/x.env")
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)["services"]["a"]["environment"]
+    assert found == {"A_TOKEN": MASK, "B": f"see {MASK} and {MASK}"}
+
+
+def test_what_is_no_secret_of_the_files_is_shown(tmp_path: Path) -> None:
+    compose = ENVIRONMENT + (
+        "      A_TOKEN: ${T:?T is to be set}\n      B_TOKEN: $OTHER_TOKEN1\n"
+        '    command: ["x", "--password", "--port", "80"]\n'
+        "    healthcheck: {test: redis-cli --password $$REDIS_PASSWORD ping}\n"
+        "configs:\n  c:\n    file: nginx.conf\n"
+        "secrets:\n  s:\n    file: pairs\n"
+    )
+    written(
+        tmp_path,
+        {
+            "compose.yml": compose,
+            "nginx.conf": "listen 8080;\nserver_name_1;\n",
+            "pairs": "port 6379\nuser anna9\n",
+            ".env": "the SECRET_KEY of authentication 'is documented\nMODE=dev-9 mode\n",
+        },
+    )
+    text = (
+        "T is to be set, ?T is to be set, $OTHER_TOKEN1, $REDIS_PASSWORD, --port, listen 8080; "
+        "server_name_1; port 6379, user anna9, SECRET_KEY of authentication is documented, dev-9 mode"
+    )
+    assert redact.redact(text) == text
+
+
 # It fails closed.
 
 
@@ -531,6 +681,24 @@ def test_where_secrets_cannot_be_told_nothing_is_shown(
         '{"password":"\\',
         "eyJ-",
         "PASSWORD '",
+        "a:b@",
+        "a:b,",
+        "//a:",
+        "https://a",
+        "https://a@",
+        "?pwd=a",
+        "&sig=",
+        "--token','",
+        "redis-cli",
+        "redis-cli -a ",
+        "redis-cli '-a', ",
+        "///",
+        "a_token=b c1d2e3f ",
+        "a_token=b c1d2e3f\t",
+        'a_token="b"c',
+        "-----BEGIN PRIVATE KEY-----",
+        "MIIEvQ9/",
+        "aB9 ",
     ],
 )
 def test_no_text_keeps_it_at_work(text: str) -> None:

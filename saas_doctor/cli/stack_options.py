@@ -44,12 +44,17 @@ def stack_platform(
     from msgspec.structs import replace
 
     from saas_doctor.compose.files import ENV_FILES
+    from saas_doctor.known_secrets import secrets_of
+    from saas_doctor.redact import know
 
     found = _stack_platform(directory, config, files or ())
-    if not env_files:
-        return found
-    named = ",".join(str(path.absolute()) for path in env_files)
-    return replace(found, environ={**found.environ, ENV_FILES: named})
+    if env_files:
+        named = ",".join(str(path.absolute()) for path in env_files)
+        found = replace(found, environ={**found.environ, ENV_FILES: named})
+    if env_files or files:
+        compose = [path.absolute() for path in files or ()]
+        know(secrets_of(found.root, found.config, found.environ, compose))
+    return found
 
 
 def _stack_platform(directory: Path | None, config: Path | None, files: Sequence[Path]) -> Platform:
