@@ -72,6 +72,10 @@ class Selection(Struct, frozen=True):
                     queue.append(need)
         return sorted(wanted)
 
+    def ignores(self, code: str) -> bool:
+        """Whether whatever a check finds is ignored."""
+        return any(":" not in word and code.startswith(word.upper()) for word in self.ignore or ())
+
     def reason_to_ignore(self, finding: Finding) -> str | None:
         """The reason given for ignoring a finding, or None."""
         ignored = (self.ignore or {}).items()
@@ -144,7 +148,7 @@ class _Run:
         report = Report(
             directory=str(self.platform.root),
             python=_python_of(self.platform),
-            results=tuple(self.results[code] for code in self.codes),
+            results=tuple(self._with_cause(self.results[code]) for code in self.codes),
             duration=time.monotonic() - start,
             repository=_folder_in_repository(self.platform.root),
         )
@@ -180,6 +184,21 @@ class _Run:
                     threading.Thread(
                         target=self._examine, args=(check,), name=code, daemon=True
                     ).start()
+
+    def _with_cause(self, result: Result) -> Result:
+        """The result; `unknown` where it waits for what is left out, so that nobody tells the cause.
+
+        Not where its own findings would be left out as well.
+        """
+        cause = result
+        while cause.status is Status.BLOCKED and cause.blocked_by in self.results:
+            cause = self.results[cause.blocked_by]
+        told = cause.status not in (Status.OK, Status.SKIPPED)
+        if result.status is not Status.BLOCKED or told or self.selection.ignores(result.code):
+            return result
+        left_out = "ignored" if cause.ignored else cause.status.value
+        reason = f"{result.reason} ({cause.code} is {left_out})"
+        return replace(result, status=Status.UNKNOWN, blocked_by=None, reason=reason)
 
     def _waits_for(self, check: Check) -> Iterable[str]:
         if not _comes_last(check):

@@ -14,6 +14,7 @@ from saas_doctor.config import Config
 from saas_doctor.facts import Fact, Facts
 from saas_doctor.model import (
     Absent,
+    Blocked,
     DoctorError,
     Finding,
     Report,
@@ -230,6 +231,34 @@ def test_ignored_findings_are_kept_apart_with_their_reason(
     assert [reason for _, reason in report.results[0].ignored] == (
         ["we like rain"] if hidden else []
     )
+
+
+def waits(weather: Weather) -> Iterator[Finding]:
+    """Waits for the rain."""
+    raise Blocked("A1", f"it rains: {weather.rain}")
+    yield
+
+
+@pytest.mark.parametrize(
+    ("ignore", "code", "status", "reason"),
+    [
+        ({}, 1, Status.BLOCKED, "A1: it rains: True"),
+        ({"A1": "r"}, 3, Status.UNKNOWN, "A1: it rains: True (A1 is ignored)"),
+        ({"A1:sky": "r"}, 3, Status.UNKNOWN, "A1: it rains: True (A1 is ignored)"),
+        ({"A1": "r", "B1:sky": "r"}, 3, Status.UNKNOWN, "A1: it rains: True (A1 is ignored)"),
+        ({"A1": "r", "b": "r"}, 3, Status.BLOCKED, "A1: it rains: True"),
+        ({"A1": "r", "B": "r", "C1": "r"}, 0, Status.BLOCKED, "A1: it rains: True"),
+    ],
+)
+def test_what_waits_for_an_ignored_cause_is_no_pass(
+    run: Run, ignore: dict[str, str], code: int, status: Status, reason: str
+) -> None:
+    checks = check("A1", rains), check("B1", waits), check("C1", silent, "B1")
+    report = run(*checks, ignore=ignore)
+    assert (report.results[1].status, report.results[1].reason) == (status, reason)
+    assert report.results[2].status in (Status.BLOCKED, Status.UNKNOWN)
+    assert report.exit_code(Severity.ERROR) == code
+    assert report.exit_code(Severity.ERROR, allow_unknown=True) == (code if code == 1 else 0)
 
 
 @pytest.mark.parametrize(
