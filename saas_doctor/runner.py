@@ -43,6 +43,9 @@ CHECK_LIMIT = 10.0
 """Seconds that one check may think after its facts are there, or half of the whole run if that is more."""
 
 
+_EMPTY = '""'
+
+
 class Selection(Struct, frozen=True):
     """Which checks a run examines, and what of their findings is left out and why."""
 
@@ -57,9 +60,9 @@ class Selection(Struct, frozen=True):
         """The selected codes with everything they need; raises DoctorError for a wrong one."""
         for pattern in self.ignore or {}:
             if not rules.matching(pattern.partition(":")[0]):
-                raise DoctorError(f"no check is called {pattern}, which is to be ignored")
-        wanted: dict[str, None] = {}
-        for word in self.select or ("",):
+                raise DoctorError(f"no check is called {pattern or _EMPTY}, which is to be ignored")
+        wanted = dict[str, None]() if self.select else dict.fromkeys(rules.checks())
+        for word in self.select:
             found = rules.matching(word)
             if not found:
                 raise DoctorError(f"no check is called {word}; `saas-doctor explain` lists them")
@@ -123,7 +126,9 @@ class _Run:
         self.codes = selection.codes()
         for word in platform.config.severity:
             if not rules.matching(word):
-                raise DoctorError(f"no check is called {word}, which is to have a severity")
+                raise DoctorError(
+                    f"no check is called {word or _EMPTY}, which is to have a severity"
+                )
         kinds = {code: rules.checks()[code].facts.values() for code in self.codes}
         self.live = {code for code in self.codes if any(is_live(kind) for kind in kinds[code])}
         self.results: dict[str, Result] = {}

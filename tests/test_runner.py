@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from saas_doctor import platform as platforms
 from saas_doctor import rules, runner
 from saas_doctor.config import Config
 from saas_doctor.facts import Fact, Facts
@@ -231,6 +233,19 @@ def test_ignored_findings_are_kept_apart_with_their_reason(
     assert [reason for _, reason in report.results[0].ignored] == (
         ["we like rain"] if hidden else []
     )
+
+
+@pytest.mark.parametrize("table", ["ignore", "severity"])
+@pytest.mark.parametrize("word", ["", ":*", ":backend/**", "X"])
+def test_a_word_of_the_configuration_that_names_no_code_is_refused(
+    tmp_path: Path, table: str, word: str
+) -> None:
+    (tmp_path / "saas-doctor.toml").write_text(f'[{table}]\n"{word}" = "info"\n')
+    platform = platforms.load(tmp_path, exact=True)
+    with pytest.raises(
+        DoctorError, match="^no check is called " + (re.escape(word) or '""') + ", which"
+    ):
+        runner.run(platform, Selection(ignore=platform.config.ignore))
 
 
 def waits(weather: Weather) -> Iterator[Finding]:
