@@ -439,7 +439,7 @@ def test_without_an_environment_names_that_no_module_here_has_are_another_packag
     tree: MakeTree,
 ) -> None:
     keys = {"locksmith/realm.py": "REALM = 1\n", "app.py": "from locksmith import Admin, Client\n"}
-    with pytest.raises(Blocked, match="locksmith"):
+    with pytest.raises(Absent, match="locksmith"):
         findings(tree(keys), "SRC201")
     keys["locksmith/admin.py"] = "class Admin: ...\n"
     assert [f.target for f in findings(tree(keys), "SRC201")] == ["locksmith"]
@@ -498,9 +498,12 @@ def test_an_import_is_found_however_it_is_written(tree: MakeTree, statement: str
 
 def test_without_an_environment_it_is_not_told_which_package_wins(tree: MakeTree) -> None:
     platform = tree({"shared/config.py": "", "app.py": "from shared.config import x\n"})
-    with pytest.raises(Blocked, match="shared") as blocked:
+    with pytest.raises(Absent, match="a package called shared is installed"):
         findings(platform, "SRC201")
-    assert blocked.value.code == "PY102"
+    dead = Interpreter(platform.path("backend/.venv"), "backend/.venv", exists=True)
+    with pytest.raises(Blocked, match="shared") as blocked:
+        findings(platform, "SRC201", dead)
+    assert blocked.value.code == "PY103"
 
 
 # Versions.
