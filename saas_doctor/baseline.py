@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Hashable, Iterable
 from functools import lru_cache
@@ -20,11 +21,14 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from saas_doctor import rules
+from saas_doctor.config import Config
+from saas_doctor.facts.module import Module
 from saas_doctor.identity import about
-from saas_doctor.model import Accepted, DoctorError, Finding, Place, Report, Result, Status
+from saas_doctor.model import Accepted, DoctorError, Finding, Place, Report, Result
 from saas_doctor.platform import Platform
 from saas_doctor.reading import read_bytes
 from saas_doctor.redact import redact
+from saas_doctor.verdicts import whole
 
 SCHEMA = 1
 
@@ -60,23 +64,59 @@ def read(platform: Platform, named: Path | None = None, *, must_exist: bool = Tr
     Raises DoctorError for one that can't be read, and for a named one that is missing.
     """
     file = named or platform.path(platform.config.baseline)
+    data = b""
     try:
-        document = msgspec.convert(json.loads(read_bytes(file).decode()), _Document)
+        data = read_bytes(file)
+        raw = json.loads(data.decode("utf-8-sig"))
+        schema = raw.get("schema", SCHEMA) if isinstance(raw, dict) else SCHEMA
+        if schema != SCHEMA:
+            raise DoctorError(
+                f"{file}: its schema is {schema}, and this saas-doctor knows {SCHEMA}; "
+                "take the release that wrote it, or a newer one"
+            )
+        return Baseline(file, _merged(msgspec.convert(raw, _Document).findings))
     except FileNotFoundError:
         if named and must_exist:
             raise DoctorError(f"{file}: no such file; add --write-baseline to write it") from None
         return Baseline(file)
+    except IsADirectoryError:
+        raise DoctorError(
+            f"{file}: a folder, not a baseline; name a file in it, with --baseline or in saas-doctor.toml"
+        ) from None
     except OSError as error:
         raise DoctorError(f"{file}: the baseline can't be read: {error.strerror}") from None
     except (ValueError, RecursionError) as error:
-        raise DoctorError(
-            f"{file}: no baseline: {error}; delete it and write it anew: check --write-baseline"
-        ) from None
-    if document.schema != SCHEMA:
-        raise DoctorError(
-            f"{file}: its schema is {document.schema}, and this saas-doctor knows {SCHEMA}"
-        )
-    return Baseline(file, document.findings)
+        raise DoctorError(f"{file}: {_why_refused(file, data, error)}") from None
+
+
+def missing(platform: Platform, baseline: Baseline) -> str:
+    """One line where the configuration names a baseline that is not there; else ""."""
+    name = platform.config.baseline
+    if name == Config().baseline or baseline.file != platform.path(name) or baseline.file.exists():
+        return ""
+    return f"{name}: no such file, which `baseline` in the configuration names; correct it, or write it (check --write-baseline)"
+
+
+def _why_refused(file: Path, data: bytes, error: Exception) -> str:
+    """What is wrong with it, and how to have it back: written anew, it would accept what is new."""
+    if re.search(rb"(?m)^<<<<<<< ", data):
+        sides = f"git checkout --ours {file}, or --theirs"
+        return f"holds a merge conflict; take one side ({sides}), then check --write-baseline"
+    return (
+        f"no baseline: {error}; restore it (git checkout {file}): written anew, it would accept "
+        "what is new"
+    )
+
+
+def _merged(entries: Iterable[Accepted]) -> tuple[Accepted, ...]:
+    """One entry for each name in a file, the one that counts most: two are left by a merge of both
+    sides (`merge=union`), and together would accept one finding more than either side had."""
+    most: dict[tuple[str, str, str], Accepted] = {}
+    for entry in entries:
+        there = most.setdefault((entry.path, entry.code, entry.about), entry)
+        if len(_slots(entry)) > len(_slots(there)):
+            most[entry.path, entry.code, entry.about] = entry
+    return tuple(most.values())
 
 
 def applied(report: Report, platform: Platform, baseline: Baseline) -> Report:
@@ -89,8 +129,8 @@ def applied(report: Report, platform: Platform, baseline: Baseline) -> Report:
     # What is ignored is still there: its entry is not gone.
     left.take([(f, mark(f)) for result in report.results for f, _ in result.ignored])
     results = tuple(_divided(result, old) for result in report.results)
-    examined = _examined(report)
-    gone = [slot for slot in left.slots if examined(slot.code)]
+    examined = _examined(results, platform)
+    gone = [slot for slot in left.slots if examined(slot)]
     return replace(
         report, results=results, baseline=platform.relative(baseline.file), gone=_entries(gone)
     )
@@ -99,17 +139,21 @@ def applied(report: Report, platform: Platform, baseline: Baseline) -> Report:
 def write(report: Report, platform: Platform, baseline: Baseline) -> Baseline:
     """Write the baseline that accepts all that `report` found, in place of `baseline`.
 
-    What is gone is dropped; what was accepted of a check that did not look this time stays.
+    What is gone is dropped, and nothing else: not what a check could not look at this time, and
+    not what is ignored, perhaps by `--ignore` and for this run alone.
     Raises DoctorError where it can't be written.
     """
     from saas_doctor.actions.files import write_atomically
 
     mark = _marker(platform)
-    examined = _examined(report)
     found = [(finding, mark(finding)) for finding in report.findings]
     left = _Left(baseline.entries, platform)
-    left.take(found)
-    kept = [slot for slot in left.slots if not examined(slot.code)]
+    old = {id(f) for f in left.take(found)}
+    examined = _examined([_divided(result, old) for result in report.results], platform)
+    unfound = left.slots
+    left.take([(f, mark(f)) for result in report.results for f, _ in result.ignored])
+    gone = {id(slot) for slot in left.slots if examined(slot)}
+    kept = [slot for slot in unfound if id(slot) not in gone]
     entries = _entries([*(known for _, places in found for known in places), *kept])
     lines = [json.dumps(msgspec.to_builtins(e), ensure_ascii=False) for e in entries]
     listed = ",\n".join(f"    {line}" for line in lines)
@@ -129,8 +173,11 @@ def told(report: Report, platform: Platform, before: Baseline, after: Baseline) 
         for of in (before, after)
     )
     number = len(report.baselined)
+    places = sum(max(1, len(finding.places)) for finding in report.baselined)
+    kept = sum(len(_slots(entry)) for entry in after.entries) - places
+    rest = f", {kept} kept that this run did not look at or left out" if kept else ""
     change = f" ({(new - old).total()} places more, {(old - new).total()} fewer)" if old else ""
-    said = f"wrote {after.file}: {number} finding{'s'[: number != 1]} accepted{change}"
+    said = f"wrote {after.file}: {number} finding{'s'[: number != 1]} accepted{rest}{change}"
     usual = platform.path(platform.config.baseline)
     if os.path.realpath(after.file) != os.path.realpath(usual):
         said += f"; `check --baseline {after.file}`, or `baseline` in saas-doctor.toml, takes it"
@@ -232,12 +279,33 @@ def _divided(result: Result, old: set[int]) -> Result:
     )
 
 
-def _examined(report: Report) -> Callable[[str], bool]:
-    """Whether a check looked at all that it looks at; one that is no more never finds anything."""
-    whole = {
-        r.code for r in report.results if r.status in (Status.OK, Status.FAILED) and not r.undecided
-    }
-    return lambda code: code in whole or code not in rules.checks()
+def _examined(results: Iterable[Result], platform: Platform) -> Callable[[_Known], bool]:
+    """Whether a check looked at all that it looks at, and at that file; one that is no more never
+    finds anything."""
+    looked = whole(results)
+    unseen = lru_cache(None)(lambda path: _is_unseen(platform, path))
+
+    def examined(slot: _Known) -> bool:
+        is_whole = slot.code in looked or slot.code not in rules.checks()
+        return is_whole and not unseen(slot.path)
+
+    return examined
+
+
+def _is_unseen(platform: Platform, path: str) -> bool:
+    """Whether checks pass the file over without a word: source that can't be parsed, and the settings
+    file where this checkout has none."""
+    if path == platform.config.env_file:
+        return not os.path.lexists(platform.path(path))
+    if not path.endswith(".py"):
+        return False  # what else can't be parsed makes its checks unknown
+    file = platform.path(path)
+    try:
+        return Module(file, path, "", read_bytes(file)).tree is None
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True
 
 
 def _marker(platform: Platform) -> Callable[[Finding], list[_Known]]:

@@ -57,6 +57,8 @@ _REQUIREMENTS = (
     "requirements/main.txt",
 )
 PROJECT_REQUIREMENTS = (*_REQUIREMENTS, "pyproject.toml")
+_HOST_OF = ("API", "APP", "BIND", "LISTEN", "SERVER")
+"""Before `_HOST`, in the names of keys that say where a service listens."""
 KNOWN_PORTS = {"registry": 8001, "gateway": 8000, "core": 8002, "demo-service": 8003}
 
 _PORT_VARIABLE = re.compile(
@@ -76,6 +78,13 @@ APP = re.compile(rb"(?m)^[ \t]*\w+(?:[ \t]*:[ \t]*[\w.]+)?[ \t]*=[ \t]*(?:\w+\.)
 _DEPENDENCIES = re.compile(
     rb"(?m)^(?:project\.)?dependencies\s*=|^\[tool\.(?:poetry\.dependencies|setuptools\.dynamic)"
 )
+# Where code that runs uvicorn is told its host: `host=settings.HOST`, `"--host", default=...`.
+_HOST_TAKEN = re.compile(
+    rb"""(?i:\bhost)["']?\s*[=,][^\n]*?(?:(?i:settings|config)(?:\(\))?\.|["'])"""
+    rb"((?:[A-Z][A-Z0-9]*_)*HOST|host)\b"
+)
+_HOST_DEFAULT = re.compile(rb"""\bhost\s*:\s*str\s*=\s*(?:Field\(\s*)?["']([^"'\s]+)["']""", re.I)
+_HOST_ARGUMENT = re.compile(rb"""\buvicorn\.run\([^)]*?\bhost\s*=\s*["']([\w.:]+)["']""")
 _PORT_ARGUMENT = re.compile(rb"(?:port\s*=\s*|--port[\"',\s=]+(?:default\s*=\s*)?)(\d{2,5})\b")
 
 
@@ -371,7 +380,24 @@ def _services(
             service = {"directory": folder.relative_to(root).as_posix(), "port": port}
             if variable in named or variable in defaults:
                 service["port-variable"] = f"{variable.upper()}_PORT"
-            yield name, service
+            yield name, service | _host(root / backend / "shared", folder, variable.upper())
+
+
+def _host(shared: Path, folder: Path, name: str) -> dict[str, str]:
+    """Where the code that starts a service listens: the key that says it, and what it is without."""
+    own = [_read(folder / file) for file in ("run.py", "main.py")]
+    texts = [
+        text for text in (*own, *map(_read, sorted(shared.glob("*.py")))) if b"uvicorn" in text
+    ]
+    known = {b"HOST", b"host", *(f"{n}_HOST".encode() for n in (name, *_HOST_OF))}
+    keys = (key for text in texts for key in _HOST_TAKEN.findall(text) if key in known)
+    key = next(keys, b"").decode().upper()
+    if not key:
+        found = next(filter(None, map(_HOST_ARGUMENT.search, own)), None)
+        # What opens a container to its network is not asked of this machine.
+        return {"host": found.group(1).decode()} if found and found.group(1) != b"0.0.0.0" else {}
+    default = _HOST_DEFAULT.search(_read(shared / "config.py")) if key == "HOST" else None
+    return {"host-variable": key} | ({"host": default.group(1).decode()} if default else {})
 
 
 def _service_folders(root: Path, backend: str) -> Iterator[tuple[str, Path]]:

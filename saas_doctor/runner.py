@@ -19,7 +19,7 @@ from saas_doctor import baseline, rules
 from saas_doctor.baseline import Baseline
 from saas_doctor.discovery import repository
 from saas_doctor.facts import Facts, is_live
-from saas_doctor.facts.ignores import Ignores, Outcome
+from saas_doctor.facts.ignores import Ignores, Outcome, entries
 from saas_doctor.identity import matches
 from saas_doctor.model import (
     Absent,
@@ -38,12 +38,10 @@ from saas_doctor.model import (
 from saas_doctor.platform import Platform
 from saas_doctor.redact import redact, redact_finding
 from saas_doctor.rules import Check
+from saas_doctor.verdicts import whole
 
 CHECK_LIMIT = 10.0
 """Seconds that one check may think after its facts are there, or half of the whole run if that is more."""
-
-
-_EMPTY = '""'
 
 
 class Selection(Struct, frozen=True):
@@ -58,9 +56,6 @@ class Selection(Struct, frozen=True):
 
     def codes(self) -> list[str]:
         """The selected codes with everything they need; raises DoctorError for a wrong one."""
-        for pattern in self.ignore or {}:
-            if not rules.matching(pattern.partition(":")[0]):
-                raise DoctorError(f"no check is called {pattern or _EMPTY}, which is to be ignored")
         wanted = dict[str, None]() if self.select else dict.fromkeys(rules.checks())
         for word in self.select:
             found = rules.matching(word)
@@ -124,11 +119,7 @@ class _Run:
         self.jobs = threading.Semaphore(max(1, jobs))
         self.progress = progress
         self.codes = selection.codes()
-        for word in platform.config.severity:
-            if not rules.matching(word):
-                raise DoctorError(
-                    f"no check is called {word or _EMPTY}, which is to have a severity"
-                )
+        _refuse_unknown(platform, self.selection)
         kinds = {code: rules.checks()[code].facts.values() for code in self.codes}
         self.live = {code for code in self.codes if any(is_live(kind) for kind in kinds[code])}
         self.results: dict[str, Result] = {}
@@ -212,10 +203,8 @@ class _Run:
 
     def _outcome(self) -> Outcome:
         results = self.results.values()
-        looked = {r.code for r in results if r.status in (Status.OK, Status.FAILED)}
         found = [f for r in results for f in (*r.findings, *(f for f, _ in r.ignored))]
-        partly = {r.code for r in results if r.undecided}
-        return Outcome(frozenset(looked - partly), tuple(found))
+        return Outcome(whole(results), tuple(found))
 
     def _verdict_before(self, check: Check) -> Result | None:
         """The verdict that needs no look: not asked for, or blocked by another check."""
@@ -304,7 +293,7 @@ class _Run:
             if reason is None:
                 kept.append(finding)
             else:
-                ignored.append((finding, reason))
+                ignored.append((finding, redact(reason)))
         return tuple(kept), tuple(ignored)
 
     def _severity(self, code: str) -> Severity | None:
@@ -338,6 +327,20 @@ class _Run:
                     reason=reason,
                     duration=now - (began or now),
                 )
+            )
+
+
+def _refuse_unknown(platform: Platform, selection: Selection) -> None:
+    """Raise DoctorError for what is to be ignored, or has a severity, and no check is called so."""
+    configured = {**platform.config.ignore, **platform.config.severity}
+    for pattern in {**(selection.ignore or {}), **configured}:
+        code = pattern.partition(":")[0] or '""'
+        if not rules.matching(code):
+            (entry,) = entries(platform, [pattern])
+            line = f":{entry.place.line}" if entry.place and entry.place.line else ""
+            where = f"{platform.config_file}{line}" if pattern in configured else "--ignore"
+            raise DoctorError(
+                f"{where}: no check is called {code}; `saas-doctor explain` lists them"
             )
 
 

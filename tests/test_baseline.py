@@ -84,7 +84,7 @@ def check(tmp_path: Path) -> Check:
     def go(*, write: bool = False, select: str = "SRC204", file: Path | None = None) -> Checked:
         platform = platforms.load(tmp_path, exact=True, environ={"HOME": str(Path.home())})
         before = baseline.read(platform, file, must_exist=not write)
-        chosen = Selection((select,), live=False, baseline=None if write else before)
+        chosen = Selection(tuple(select.split(",")), live=False, baseline=None if write else before)
         report = runner.run(platform, chosen, timeout=60)
         if not write:
             return Checked(report)
@@ -230,6 +230,57 @@ def test_what_was_accepted_of_a_check_that_does_not_look_is_neither_gone_nor_dro
     assert len(check().gone) == 10
 
 
+@pytest.mark.parametrize("spoilt", ["class\n", "    indented = 1\n", "x = '\\0'\0"])
+def test_what_lies_in_a_file_that_can_not_be_parsed_is_neither_gone_nor_dropped(
+    legacy: Path, check: Check, spoilt: str
+) -> None:
+    whole = (legacy / "m7.py").read_text()
+    (legacy / "m7.py").write_text(whole + spoilt)
+    edit(legacy / "m3.py", MODEL.format(name="M3x4"), "")
+    assert check().gone == ["M3x4"]
+    assert "(0 places more, 1 fewer)" in check(write=True).said
+    (legacy / "m7.py").write_text(whole)
+    told = check()
+    assert (told.new, told.old, told.gone) == ([], OLD - 1, [])
+    (legacy / "m7.py").unlink()
+    assert len(check().gone) == 10
+
+
+def test_nothing_of_the_source_is_gone_while_a_new_file_of_it_can_not_be_compiled(
+    tree: MakeTree, check: Check, tmp_path: Path
+) -> None:
+    """The address in `.env` is wrong because of what `main.py` does with it."""
+    tree(
+        {**USED, ".env": "REGISTRY_URL=localhost:8001\n", "old.py": "class\n", "a.py": module("A")}
+    )
+    environment = tmp_path / "backend/.venv"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", environment], check=True)
+    assert check(write=True, select="SRC,CFG903").old == 3
+    edit(tmp_path / "backend/a.py", MODEL.format(name="A"), "")
+    assert check(select="SRC,CFG903").gone == ["A"]
+    main = tmp_path / "backend/main.py"
+    main.write_text(USED["main.py"] + "class\n")
+    told = check(select="SRC,CFG903")
+    assert ("CFG903" in {f.code for f in told.report.baselined}, told.gone) == (False, [])
+    main.write_text(USED["main.py"])
+    assert check(select="SRC,CFG903").gone == ["A"]
+
+
+def test_what_is_ignored_for_one_run_stays_accepted_when_the_file_is_written(
+    tree: MakeTree, tmp_path: Path
+) -> None:
+    tree({"a.py": module("A", "B")})
+    words = ("check", "-C", str(tmp_path), "--static", "--select", "SRC204")
+    doctor(*words, "--write-baseline")
+    (tmp_path / "backend/b.py").write_text(module("C"))
+    edit(tmp_path / "backend/a.py", MODEL.format(name="B"), "")
+    said = doctor(*words, "--ignore", "SRC", "--write-baseline").stderr
+    assert "0 findings accepted, 1 kept that this run did not look at or left out (0 p" in said
+    told = doctor(*words)
+    assert "`metadata` of A" not in told.stdout
+    assert "`metadata` of C" in told.stdout
+
+
 def test_a_cause_that_is_accepted_still_blocks_what_needs_it(tree: MakeTree, check: Check) -> None:
     tree({".env.example": "A=b\n", "/docker-compose.yml": "services: {}\n"})
     check(write=True, select="CFG902")
@@ -304,11 +355,42 @@ def test_another_file_is_named_by_option_and_by_configuration(
     assert check().code == 0
 
 
+def test_one_that_the_configuration_names_and_is_not_there_is_told(
+    tree: MakeTree, tmp_path: Path
+) -> None:
+    tree({"a.py": module("A"), "/saas-doctor.toml": 'baseline = "ci/old.json"\n'})
+    words = ("check", "-C", str(tmp_path), "--static", "--select", "SRC204")
+    note = "ci/old.json: no such file, which `baseline`"
+    assert note in doctor(*words).stdout
+    (tmp_path / "ci").mkdir()
+    assert note not in doctor(*words, "--write-baseline").stdout
+    assert note not in doctor(*words).stdout
+    (tmp_path / "saas-doctor.toml").write_text("")
+    assert "no such file" not in doctor(*words).stdout
+
+
+def test_of_many_that_are_gone_the_console_names_a_few(legacy: Path, tmp_path: Path) -> None:
+    (legacy / "m3.py").unlink()
+    words = ("check", "-C", str(tmp_path), "--static", "--select", "SRC204")
+    told = doctor(*words).stdout
+    assert "gone       10 findings" in told
+    assert "M3x2 and 7 more; `saas-doctor check --write-baseline` drops them" in told
+    assert told.count("M3x") == 3
+    assert doctor(*words, "-v").stdout.count("M3x") == 10
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("<<<<<<< HEAD\n", "no baseline: "),
-        ('{"schema": 2, "findings": []}', "its schema is 2"),
+        ("{\n<<<<<<< HEAD\n", f"/{FILE}, or --theirs), then check --write-baseline"),
+        (
+            '{"schema": 1,',
+            f"/{FILE}): written anew, it would accept",
+        ),
+        (
+            '{"schema": 2, "more": []}',
+            "its schema is 2, and this saas-doctor knows 1; take the",
+        ),
         ('{"schema": 1, "findings": [{"code": 5, "about": ""}]}', "$.findings[0].code"),
         ("[" * 100_000, "no baseline: "),
         ("\udcff", "no baseline: "),
@@ -322,6 +404,34 @@ def test_a_file_that_is_no_baseline_is_refused_in_one_sentence(
     with pytest.raises(DoctorError, match=r"^[^\n]+$") as error:
         read(platform)
     assert said in str(error.value)
+    with pytest.raises(DoctorError):  # nor is it written over
+        read(platform, must_exist=False)
+
+
+def test_a_folder_is_no_baseline(tree: MakeTree, tmp_path: Path) -> None:
+    with pytest.raises(DoctorError, match=r"ci: a folder, .*name a file in it"):
+        read(tree({"/ci/a": ""}), tmp_path / "ci")
+
+
+def test_a_byte_order_mark_is_no_harm(tree: MakeTree, check: Check, tmp_path: Path) -> None:
+    tree({"a.py": module("A")})
+    check(write=True)
+    (tmp_path / FILE).write_bytes(b"\xef\xbb\xbf" + (tmp_path / FILE).read_bytes())
+    assert (check().new, check().old) == ([], 1)
+
+
+def test_an_entry_that_a_merge_left_twice_accepts_no_finding_more(
+    tree: MakeTree, check: Check, tmp_path: Path
+) -> None:
+    tree({"a.py": module("A")})
+    check(write=True)
+    document = json.loads((tmp_path / FILE).read_text())
+    (entry,) = document["findings"]
+    both = {**entry, "lines": ["0" * 8]}  # the other side had changed its line
+    (tmp_path / FILE).write_text(json.dumps({**document, "findings": [both, entry]}))
+    (tmp_path / "backend/a.py").write_text(module("A", "A"))
+    told = check()
+    assert (told.new, told.old, told.gone) == (["A"], 1, [])
 
 
 def test_a_named_file_must_be_there(tree: MakeTree, tmp_path: Path) -> None:

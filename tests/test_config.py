@@ -47,6 +47,17 @@ SERVICE = "from fastapi import FastAPI\napp = FastAPI()\n"
         ({"services": {"a": {"directory": "a", "port": 70000}}}, r"`services\.a\.port`.*70000"),
         ({"python": "three"}, r"`python`: not a range of versions such as >=3\.11.*'three'"),
         ({"timeout": "soon"}, r"`timeout`.*'soon'"),
+        (
+            {"severity": {"SRC": "error", "DB": "fatal"}},
+            r": `severity\.DB`: has to be one of error, warning, info \(found 'fatal'\)$",
+        ),
+        (
+            {"fail-on": "warn"},
+            r"`fail-on`: has to be one of error, warning, info \(found 'warn'\)$",
+        ),
+        ({"ignore": {"SRC204": " "}}, r"`ignore\.SRC204`: has to be a text that says why.*' '"),
+        ({"ignore": {"SRC204": 5}}, r"`ignore\.SRC204`: has to be a text that says why.*5"),
+        ({"services": {"a": 5}}, r"`services\.a`: Expected `object`, got `int` \(found 5\)"),
     ],
 )
 def test_a_wrong_key_or_value_is_named_in_one_sentence(
@@ -79,6 +90,43 @@ def test_services_and_ports_are_found_from_the_code_the_settings_and_the_compose
         "core": 9002,
         "demo-service": 8003,
     }
+
+
+@pytest.mark.parametrize(
+    ("files", "host", "variable"),
+    [
+        (
+            {"core/run.py": 'uvicorn.run("core.main:app", host=settings.HOST)\n'},
+            "127.0.0.1",
+            "HOST",
+        ),
+        ({"core/run.py": "uvicorn.run(app, host=get_settings().core_host)\n"}, "127.0.0.1", None),
+        (
+            {"core/run.py": 'import uvicorn\nhost = os.getenv("CORE_HOST")\n'},
+            "127.0.0.1",
+            "CORE_HOST",
+        ),
+        (
+            {
+                "shared/serve.py": 'import uvicorn\np.add_argument("--host", default=settings.HOST)\n',
+                "shared/config.py": 'class Settings:\n    HOST: str = "::1"\n',
+            },
+            "::1",
+            "HOST",
+        ),
+        ({"core/run.py": 'uvicorn.run("main:app", host="127.0.0.2", port=1)\n'}, "127.0.0.2", None),
+        ({"core/run.py": 'uvicorn.run("main:app", host="0.0.0.0")\n'}, "127.0.0.1", None),
+        ({"core/run.py": "uvicorn.run(app)\nRedis(host=settings.REDIS_HOST)\n"}, "127.0.0.1", None),
+        ({"shared/mail.py": "smtplib.SMTP(host=settings.HOST)\n"}, "127.0.0.1", None),
+    ],
+)
+def test_the_host_of_a_service_is_found_in_the_code_that_starts_it(
+    files: dict[str, str], host: str, variable: str | None, tmp_path: Path
+) -> None:
+    inside = {f"backend/{name}": text for name, text in files.items()}
+    tree(tmp_path, **{"docker-compose.yml": "", "backend/core/main.py": SERVICE, **inside})
+    service = platforms.load(tmp_path, environ={}).config.services["core"]
+    assert (service.host, service.host_variable) == (host, variable)
 
 
 def test_what_the_file_says_wins_over_what_was_found(tmp_path: Path) -> None:
@@ -290,6 +338,7 @@ SRC221 = "error"
         ("timeout = 0", False),
         ('[severity]\nSRC221 = "bad"', False),
         ("[ignore]\nSRC221 = 1", False),
+        ('[ignore]\nSRC221 = ""', False),
         ("[services.a]\nport = 1", False),
         ('[services.a]\ndirectory = "a"\nport = 70000', False),
         ('[redis]\noptional = "yes"', False),

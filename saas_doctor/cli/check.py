@@ -16,13 +16,20 @@ from saas_doctor.cli.options import (
     Select,
     Timeout,
     load_platform,
+    refuse_together,
     selection,
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from saas_doctor.baseline import Baseline
     from saas_doctor.platform import Platform
     from saas_doctor.runner import Selection
+
+_OF_A_MACHINE = ("PY102", "CFG901")
+"""What a developer's machine has, and a fresh checkout in CI has not: environment and settings."""
+_IN_CI = "in CI (CI is set), where a fresh checkout has none"
 
 
 def check(
@@ -30,7 +37,7 @@ def check(
         str | None,
         typer.Argument(
             metavar="[REV|FILE]",
-            help="The revision of --changed (default: HEAD), or the file of --write-baseline.",
+            help="The revision of --changed (default: the last commit), or the file of --write-baseline.",
         ),
     ] = None,
     directory: Directory = None,
@@ -87,25 +94,26 @@ def check(
     from msgspec.structs import replace
 
     from saas_doctor import baseline as baselines
-    from saas_doctor import changes, journal, runner
-    from saas_doctor.cli.outputs import Output, chosen_outputs
-    from saas_doctor.cli.screen import say, status_line, write_report
+    from saas_doctor import changes, runner
+    from saas_doctor.cli.outputs import Output, chosen_outputs, make_ready, refuse_to_overwrite
+    from saas_doctor.cli.screen import say, status_line, write_reports
     from saas_doctor.cli.watching import watch_platform
     from saas_doctor.model import DoctorError, Severity
-    from saas_doctor.repair import interruption
 
     outputs = chosen_outputs(formats, output, os.environ)
     if static and live:
         raise DoctorError("--static and --live exclude each other; leave both out for everything")
-    _refuse_together(**{"--watch": watch, "--write-baseline": write_baseline, "--changed": changed})
+    refuse_together(**{"--watch": watch, "--write-baseline": write_baseline, "--changed": changed})
     if watch and outputs != [Output("console")]:
         raise DoctorError("--watch tells changes on the console; leave out --format and --output")
     if word is not None and not (changed or write_baseline):
         raise DoctorError(f"{word}: what is this for? name the platform with -C DIRECTORY")
 
     def chosen(platform: Platform, accepted: Baseline | None) -> Selection:
-        return selection(
-            platform.config, select, ignore, static=not live, live=not static, baseline=accepted
+        return _as_expected_in_ci(
+            selection(
+                platform.config, select, ignore, static=not live, live=not static, baseline=accepted
+            )
         )
 
     if watch:
@@ -122,8 +130,14 @@ def check(
     platform = load_platform(directory, config)
     file = Path(word) if word is not None and write_baseline else baseline
     accepted = baselines.read(platform, file, must_exist=not write_baseline)
+    for out in outputs:
+        if out.file:
+            make_ready(out.file)
+            refuse_to_overwrite(out.file)
+    if write_baseline:
+        make_ready(accepted.file)
     wanted = chosen(platform, None if write_baseline else accepted)
-    since = changes.since(platform, word or "HEAD") if changed else None
+    since = changes.since(platform, word) if changed else None
     with status_line(f"examining {platform.root}", len(wanted.codes())) as progress:
         run = partial(runner.run, platform, wanted, jobs=jobs, timeout=timeout, progress=progress)
         report = changes.examined(platform, since, run) if since else run()
@@ -131,21 +145,32 @@ def check(
         before, accepted = accepted, baselines.write(report, platform, accepted)
         report = baselines.applied(report, platform, accepted)
         say(baselines.told(report, platform, before, accepted), error=True)
-    if journal.is_closed(platform):
-        note = f"{platform.state} belongs to another user: whether a fix was cut off is not known"
-        report = replace(report, notes=(*report.notes, note))
-    cut_off = journal.interrupted(platform)
-    if cut_off:
-        report = replace(report, notes=(*report.notes, interruption(cut_off)))
-    for out in outputs:
-        write_report(report, out.form, out.file, verbose=verbose)
+    missing = baselines.missing(platform, accepted)
+    notes = [*report.notes, *filter(None, [missing]), *_notes(platform)]
+    report = replace(report, notes=tuple(notes))
+    write_reports(report, outputs, verbose=verbose)
     limit = Severity(fail_on.value if fail_on else platform.config.fail_on)
     raise typer.Exit(report.exit_code(limit, allow_unknown=allow_unknown))
 
 
-def _refuse_together(**modes: bool) -> None:
-    from saas_doctor.model import DoctorError
+def _as_expected_in_ci(made: Selection) -> Selection:
+    """In CI, less what is missing in every fresh checkout, unless it is asked for by name."""
+    import os
 
-    asked = [name for name, is_on in modes.items() if is_on]
-    if len(asked) > 1:
-        raise DoctorError(f"{' and '.join(asked)} exclude each other; leave one out")
+    from msgspec.structs import replace
+
+    if os.environ.get("CI", "").lower() in ("", "0", "false"):
+        return made
+    expected = {code: _IN_CI for code in _OF_A_MACHINE if code not in made.select}
+    return replace(made, ignore={**expected, **(made.ignore or {})})
+
+
+def _notes(platform: Platform) -> Iterator[str]:
+    """What was left of a fix that did not come to its end."""
+    from saas_doctor import journal
+    from saas_doctor.repair import interruption
+
+    if journal.is_closed(platform):
+        yield f"{platform.state} belongs to another user: whether a fix was cut off is not known"
+    if cut_off := journal.interrupted(platform):
+        yield interruption(cut_off)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,7 @@ Line = list[tuple[str, str]]
 _STYLE = {Severity.ERROR: "bold red", Severity.WARNING: "bold yellow", Severity.INFO: "bold blue"}
 _LABEL = 11
 _LONG = 300
+_FEW = 3
 
 
 def render(report: Report, *, verbose: bool = False, advice: bool = True) -> Iterator[Line]:
@@ -35,7 +37,8 @@ def render(report: Report, *, verbose: bool = False, advice: bool = True) -> Ite
         for finding, reason in result.ignored:
             yield from _labelled("ignored", f"{_one_line(finding)} ({reason})", indent=0)
     if report.gone:
-        yield from _labelled("gone", outline.gone(report), indent=0)
+        shown = len(report.gone) if verbose else _FEW
+        yield from _labelled("gone", outline.gone(report, shown), indent=0)
     if verbose:
         for finding in report.baselined:
             yield from _labelled("accepted", _one_line(finding), indent=0)
@@ -133,14 +136,24 @@ def _labelled(label: str, text: str, *, indent: int = 4) -> Iterator[Line]:
 
 
 def _parts(report: Report) -> Iterator[Line]:
-    """One line for each part of the platform: the worst of its checks."""
+    """One line for each part of the platform: the worst of its checks; first, where it is."""
     width = max(map(len, PARTS.values())) + 2
+    if not _is_here(report.directory):
+        yield [("platform".ljust(width), ""), (report.directory, "")]
     for prefix, name in PARTS.items():
         results = [r for r in report.results if family(r.code) == prefix]
         if results:
             text, style = _verdict(report, results)
             yield [(name.ljust(width), ""), (text, style)]
     yield []
+
+
+def _is_here(folder: str) -> bool:
+    """Whether it is the folder that the reader is in, who then need not be told."""
+    try:
+        return os.path.samefile(folder, os.curdir)
+    except OSError:
+        return False
 
 
 def _verdict(report: Report, results: list[Result]) -> tuple[str, str]:
