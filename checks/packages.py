@@ -12,6 +12,7 @@ from packaging.version import Version
 
 from saas_doctor.facts.models import PydanticModels
 from saas_doctor.facts.notes import NO_DEPENDENCIES, Notes
+from saas_doctor.facts.outline import parted
 from saas_doctor.facts.packages import Installed, Package
 from saas_doctor.facts.requirements import RequirementLine, Requirements
 from saas_doctor.facts.source import Source
@@ -413,7 +414,7 @@ def _is_pydantic(package: str, needed: str) -> bool:
 
 def _used(installed: Installed, source: Source) -> set[str]:
     """The packages that the platform's code imports, and what these require in their turn."""
-    modules = {name.decode() for m in source.modules for name in _IMPORT.findall(m.data)}
+    modules = {name.decode() for m in source.modules for name in _IMPORT.findall(parted(m.data))}
     found = {
         p.name for name in modules - sys.stdlib_module_names if (p := installed.provider(name))
     }

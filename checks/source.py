@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from saas_doctor.facts.layout import Layout, Unmarked
 from saas_doctor.facts.source import MAXIMUM
 from saas_doctor.facts.syntax import Syntax
-from saas_doctor.model import Blocked, Finding, Place, Severity, Undecided
+from saas_doctor.model import Absent, Blocked, Finding, Place, Severity, Undecided
 from saas_doctor.rules import check
 
 _OWN = platform.python_version()
@@ -107,10 +107,10 @@ def package_marker_missing(layout: Layout) -> Iterator[Finding]:
             why = "its parent and its siblings have one"
             yield _marker(folder, target, Severity.INFO, why, None, b"")
     if layout.untold and not layout.unmarked:
-        tops = ", ".join(layout.untold)
-        raise Blocked(
-            layout.why_untold, f"no environment tells whether a package called {tops} is installed"
-        )
+        why = f"whether a package called {', '.join(layout.untold)} is installed"
+        if layout.failing:
+            raise Blocked(layout.failing, f"no environment tells {why}")
+        raise Absent(f"there is no environment that tells {why}")
 
 
 def _reexports(folder: Unmarked) -> bytes | None:

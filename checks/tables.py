@@ -59,7 +59,7 @@ def _reserved(name: str, found: Reserved, versions: Versions, *, warns: bool) ->
     unsure = warns or not found.certain or found.hidden_in
     return Finding(
         message,
-        looked_at=f"{found.place}; {versions.where('sqlalchemy')}",
+        looked_at=f"{found.place}; {versions.where('sqlalchemy', found.place.path)}",
         found=found.text,
         wanted=f"{found.new}: another attribute, for the same column"
         if found.edits
@@ -102,7 +102,7 @@ def residue_of_metadata(residues: Residues, versions: Versions) -> Iterator[Find
         more = f" and {len(residue.uses) - 10} more" if len(residue.uses) > 10 else ""
         yield Finding(
             f"`metadata` of {residue.model} is used, where {residue.attribute} is meant",
-            looked_at=f"{residue.module.name}; {versions.where('sqlalchemy')}",
+            looked_at=f"{residue.module.name}; {versions.where('sqlalchemy', residue.module.name)}",
             found="; ".join(f"{place}: {effect}" for place, effect in residue.uses[:10]) + more,
             wanted=residue.attribute,
             target=f"{residue.module.name}:{residue.model}",
@@ -153,7 +153,7 @@ def greenlet_missing(tables: Tables, versions: Versions) -> Iterator[Finding]:
     yield Finding(
         "SQLAlchemy's asyncio module needs greenlet, which "
         + ("is not installed" if severity is None else "SQLAlchemy 2.1 no longer brings along"),
-        looked_at=f"{place}; {versions.where('sqlalchemy')}",
+        looked_at=f"{place}; {versions.where('sqlalchemy', place.path)}",
         found="no greenlet"
         if severity is None
         else f"{line.requirement if line else ''}, no greenlet required",

@@ -144,5 +144,8 @@ def other_fixes() -> dict[str, Fix]:
 
 
 def matching(pattern: str) -> list[str]:
-    """The codes that a selection word means: a code or the beginning of some (`DB`, `DB50`)."""
-    return [code for code in checks() if code.startswith(pattern.upper())]
+    """The codes that a selection word means: a code or the beginning of some (`DB`, `DB50`).
+
+    An empty one means none: it is what a variable left that was not set.
+    """
+    return [code for code in checks() if pattern and code.startswith(pattern.upper())]

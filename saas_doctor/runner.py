@@ -56,8 +56,8 @@ class Selection(Struct, frozen=True):
 
     def codes(self) -> list[str]:
         """The selected codes with everything they need; raises DoctorError for a wrong one."""
-        wanted: dict[str, None] = {}
-        for word in self.select or ("",):
+        wanted = dict[str, None]() if self.select else dict.fromkeys(rules.checks())
+        for word in self.select:
             found = rules.matching(word)
             if not found:
                 raise DoctorError(f"no check is called {word}; `saas-doctor explain` lists them")
@@ -69,6 +69,10 @@ class Selection(Struct, frozen=True):
                     wanted[need] = None
                     queue.append(need)
         return sorted(wanted)
+
+    def ignores(self, code: str) -> bool:
+        """Whether whatever a check finds is ignored."""
+        return any(":" not in word and code.startswith(word.upper()) for word in self.ignore or ())
 
     def reason_to_ignore(self, finding: Finding) -> str | None:
         """The reason given for ignoring a finding, or None."""
@@ -140,7 +144,7 @@ class _Run:
         report = Report(
             directory=str(self.platform.root),
             python=_python_of(self.platform),
-            results=tuple(self.results[code] for code in self.codes),
+            results=tuple(self._with_cause(self.results[code]) for code in self.codes),
             duration=time.monotonic() - start,
             repository=_folder_in_repository(self.platform.root),
         )
@@ -176,6 +180,21 @@ class _Run:
                     threading.Thread(
                         target=self._examine, args=(check,), name=code, daemon=True
                     ).start()
+
+    def _with_cause(self, result: Result) -> Result:
+        """The result; `unknown` where it waits for what is left out, so that nobody tells the cause.
+
+        Not where its own findings would be left out as well.
+        """
+        cause = result
+        while cause.status is Status.BLOCKED and cause.blocked_by in self.results:
+            cause = self.results[cause.blocked_by]
+        told = cause.status not in (Status.OK, Status.SKIPPED)
+        if result.status is not Status.BLOCKED or told or self.selection.ignores(result.code):
+            return result
+        left_out = "ignored" if cause.ignored else cause.status.value
+        reason = f"{result.reason} ({cause.code} is {left_out})"
+        return replace(result, status=Status.UNKNOWN, blocked_by=None, reason=reason)
 
     def _waits_for(self, check: Check) -> Iterable[str]:
         if not _comes_last(check):
@@ -316,7 +335,7 @@ def _refuse_unknown(platform: Platform, selection: Selection) -> None:
     given = platform.config
     tables: dict[str, Iterable[str]] = {"ignore": given.ignore, "severity": given.severity}
     for pattern in (*(selection.ignore or ()), *given.severity):
-        code = pattern.partition(":")[0]
+        code = pattern.partition(":")[0] or '""'
         if not rules.matching(code):
             where = "--ignore"
             for table in tables:

@@ -200,6 +200,8 @@ OLD, NEW, DIALECT = (f"postgres{end}://u:p@h/d" for end in ("", "ql", "ql+asyncp
         (OLD, IN_TWO_STEPS, False),
         (OLD, IN_BRANCHES, False),
         ("u:p@h/d", OF_PARTS, False),
+        ("postgresql://postgres//u:p@h/d", ENGINE, True),
+        ("postgresql://postgres:p@h//d", ENGINE, False),
         ("h/d", ENGINE, True),
         (OLD, CONNECTED, False),
         (OLD, ASYNCPG, False),
@@ -273,6 +275,39 @@ def test_a_scheme_is_put_right_for_all_that_are_given_it(
 
 
 @pytest.mark.parametrize(
+    ("key", "address", "mended"),
+    [
+        ("REDIS_URL", "redis:6379/0", "redis://redis:6379/0"),
+        ("REDIS_URL", "redi//localhost:6379/0", None),
+        ("REDIS_URL", "redis:/localhost:6379", None),
+        ("REDIS_URL", "redis:localhost:6379", None),
+        ("REGISTRY_URL", "localhost:8001/api", "http://localhost:8001/api"),
+        ("REGISTRY_URL", "http//localhost:8001", None),
+        ("REGISTRY_URL", "http:/localhost:8001", None),
+        ("REGISTRY_URL", "htp://localhost:8001", None),
+        ("DATABASE_URL", "postgres:p@h/d", "postgresql://postgres:p@h/d"),
+        ("DATABASE_URL", "postgres//u:p@h/d", None),
+        ("DATABASE_URL", "postgresql:/u@h/d", None),
+        ("DATABASE_URL", "postgresql:u:p@h/d", None),
+    ],
+)
+def test_a_scheme_that_is_misspelt_is_taken_for_no_host(
+    key: str, address: str, mended: str | None, tree: MakeTree
+) -> None:
+    reads = {
+        "REDIS_URL": "import redis\nx = redis.from_url(URL)\n",
+        "REGISTRY_URL": "import httpx\nx = httpx.get(URL)\n",
+        "DATABASE_URL": "import sqlalchemy\nx = sqlalchemy.create_engine(URL)\n",
+    }
+    main = f'import os\nURL = os.environ["{key}"]\n{reads[key]}'
+    main = "from dotenv import load_dotenv\nload_dotenv()\n" + main
+    platform = tree({"main.py": main, ".env": f"{key}={address}\n"})
+    assert len(findings(platform, "CFG903")) == 1
+    result = fixed(platform, "CFG903").get("backend/.env")
+    assert result == (f"{key}={mended}\n" if mended else None)
+
+
+@pytest.mark.parametrize(
     ("url", "call", "refused"),
     [
         ("localhost:8001", 'httpx.get(f"{URL}/x")', True),
@@ -284,6 +319,9 @@ def test_a_scheme_is_put_right_for_all_that_are_given_it(
         ("/registry", "httpx.get(URL)", False),
         ("http+unix://x/y", "httpx.get(URL)", False),
         ("http://", 'httpx.get(f"{URL}/x")', True),
+        ("http://http:/localhost", "httpx.get(URL)", True),
+        ("http://http://localhost", "httpx.get(URL)", True),
+        ("http://localhost//x", "httpx.get(URL)", False),
     ],
 )
 def test_an_http_client_wants_a_scheme_at_the_beginning(
@@ -305,6 +343,8 @@ def test_an_http_client_wants_a_scheme_at_the_beginning(
         ("unix:///run/redis.sock", "redis", False),
         ("rediss://h:6380", "redis", False),
         ("redis://h:63x9", "redis", True),
+        ("redis://redi//localhost", "redis", True),
+        ("redis://redis//0", "redis", False),
         ("memory://", "limits", False),
         ("sentinel://h:26379", "celery", False),
     ],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -9,11 +10,13 @@ from pathlib import Path
 
 import pytest
 
+from saas_doctor import platform as platforms
 from saas_doctor import rules, runner
 from saas_doctor.config import Config
 from saas_doctor.facts import Fact, Facts
 from saas_doctor.model import (
     Absent,
+    Blocked,
     DoctorError,
     Finding,
     Report,
@@ -230,6 +233,48 @@ def test_ignored_findings_are_kept_apart_with_their_reason(
     assert [reason for _, reason in report.results[0].ignored] == (
         ["we like rain"] if hidden else []
     )
+
+
+@pytest.mark.parametrize("table", ["ignore", "severity"])
+@pytest.mark.parametrize("word", ["", ":*", ":backend/**", "X"])
+def test_a_word_of_the_configuration_that_names_no_code_is_refused(
+    tmp_path: Path, table: str, word: str
+) -> None:
+    file = tmp_path / "saas-doctor.toml"
+    file.write_text(f'[{table}]\n"{word}" = "info"\n')
+    platform = platforms.load(tmp_path, exact=True)
+    code = "X" if word == "X" else '""'
+    step = f"{file}:2: no check is called {code}; `saas-doctor explain` lists them"
+    with pytest.raises(DoctorError, match=f"^{re.escape(step)}$"):
+        runner.run(platform, Selection(ignore=platform.config.ignore))
+
+
+def waits(weather: Weather) -> Iterator[Finding]:
+    """Waits for the rain."""
+    raise Blocked("A1", f"it rains: {weather.rain}")
+    yield
+
+
+@pytest.mark.parametrize(
+    ("ignore", "code", "status", "reason"),
+    [
+        ({}, 1, Status.BLOCKED, "A1: it rains: True"),
+        ({"A1": "r"}, 3, Status.UNKNOWN, "A1: it rains: True (A1 is ignored)"),
+        ({"A1:sky": "r"}, 3, Status.UNKNOWN, "A1: it rains: True (A1 is ignored)"),
+        ({"A1": "r", "B1:sky": "r"}, 3, Status.UNKNOWN, "A1: it rains: True (A1 is ignored)"),
+        ({"A1": "r", "b": "r"}, 3, Status.BLOCKED, "A1: it rains: True"),
+        ({"A1": "r", "B": "r", "C1": "r"}, 0, Status.BLOCKED, "A1: it rains: True"),
+    ],
+)
+def test_what_waits_for_an_ignored_cause_is_no_pass(
+    run: Run, ignore: dict[str, str], code: int, status: Status, reason: str
+) -> None:
+    checks = check("A1", rains), check("B1", waits), check("C1", silent, "B1")
+    report = run(*checks, ignore=ignore)
+    assert (report.results[1].status, report.results[1].reason) == (status, reason)
+    assert report.results[2].status in (Status.BLOCKED, Status.UNKNOWN)
+    assert report.exit_code(Severity.ERROR) == code
+    assert report.exit_code(Severity.ERROR, allow_unknown=True) == (code if code == 1 else 0)
 
 
 @pytest.mark.parametrize(

@@ -475,7 +475,7 @@ def test_without_an_environment_names_that_no_module_here_has_are_another_packag
     tree: MakeTree,
 ) -> None:
     keys = {"locksmith/realm.py": "REALM = 1\n", "app.py": "from locksmith import Admin, Client\n"}
-    with pytest.raises(Blocked, match="locksmith"):
+    with pytest.raises(Absent, match="locksmith"):
         findings(tree(keys), "SRC201")
     keys["locksmith/admin.py"] = "class Admin: ...\n"
     assert [f.target for f in findings(tree(keys), "SRC201")] == ["locksmith"]
@@ -534,9 +534,12 @@ def test_an_import_is_found_however_it_is_written(tree: MakeTree, statement: str
 
 def test_without_an_environment_it_is_not_told_which_package_wins(tree: MakeTree) -> None:
     platform = tree({"shared/config.py": "", "app.py": "from shared.config import x\n"})
-    with pytest.raises(Blocked, match="shared") as blocked:
+    with pytest.raises(Absent, match="a package called shared is installed"):
         findings(platform, "SRC201")
-    assert blocked.value.code == "PY102"
+    dead = Interpreter(platform.path("backend/.venv"), "backend/.venv", exists=True)
+    with pytest.raises(Blocked, match="shared") as blocked:
+        findings(platform, "SRC201", dead)
+    assert blocked.value.code == "PY103"
 
 
 # Versions.
@@ -584,6 +587,9 @@ def test_several_projects_tell_a_version_where_they_agree(tree: MakeTree) -> Non
     versions = Versions.read(platform, none, Requirements.read(platform))
     assert versions.at_least("pydantic", "2") is True
     assert versions.where("pydantic") == "pydantic==2.11.7 (backend/orders/requirements.txt:1)"
+    users = "pydantic>=2 (backend/users/pyproject.toml:3)"
+    assert versions.where("pydantic", "backend/users/models/user.py") == users
+    assert versions.where("pydantic", "backend/orders/main.py") == versions.where("pydantic")
     assert versions.at_least("pydantic", "2.12") is None  # one can't, the other can
     assert versions.at_least("httpx", "0.28") is None
     assert not versions.is_of_the_whole("pydantic")
@@ -601,3 +607,20 @@ def test_the_layout_needs_no_environment(tree: MakeTree) -> None:
     assert [u.dotted for u in Layout.read(platform, source_of(platform), missing).unmarked] == [
         "shared.models"
     ]
+
+
+def test_an_import_behind_another_statement_counts_as_any(tree: MakeTree) -> None:
+    base = (
+        "from sqlalchemy import JSON, Column, Integer\n"
+        "from sqlalchemy.orm import declarative_base\n\nBase = declarative_base()\n\n\n"
+        "class Named(Base):\n    __abstract__ = True\n    metadata = Column(JSON)\n"
+    )
+    item = (
+        "import sys; from app.base import Named\n\n\nclass Item(Named):\n    __tablename__ = 'i'\n"
+    )
+    platform = tree({"app/base.py": base, "app/item.py": item, "app/main.py": "import app.item\n"})
+    (finding,) = findings(platform, "SRC204")
+    assert finding.place
+    assert finding.place.path == "backend/app/base.py"
+    lost = tree({"app/main.py": "import sys; from app.gone import x\n"})
+    assert len(findings(lost, "SRC205")) == 1

@@ -31,7 +31,8 @@ def explain(
 
     if code == "-":
         code = _piped(sys.stdin.buffer)
-    found = rules.matching((code or "").strip())
+    word = (code or "").strip()
+    found = rules.matching(word) if word else list(rules.checks())
     if not found and code and len(code.split()) > 1:
         known = _last_known(code.strip())
         if not known:

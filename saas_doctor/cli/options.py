@@ -73,8 +73,12 @@ def selection(
     baseline: Baseline | None = None,
 ) -> Selection:
     """What the options choose; the configuration's ignores come with their reasons."""
+    from saas_doctor.model import DoctorError
     from saas_doctor.runner import Selection
 
+    for option, values in (("--select", select), ("--ignore", ignore)):
+        if values and not words(values):
+            raise DoctorError(f"{option}: it names no check; leave it out, or name one")
     ignored = dict(config.ignore) | dict.fromkeys(words(ignore), "--ignore")
     return Selection(words(select), ignored, static=static, live=live, baseline=baseline)
 

@@ -36,6 +36,8 @@ ASYNCPG = Reader("asyncpg", ("postgresql", "postgres"), hosts=True)
 DATABASES = Reader("databases", ("postgresql", "postgres"), others=True)
 REDIS = Reader("Redis' client", _REDIS)
 HTTP = Reader("an HTTP client", _WEB)
+_WITHOUT_SCHEME = re.compile(r"(?:[\w.\-]+(?::[\w.\-]*)?@)?[\w.\-]+(?::\d+)?(?:/(?!/)\S*)?")
+_SECOND = re.compile(r"([a-z][a-z0-9+]*)(?::/|//)(?=\S*[a-z])", re.I)
 
 
 def refused(reader: Reader, text: str) -> str:
@@ -78,6 +80,9 @@ def _misspelled(reader: Reader, text: str) -> str:
 def malformed(text: str, *, hosts: bool = False, web: bool = False) -> str:
     """Why no reader takes an address with a scheme: its port, or that it has no host."""
     head, _, rest = text.partition("://")
+    second = _SECOND.match(rest)
+    if second and _alike(second[1].lower(), head.lower().partition("+")[0]):
+        return f"a second scheme, {second[0]}, follows its own"
     try:
         # After the last @: SQLAlchemy takes `/`, `#` and `?` in a password as they are.
         url = urlsplit(f"{head}://{rest.rpartition('@')[2]}")
@@ -95,16 +100,19 @@ def _is_meant(scheme: str, reader: Reader) -> bool:
     """Whether a scheme is a misspelt one of the reader's, or for another kind of thing."""
     if scheme in (*_WEB, *_REDIS):
         return True
-    alike = SequenceMatcher(None, scheme, reader.schemes[0]).ratio() > 0.8
-    return alike and bool(re.match("p?o?s", scheme))
+    return _alike(scheme, reader.schemes[0]) and bool(re.match("p?o?s", scheme))
+
+
+def _alike(one: str, other: str) -> bool:
+    return SequenceMatcher(None, one, other).ratio() > 0.8
 
 
 def put_right(text: str, scheme: str) -> str:
     """The address with another scheme, where that may be all that is wrong with it; else nothing."""
     head, found, rest = text.partition("://")
     if not found:
-        # `localhost:8001`, not a sentence and not `host=localhost`.
-        return f"{scheme}://{text}" if re.fullmatch(r"[\w.@:\-]+(/\S*)?", text) else ""
+        # `localhost:8001`, not a sentence, not `host=localhost`, and no scheme misspelt: `http:/x`.
+        return f"{scheme}://{text}" if _WITHOUT_SCHEME.fullmatch(text) else ""
     if head == "postgres" and scheme.partition("+")[0] == "postgresql":
         return f"{scheme}://{rest}"
     if head.startswith("postgres+") and scheme.partition("+")[0] == "postgresql":

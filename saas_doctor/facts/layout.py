@@ -65,8 +65,8 @@ class Layout(Fact, frozen=True):
     unmarked: tuple[Unmarked, ...]
     untold: tuple[str, ...] = ()
     """Imported folders at the top of which no environment tells whether a package wins over them."""
-    why_untold: str = ""
-    """The code of the check that tells why no environment does."""
+    failing: str = ""
+    """The code of the check that tells why the environment does not; none where there is no such."""
 
     limit = 20.0
 
@@ -75,7 +75,7 @@ class Layout(Fact, frozen=True):
         site = interpreter.site_packages if interpreter.version else None
         found = tuple(_unmarked(platform, source, site))
         untold = () if site else tuple(_imported_tops(source))
-        return cls(found, untold, "PY103" if interpreter.exists else "PY102")
+        return cls(found, untold, "PY103" if interpreter.exists else "")
 
 
 def _unmarked(platform: Platform, source: Source, site: Path | None) -> Iterator[Unmarked]:

@@ -21,8 +21,10 @@ from saas_doctor.syntax import parse, parts
 if TYPE_CHECKING:
     from saas_doctor.facts.scopes import Scope
 
-_FROM = re.compile(rb"^[ \t]*from[ \t]+(\.*)([\w.]*)[ \t]+import[ \t]*(\([^)]*|[^\n]*)", re.M)
-# Begins with a word, which `re` looks for quickly.
+# Begin with a word, which `re` looks for quickly.
+_FROM = re.compile(
+    rb"from(?<!\wfrom)[ \t]+(\.*)([\w.]*)[ \t]+import[ \t]*(\([^)]*|[^\n;\\]*(?:\\\r?\n[^\n;\\]*)*)"
+)
 _CLASS = re.compile(rb"class(?<!\wclass)[ \t]+(\w+)")
 _BLOCKS = ("body", "orelse", "handlers", "finalbody", "cases")
 _OPTIONAL = {"ImportError", "ModuleNotFoundError", "Exception", "BaseException"}
@@ -153,7 +155,7 @@ class Module(Struct, frozen=True, dict=True):
 
     @cached_property
     def froms(self) -> list[tuple[int, str, set[str]]]:
-        """The `from ... import` lines: the dots, the module's name, and the words after it."""
+        """The `from ... import`s, also in comments: the dots, the module's name, and the words after it."""
         return [
             (
                 len(dots),

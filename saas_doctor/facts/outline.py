@@ -20,6 +20,8 @@ _IMPORT = re.compile(
     rb"|import[ \t]+([^\n\\]*(?:\\\r?.[^\n\\]*)*))",
     re.S,
 )
+_FURTHER = re.compile(rb";[ \t]*(?=(?:from|import)[ \t])")
+"""Before an import that follows another statement in its line."""
 _COMMENT = re.compile(rb"#[^\n]*")
 _VARIABLE = b"=: \t"
 _HEADS = (
@@ -71,21 +73,23 @@ def names_of(text: bytes) -> list[tuple[str, str]]:
 def imports_in(
     data: bytes, only: Container[bytes] | None = None, others: set[bytes] | None = None
 ) -> list[Import]:
-    """The imports at the beginnings of lines in their order; `at` is the offset.
+    """The imports of lines that are not indented, in their order; `at` is the offset.
 
     `only`: the names at the top that count; relative ones always do. `others` takes the rest.
     """
     found: list[Import] = []
-    for match in _IMPORT.finditer(b"\n" + data):
+    for match in _IMPORT.finditer(parted(b"\n" + data)):
         origin, listing, plain = match.groups()
         if origin:
+            if listing[:1] != b"(":
+                listing = listing.partition(b";")[0]
             top = origin.partition(b".")[0]
             if only is None or not top or top in only:
                 found.append(Import(match.start(), origin.decode("utf-8", "replace"), listing))
             elif others is not None:
                 others.add(top)
             continue
-        for part in plain.split(b","):
+        for part in plain.partition(b";")[0].split(b","):
             words = part.split()
             top = words[0].partition(b".")[0] if words else b""
             if top and (only is None or top in only):
@@ -100,6 +104,20 @@ def imports_in(
             elif others is not None:
                 others.add(top)
     return found
+
+
+def parted(data: bytes) -> bytes:
+    """The text, as long as it was; an import behind another statement has a line of its own.
+
+    Not where the line is indented.
+    """
+
+    def cut(match: re.Match[bytes]) -> bytes:
+        start = data.rfind(b"\n", 0, match.start()) + 1
+        is_inner = data[start : start + 1] in b" \t#"
+        return match[0] if is_inner else b" " * (len(match[0]) - 1) + b"\n"
+
+    return _FURTHER.sub(cut, data)
 
 
 def defines(data: bytes, name: str) -> bool:

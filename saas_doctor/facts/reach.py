@@ -11,6 +11,7 @@ from msgspec import field
 
 from saas_doctor.facts import Fact
 from saas_doctor.facts.module import Module
+from saas_doctor.facts.outline import parted
 from saas_doctor.facts.source import Source
 
 # Told from the text: parsing all that an application imports would take seconds.
@@ -85,7 +86,7 @@ class Reach(Fact, frozen=True):
     def _imported(self, module: Module) -> set[tuple[int, tuple[str, ...]]]:
         """What a module imports: the number of dots before each name, and its parts."""
         found: set[tuple[int, tuple[str, ...]]] = set()
-        for dots, origin, bracketed, plain, modules in _IMPORT.findall(module.data):
+        for dots, origin, bracketed, plain, modules in _IMPORT.findall(parted(module.data)):
             names = _NAME.findall(bracketed or plain)
             dotted = [b".".join(filter(None, (origin, name))) for name in names]
             for full in dotted or _NAME.findall(modules):

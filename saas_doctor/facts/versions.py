@@ -105,12 +105,17 @@ class Versions(Fact, frozen=True):
                 answers.add(reaches(line, bound))
         return answers.pop() if len(answers) == 1 else None
 
-    def where(self, package: str) -> str:
-        """The version in words, with where it stands."""
+    def where(self, package: str, near: str = "") -> str:
+        """The version in words, with where it stands: of several projects, in the file's that is `near`."""
         version = self.installed(package)
         if version is not None:
             return f"{package} {version} in {self.name}"
-        for requirements in self._naming(package):
+        user = self.platform.path(near) if self.platform else Path(near)
+
+        def shared(asking: Requirements) -> int:
+            return max((len(os.path.commonpath([file, user])) for file in asking.files), default=0)
+
+        for requirements in sorted(self._naming(package), key=shared, reverse=True):
             lock, locked = requirements.lock, _locked(requirements, package)
             if lock and locked:
                 at = lock.lines[canonicalize_name(package)]

@@ -120,7 +120,7 @@ def _undecided_lines(results: list[Result], waiting: list[Result]) -> Iterator[L
 
 
 def _plain_verdict(result: Result) -> Iterator[Line]:
-    if result.status in (Status.OK, Status.SKIPPED):
+    if result.status in (Status.OK, Status.SKIPPED) and not result.ignored:
         why = f" ({result.reason})" if result.reason else ""
         no = "not so: " if result.status is Status.OK else ""
         yield from _labelled(
