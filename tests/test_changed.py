@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -14,7 +15,8 @@ import pytest
 from saas_doctor import changes, rules, runner
 from saas_doctor import platform as platforms
 from saas_doctor.facts import is_live
-from saas_doctor.model import DoctorError, Report, Status
+from saas_doctor.facts.git import SettingsInGit
+from saas_doctor.model import DoctorError, Report, Status, Unreadable
 from saas_doctor.runner import Selection
 from tests.faults import Copy, Fault, all_of
 from tests.trees import MakeTree
@@ -55,7 +57,7 @@ def commit(root: Path) -> None:
 
 def examined(
     root: Path,
-    revision: str = "HEAD",
+    revision: str | None = "HEAD",
     *select: str,
     environ: dict[str, str] | None = None,
 ) -> Report:
@@ -82,6 +84,43 @@ def test_without_a_change_nothing_is_examined(root: Path) -> None:
     report = examined(root)
     assert looked(report) == set()
     assert {r.status for r in report.results} == {Status.SKIPPED}
+    assert report.notes == ("nothing of the platform has changed since HEAD",)
+
+
+def test_a_clean_tree_without_a_revision_is_examined_whole(root: Path) -> None:
+    """In CI nothing differs from the last commit: that must not pass for nothing wrong."""
+    (root / "backend/wrong.py").write_text(WRONG)
+    git(root, "add", "-A")
+    git(root, "commit", "-q", "-m", "wrong")
+    (root / "coverage.xml").write_text("left by another job\n")
+    report = examined(root, None)
+    assert {"SRC204", "DOCK601", "CFG901"} <= looked(report)
+    assert [f.code for f in report.findings if f.code == "SRC204"] == ["SRC204"]
+    (note,) = report.notes
+    assert note.endswith("everything is examined; name the branch: --changed REV")
+    (root / "coverage.xml").unlink()
+    (root / "backend/main.py").write_text("x = 1\n")
+    assert "DOCK601" not in looked(examined(root, None))
+
+
+def test_before_the_first_commit_everything_is_new(tree: MakeTree, tmp_path: Path) -> None:
+    tree({**FILES, "wrong.py": WRONG})
+    git(tmp_path, "init", "-q", "-b", "main")
+    for revision in (None, "HEAD"):
+        report = examined(tmp_path, revision)
+        assert "SRC204" in {f.code for f in report.findings}
+        assert report.notes == ("git has no commit yet: everything is examined",)
+
+
+def test_pre_commit_names_the_revision_that_it_compares_with(root: Path) -> None:
+    git(root, "checkout", "-q", "-b", "feature")
+    (root / "backend/main.py").write_text("x = 1\n")
+    git(root, "commit", "-q", "-a", "-m", "mine")
+    environ = {"PATH": os.environ["PATH"], "PRE_COMMIT_FROM_REF": "main"}
+    codes = looked(examined(root, None, environ=environ))
+    assert "SRC200" in codes
+    assert "DOCK601" not in codes
+    assert looked(examined(root, "HEAD", environ=environ)) == set()
 
 
 @pytest.mark.parametrize(
@@ -172,6 +211,26 @@ def test_without_a_repository_or_git_the_way_out_is_named(tree: MakeTree, tmp_pa
         examined(tmp_path, environ={"PATH": str(tmp_path)})
 
 
+def test_a_repository_of_another_user_is_told_as_that_with_the_way_out(root: Path) -> None:
+    environ = {"PATH": os.environ["PATH"], "GIT_TEST_ASSUME_DIFFERENT_OWNER": "1"}
+    trusted = rf"git config --global --add safe\.directory {re.escape(str(root))}"
+    with pytest.raises(DoctorError, match=f"belongs to another user; to trust it: {trusted}"):
+        examined(root, environ=environ)
+    (root / "backend/.env").write_text("A=b\n")
+    with pytest.raises(Unreadable, match=trusted):
+        SettingsInGit.read(platforms.load(root, exact=True, environ=environ))
+
+
+def test_a_git_dir_that_is_none_is_named(root: Path) -> None:
+    (root / "backend/.env").write_text("A=b\n")
+    environ = {"PATH": os.environ["PATH"], "GIT_DIR": "/nowhere"}
+    said = "GIT_DIR is set, and /nowhere is no git repository; unset GIT_DIR"
+    with pytest.raises(DoctorError, match=said):
+        examined(root, environ=environ)
+    with pytest.raises(Unreadable, match=said):
+        SettingsInGit.read(platforms.load(root, exact=True, environ=environ))
+
+
 def test_a_platform_in_a_folder_of_its_repository_sees_its_own_changes(tmp_path: Path) -> None:
     root = tmp_path / "apps/shop"
     for name, text in FILES.items():
@@ -200,6 +259,7 @@ def test_the_command_takes_a_revision_and_refuses_what_does_not_fit(root: Path) 
     found = check("--changed", "HEAD", "--select", "SRC204")
     assert (found.returncode, "SRC204" in found.stdout) == (1, True)
     for words, said in (
+        (("--changed", ""), "the revision is empty (a variable that is not set?)"),
         (("--changed", "nowhere"), "git knows no revision nowhere"),
         (("--changed", "--write-baseline"), "exclude each other"),
         (("--changed", "--watch"), "exclude each other"),

@@ -30,7 +30,7 @@ def check(
         str | None,
         typer.Argument(
             metavar="[REV|FILE]",
-            help="The revision of --changed (default: HEAD), or the file of --write-baseline.",
+            help="The revision of --changed (default: the last commit), or the file of --write-baseline.",
         ),
     ] = None,
     directory: Directory = None,
@@ -123,7 +123,7 @@ def check(
     file = Path(word) if word is not None and write_baseline else baseline
     accepted = baselines.read(platform, file, must_exist=not write_baseline)
     wanted = chosen(platform, None if write_baseline else accepted)
-    since = changes.since(platform, word or "HEAD") if changed else None
+    since = changes.since(platform, word) if changed else None
     with status_line(f"examining {platform.root}", len(wanted.codes())) as progress:
         run = partial(runner.run, platform, wanted, jobs=jobs, timeout=timeout, progress=progress)
         report = changes.examined(platform, since, run) if since else run()

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-import shutil
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
+from saas_doctor import git as gits
 from saas_doctor.facts import Fact
 from saas_doctor.facts.dotenv import Dotenv, read_dotenv
+from saas_doctor.git import Git, Refused
 from saas_doctor.model import Absent, Unreadable
 from saas_doctor.platform import Platform
 from saas_doctor.reading import tell
@@ -30,16 +30,18 @@ class SettingsInGit(Fact, frozen=True):
 
     @classmethod
     def read(cls, platform: Platform) -> SettingsInGit:
-        git = shutil.which("git", path=platform.environ.get("PATH"))
+        git = gits.of(platform, 2.5)
+        if git is None:
+            raise Absent("git is not installed")
         above = (platform.root, *platform.root.parents)
-        if git is None or not any((folder / ".git").exists() for folder in above):
+        if not any((folder / ".git").exists() for folder in above):
             raise Absent("no git repository")
         names = [platform.relative(path) for path in _files(platform)][:_MOST]
         if not names:
             raise Absent("no settings files")
         for folder in {platform.root, *(platform.path(name).parent for name in names)}:
             tell(folder / ".gitignore")  # by git
-        states = _ask(git, platform.root, names)
+        states = _ask(git, names)
         found = {name: read_dotenv(platform.path(name), platform) for name in states}
         told = [(states[name], file) for name, file in found.items() if file is not None]
         tracked = tuple(file for state, file in told if state != "?")
@@ -66,23 +68,12 @@ def _files(platform: Platform) -> Iterator[Path]:
                 yield path
 
 
-def _ask(git: str, root: Path, names: list[str]) -> dict[str, str]:
+def _ask(git: Git, names: list[str]) -> dict[str, str]:
     """The files that git tracks or would take up, each with the letter of its state."""
-    # Cached ones and others, as .gitignore has it; nothing is written.
-    words = ["--no-optional-locks", "ls-files", "-z", "-t", "--cached", "--others"]
+    # Cached ones and others, as .gitignore has it.
+    words = ["ls-files", "-z", "-t", "--cached", "--others", "--exclude-standard"]
     try:
-        done = subprocess.run(
-            [git, *words, "--exclude-standard", "--", *names],
-            cwd=root,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=2.5,
-            check=False,
-        )
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise Unreadable(f"git ls-files: {error}") from None
-    if done.returncode:
-        last = (done.stderr.decode("utf-8", "replace").strip().splitlines() or ["?"])[-1]
-        raise Unreadable(f"git ls-files: {last}")
-    lines = done.stdout.decode("utf-8", "surrogateescape").split("\0")
+        lines = git(*words, "--", *names).split("\0")
+    except Refused as why:
+        raise Unreadable(str(why)) from None
     return {line[2:]: line[:1] for line in lines if line[2:] in names}
