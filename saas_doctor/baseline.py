@@ -2,7 +2,7 @@
 
 A finding is known again by its code, its file and what it is about, never by its line's number; in
 a file that was renamed, by the text of its line. What nothing tells apart is counted, and so are the
-places of a finding that has several: one more makes it new.
+places of a finding that has several: one more makes it new. So does a graver severity.
 """
 
 from __future__ import annotations
@@ -23,7 +23,16 @@ from msgspec.structs import replace
 from saas_doctor import rules
 from saas_doctor.facts.module import Module
 from saas_doctor.identity import about
-from saas_doctor.model import Accepted, DoctorError, Finding, Place, Report, Result, Status
+from saas_doctor.model import (
+    Accepted,
+    DoctorError,
+    Finding,
+    Place,
+    Report,
+    Result,
+    Severity,
+    Status,
+)
 from saas_doctor.platform import Platform
 from saas_doctor.reading import read_bytes
 from saas_doctor.redact import redact
@@ -54,6 +63,7 @@ class _Known(Struct, frozen=True):
     about: str
     line: str = ""
     grouped: bool = False
+    severity: Severity | None = None
 
 
 def read(platform: Platform, named: Path | None = None, *, must_exist: bool = True) -> Baseline:
@@ -101,11 +111,12 @@ def _why_refused(file: Path, data: bytes, error: Exception) -> str:
 def _merged(entries: Iterable[Accepted]) -> tuple[Accepted, ...]:
     """One entry for each name in a file, the one that counts most: two are left by a merge of both
     sides (`merge=union`), and together would accept one finding more than either side had."""
-    most: dict[tuple[str, str, str], Accepted] = {}
+    most: dict[Hashable, Accepted] = {}
     for entry in entries:
-        there = most.setdefault((entry.path, entry.code, entry.about), entry)
+        key = (entry.path, entry.code, entry.about, entry.severity)
+        there = most.setdefault(key, entry)
         if len(_slots(entry)) > len(_slots(there)):
-            most[entry.path, entry.code, entry.about] = entry
+            most[key] = entry
     return tuple(most.values())
 
 
@@ -115,12 +126,15 @@ def applied(report: Report, platform: Platform, baseline: Baseline) -> Report:
         return report
     mark = _marker(platform)
     left = _Left(baseline.entries, platform)
-    old = {id(f) for f in left.take([(f, mark(f)) for f in report.findings])}
+    found = [(finding, mark(finding)) for finding in report.findings]
+    old = {id(f) for f in left.take(found)}
     # What is ignored is still there: its entry is not gone.
-    left.take([(f, mark(f)) for result in report.results for f, _ in result.ignored])
+    left.drop([(f, mark(f)) for result in report.results for f, _ in result.ignored])
     results = tuple(_divided(result, old) for result in report.results)
     examined = _examined(report, platform)
-    gone = [slot for slot in left.slots if examined(slot)]
+    # Nor is what has become graver, which is told as new.
+    graver = {(_name(k), k.path) for f, places in found if id(f) not in old for k in places}
+    gone = [s for s in left.slots if examined(s) and (_name(s), s.path) not in graver]
     return replace(
         report, results=results, baseline=platform.relative(baseline.file), gone=_entries(gone)
     )
@@ -139,9 +153,9 @@ def write(report: Report, platform: Platform, baseline: Baseline) -> Baseline:
     examined = _examined(report, platform)
     found = [(finding, mark(finding)) for finding in report.findings]
     left = _Left(baseline.entries, platform)
-    left.take(found)
+    left.drop(found)
     unfound = left.slots
-    left.take([(f, mark(f)) for result in report.results for f, _ in result.ignored])
+    left.drop([(f, mark(f)) for result in report.results for f, _ in result.ignored])
     gone = {id(slot) for slot in left.slots if examined(slot)}
     kept = [slot for slot in unfound if id(slot) not in gone]
     entries = _entries([*(known for _, places in found for known in places), *kept])
@@ -187,7 +201,8 @@ class _Left:
         # A message may be the same of any file; a target names what the finding is about.
         here = Counter(_name(known[0]) for finding, known in findings if finding.target)
         alone = {name for name, number in here.items() if number == there[name] == 1}
-        asked = [known for _, places in findings for known in places]
+        # The gravest first: what accepts them accepts the others as well.
+        asked = sorted((k for _, places in findings for k in places), key=_rank)
         groups = {_spot(known) for known in (*self.slots, *asked) if known.grouped}
 
         def renamed_too(known: _Known) -> Hashable:  # its message names the file in other ways
@@ -207,6 +222,10 @@ class _Left:
         left = set(map(id, self._take(elsewhere, asked)))
         return [f for f, places in findings if not any(id(known) in left for known in places)]
 
+    def drop(self, findings: list[tuple[Finding, list[_Known]]]) -> None:
+        """Use up what these are known by, however grave they have become."""
+        self.take([(f, [replace(k, severity=Severity.INFO) for k in ks]) for f, ks in findings])
+
     def _take(
         self,
         key: Callable[[_Known], Hashable],
@@ -222,11 +241,13 @@ class _Left:
         free.pop(None, None)
         rest, used = [], set[int]()
         for known in asked:
-            slots = free.get(key(known))
-            if slots:
-                used.add(id(slots.pop()))
-            else:
+            slots = free.get(key(known), [])
+            fit = (n for n in reversed(range(len(slots))) if _rank(slots[n]) <= _rank(known))
+            number = next(fit, None)
+            if number is None:
                 rest.append(known)
+            else:
+                used.add(id(slots.pop(number)))
         self.slots = [slot for slot in self.slots if id(slot) not in used]
         return rest
 
@@ -239,6 +260,11 @@ def _spot(known: _Known) -> tuple[str, str, str]:
     return known.code, known.path, known.line
 
 
+def _rank(known: _Known) -> int:
+    """0 for the gravest, and where none is known: older baselines tell none."""
+    return known.severity.rank if known.severity else 0
+
+
 def _is_gone(platform: Platform, path: str) -> bool:
     """Whether a file of the platform was renamed, moved or deleted."""
     mine = path and not path.startswith(("~", "/"))
@@ -249,16 +275,26 @@ def _slots(entry: Accepted) -> list[_Known]:
     """An object for each place that the entry counts."""
     count = max(entry.count, len(entry.lines))
     lines = [*entry.lines, *[""] * (count - len(entry.lines))]
-    return [_Known(entry.code, entry.path, entry.about, line, count > 1) for line in lines]
+    return [
+        _Known(entry.code, entry.path, entry.about, line, count > 1, entry.severity)
+        for line in lines
+    ]
 
 
 def _entries(known: Iterable[_Known]) -> tuple[Accepted, ...]:
-    groups: defaultdict[tuple[str, str, str], list[str]] = defaultdict(list)
+    groups: defaultdict[tuple[str, str, str, int], list[_Known]] = defaultdict(list)
     for one in known:
-        groups[one.path, one.code, one.about].append(one.line)
+        groups[one.path, one.code, one.about, _rank(one)].append(one)
     return tuple(
-        Accepted(code, text, path, len(lines), tuple(sorted(filter(None, lines))))
-        for (path, code, text), lines in sorted(groups.items())
+        Accepted(
+            code,
+            text,
+            path,
+            len(all_of),
+            tuple(sorted(one.line for one in all_of if one.line)),
+            all_of[0].severity,
+        )
+        for (path, code, text, _), all_of in sorted(groups.items())
     )
 
 
@@ -318,9 +354,11 @@ def _marker(platform: Platform) -> Callable[[Finding], list[_Known]]:
         name = portable(about(finding))
         grouped = len(finding.places) > 1
         return [
-            _Known(finding.code, portable(place.path), name, line_of(place), grouped)
+            _Known(
+                finding.code, portable(place.path), name, line_of(place), grouped, finding.severity
+            )
             for place in finding.places
-        ] or [_Known(finding.code, "", name)]
+        ] or [_Known(finding.code, "", name, severity=finding.severity)]
 
     def line_of(place: Place) -> str:
         text = lines(place.path)[place.line - 1 : place.line] if place.line else []

@@ -37,6 +37,7 @@ class {name}(BaseModel):
         orm_mode = True
 """
 
+APP = "from fastapi import FastAPI\napp = FastAPI()\n"
 USED = {
     "main.py": "import os, httpx\nfrom dotenv import load_dotenv\nload_dotenv()\n"
     'httpx.get(os.environ["REGISTRY_URL"])\n',
@@ -219,6 +220,34 @@ def test_a_further_place_of_a_finding_makes_it_new(
     assert now("C") == (0, 1, ["B.orm_mode"])
     check(write=True, select="SRC202")
     assert now("B", "C") == (1, 0, [])
+
+
+def test_what_becomes_graver_is_new_and_not_gone(
+    tree: MakeTree, check: Check, tmp_path: Path
+) -> None:
+    """A module that nothing runs may import what is not there; one that a service runs may not."""
+    tree(
+        {
+            "shared/__init__.py": "",
+            "core/__init__.py": "",
+            "core/jobs.py": "from shared.missing import a\n",
+            "core/main.py": APP,
+        }
+    )
+    severity = check(write=True, select="SRC205").report.baselined[0].severity
+    before = (tmp_path / FILE).read_text()
+    (tmp_path / "backend/core/main.py").write_text("import core.jobs\n" + APP)
+    told = check(select="SRC205")
+    assert (severity, told.report.findings[0].severity) == (Severity.WARNING, Severity.ERROR)
+    assert (told.code, len(told.new), told.old, told.gone) == (1, 1, 0, [])
+    check(write=True, select="SRC205")
+    assert check(select="SRC205").code == 0
+    # What has become slighter is still accepted, and so is all of a baseline that tells no severity.
+    (tmp_path / "backend/core/main.py").write_text(APP)
+    assert (check(select="SRC205").old, check(select="SRC205").gone) == (1, [])
+    (tmp_path / "backend/core/main.py").write_text("import core.jobs\n" + APP)
+    (tmp_path / FILE).write_text(before.replace(', "severity": "warning"', ""))
+    assert (check(select="SRC205").old, check(select="SRC205").gone) == (1, [])
 
 
 def test_what_was_accepted_of_a_check_that_does_not_look_is_neither_gone_nor_dropped(
