@@ -1,7 +1,7 @@
 """A baseline: the findings that a team accepts for now, so that only a new one fails.
 
 A finding is known again by its code, its file and what it is about, never by its line's number; in
-a file that was renamed, by the text of its line. What nothing tells apart is counted, and so are the
+a file that was renamed, which the file's text tells, by the text of its line. What nothing tells apart is counted, and so are the
 places of a finding that has several: one more makes it new. So does a graver severity.
 """
 
@@ -12,7 +12,7 @@ import json
 import os
 import re
 from collections import Counter, defaultdict
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from functools import lru_cache
 from pathlib import Path
 
@@ -38,6 +38,9 @@ from saas_doctor.reading import read_bytes
 from saas_doctor.redact import redact
 
 SCHEMA = 1
+_MARKS = 8
+"""Lines by which a file that was renamed is known again."""
+_VALUE = re.compile("[=:].*")
 
 
 class Baseline(Struct, frozen=True):
@@ -45,11 +48,14 @@ class Baseline(Struct, frozen=True):
 
     file: Path
     entries: tuple[Accepted, ...] = ()
+    files: Mapping[str, str] = {}
+    """Marks of the text of each file, by its name."""
 
 
 class _Document(Struct, frozen=True, forbid_unknown_fields=True):
     schema: int
     findings: tuple[Accepted, ...]
+    files: Mapping[str, str] = {}
 
 
 class _Known(Struct, frozen=True):
@@ -82,7 +88,8 @@ def read(platform: Platform, named: Path | None = None, *, must_exist: bool = Tr
                 f"{file}: its schema is {schema}, and this saas-doctor knows {SCHEMA}; "
                 "take the release that wrote it, or a newer one"
             )
-        return Baseline(file, _merged(msgspec.convert(raw, _Document).findings))
+        document = msgspec.convert(raw, _Document)
+        return Baseline(file, _merged(document.findings), document.files)
     except FileNotFoundError:
         if named and must_exist:
             raise DoctorError(f"{file}: no such file; add --write-baseline to write it") from None
@@ -124,8 +131,9 @@ def applied(report: Report, platform: Platform, baseline: Baseline) -> Report:
     """The report with what the baseline accepts set apart from what is new, and with what is gone."""
     if not baseline.entries:
         return report
-    mark = _marker(platform)
-    left = _Left(baseline.entries, platform)
+    texts = _Texts(platform)
+    mark = _marker(platform, texts)
+    left = _Left(baseline, texts)
     found = [(finding, mark(finding)) for finding in report.findings]
     old = {id(f) for f in left.take(found)}
     # What is ignored is still there: its entry is not gone.
@@ -149,25 +157,30 @@ def write(report: Report, platform: Platform, baseline: Baseline) -> Baseline:
     """
     from saas_doctor.actions.files import write_atomically
 
-    mark = _marker(platform)
+    texts = _Texts(platform)
+    mark = _marker(platform, texts)
     examined = _examined(report, platform)
     found = [(finding, mark(finding)) for finding in report.findings]
-    left = _Left(baseline.entries, platform)
+    left = _Left(baseline, texts)
     left.drop(found)
     unfound = left.slots
     left.drop([(f, mark(f)) for result in report.results for f, _ in result.ignored])
     gone = {id(slot) for slot in left.slots if examined(slot)}
     kept = [slot for slot in unfound if id(slot) not in gone]
     entries = _entries([*(known for _, places in found for known in places), *kept])
+    paths = sorted({entry.path for entry in entries})
+    files = {path: texts.marks(path) or baseline.files.get(path, "") for path in paths}
+    files = {path: marks for path, marks in files.items() if marks}
     lines = [json.dumps(msgspec.to_builtins(e), ensure_ascii=False) for e in entries]
     listed = ",\n".join(f"    {line}" for line in lines)
-    text = f'{{\n  "schema": {SCHEMA},\n  "findings": [\n{listed}\n  ]\n}}\n'
+    marked = json.dumps(files, ensure_ascii=False, indent=4).replace("\n}", "\n  }")
+    text = f'{{\n  "schema": {SCHEMA},\n  "findings": [\n{listed}\n  ],\n  "files": {marked}\n}}\n'
     try:
         # A byte of a file's name that is no UTF-8 becomes an escape of JSON.
         write_atomically(baseline.file, text.encode("utf-8", "backslashreplace"))
     except OSError as error:
         raise DoctorError(f"{baseline.file}: can't write the baseline: {error.strerror}") from None
-    return Baseline(baseline.file, entries)
+    return Baseline(baseline.file, entries, files)
 
 
 def told(report: Report, platform: Platform, before: Baseline, after: Baseline) -> str:
@@ -191,9 +204,22 @@ def told(report: Report, platform: Platform, before: Baseline, after: Baseline) 
 class _Left:
     """What of a baseline was not found yet."""
 
-    def __init__(self, entries: Iterable[Accepted], platform: Platform) -> None:
-        self.slots = [slot for entry in entries for slot in _slots(entry)]
-        self._is_gone = lru_cache(None)(lambda path: _is_gone(platform, path))
+    def __init__(self, baseline: Baseline, texts: _Texts) -> None:
+        self.slots = [slot for entry in baseline.entries for slot in _slots(entry)]
+        self._texts = texts
+        self._files = baseline.files
+        self._paths = {entry.path for entry in baseline.entries}
+        self._is_renamed = lru_cache(None)(self._is_renamed_now)
+
+    def _is_renamed_now(self, old: str, new: str) -> bool:
+        """Whether a file is gone, and another that was not known has half of its text, or more."""
+        if new in self._paths or not self._texts.is_gone(old):
+            return False
+        before, now = self._files.get(old, "").split(), self._texts.marks(new).split()
+        if not before:
+            return True  # an older baseline does not tell
+        both = sorted({*before, *now})[:_MARKS]
+        return 2 * len({*both} & {*before} & {*now}) >= len(both)
 
     def take(self, findings: list[tuple[Finding, list[_Known]]]) -> list[Finding]:
         """The findings all of whose places are accepted; each uses up what it was known by."""
@@ -214,12 +240,19 @@ class _Left:
         def elsewhere(known: _Known) -> Hashable:  # the only one of its name, now in another file
             return _name(known) if _name(known) in alone else None
 
+        def renamed(slot: _Known, known: _Known) -> bool:
+            return self._is_renamed(slot.path, known.path)
+
+        def moved(slot: _Known, known: _Known) -> bool:
+            same_line = bool(slot.line) and slot.line == known.line
+            return same_line or not _is_inside(slot.path) or renamed(slot, known)
+
         asked = self._take(lambda k: (_name(k), k.path, k.line), asked)
         asked = self._take(lambda k: (_name(k), k.path), asked)
         asked = self._take(in_group, asked)
-        asked = self._take(lambda k: (_name(k), k.line), asked, of_gone_files=True)
-        asked = self._take(renamed_too, asked, of_gone_files=True)
-        left = set(map(id, self._take(elsewhere, asked)))
+        asked = self._take(lambda k: (_name(k), k.line), asked, renamed)
+        asked = self._take(renamed_too, asked, renamed)
+        left = set(map(id, self._take(elsewhere, asked, moved)))
         return [f for f, places in findings if not any(id(known) in left for known in places)]
 
     def drop(self, findings: list[tuple[Finding, list[_Known]]]) -> None:
@@ -230,19 +263,22 @@ class _Left:
         self,
         key: Callable[[_Known], Hashable],
         asked: list[_Known],
-        *,
-        of_gone_files: bool = False,
+        fits: Callable[[_Known, _Known], bool] = lambda *_: True,
     ) -> list[_Known]:
-        """Use up what is equal by the key, and return what of `asked` is not; None equals nothing."""
+        """Use up what is equal by the key and fits, and return what of `asked` is not; None equals
+        nothing."""
         free: defaultdict[Hashable, list[_Known]] = defaultdict(list)
         for slot in self.slots:
-            if not of_gone_files or self._is_gone(slot.path):
-                free[key(slot)].append(slot)
+            free[key(slot)].append(slot)
         free.pop(None, None)
         rest, used = [], set[int]()
         for known in asked:
             slots = free.get(key(known), [])
-            fit = (n for n in reversed(range(len(slots))) if _rank(slots[n]) <= _rank(known))
+            fit = (
+                n
+                for n in reversed(range(len(slots)))
+                if _rank(slots[n]) <= _rank(known) and fits(slots[n], known)
+            )
             number = next(fit, None)
             if number is None:
                 rest.append(known)
@@ -260,15 +296,14 @@ def _spot(known: _Known) -> tuple[str, str, str]:
     return known.code, known.path, known.line
 
 
+def _is_inside(path: str) -> bool:
+    """Whether it is a file of the platform, and not of this machine, or none."""
+    return bool(path) and not path.startswith(("~", "/"))
+
+
 def _rank(known: _Known) -> int:
     """0 for the gravest, and where none is known: older baselines tell none."""
     return known.severity.rank if known.severity else 0
-
-
-def _is_gone(platform: Platform, path: str) -> bool:
-    """Whether a file of the platform was renamed, moved or deleted."""
-    mine = path and not path.startswith(("~", "/"))
-    return bool(mine) and not os.path.lexists(platform.path(path))
 
 
 def _slots(entry: Accepted) -> list[_Known]:
@@ -333,7 +368,36 @@ def _is_unseen(platform: Platform, path: str) -> bool:
         return True
 
 
-def _marker(platform: Platform) -> Callable[[Finding], list[_Known]]:
+class _Texts:
+    """The lines of the platform's files, each read once."""
+
+    def __init__(self, platform: Platform) -> None:
+        self._platform = platform
+        self.lines = lru_cache(None)(self._lines)
+        self.is_gone = lru_cache(None)(self._is_gone)
+        self.marks = lru_cache(None)(self._marks)
+
+    def _lines(self, path: str) -> list[str]:
+        try:
+            return read_bytes(self._platform.path(path)).decode("utf-8", "replace").split("\n")
+        except OSError:
+            return []
+
+    def _is_gone(self, path: str) -> bool:
+        """Whether a file of the platform was renamed, moved or deleted."""
+        return _is_inside(path) and not os.path.lexists(self._platform.path(path))
+
+    def _marks(self, path: str) -> str:
+        """The least of the marks of its lines: of two texts, as large a part is the same as of these.
+
+        Of each line, what it sets counts, and not to what: a secret could be guessed from that.
+        """
+        lines = self.lines(path)[:1000] if _is_inside(path) else []
+        marks = {_mark(_VALUE.sub("", line), path) for line in lines} - {""}
+        return " ".join(sorted(marks)[:_MARKS])
+
+
+def _marker(platform: Platform, texts: _Texts) -> Callable[[Finding], list[_Known]]:
     """What a finding's places are known again by; no path of this machine is in it."""
     home = platform.environ.get("HOME", "")
     mine = [(str(platform.root), "."), *([(home, "~")] if len(home) > 1 else [])]
@@ -342,13 +406,6 @@ def _marker(platform: Platform) -> Callable[[Finding], list[_Known]]:
         for folder, name in mine:
             text = text.replace(folder, name)
         return text
-
-    @lru_cache(None)
-    def lines(path: str) -> list[str]:
-        try:
-            return read_bytes(platform.path(path)).decode("utf-8", "replace").split("\n")
-        except OSError:
-            return []
 
     def known(finding: Finding) -> list[_Known]:
         name = portable(about(finding))
@@ -361,7 +418,7 @@ def _marker(platform: Platform) -> Callable[[Finding], list[_Known]]:
         ] or [_Known(finding.code, "", name, severity=finding.severity)]
 
     def line_of(place: Place) -> str:
-        text = lines(place.path)[place.line - 1 : place.line] if place.line else []
+        text = texts.lines(place.path)[place.line - 1 : place.line] if place.line else []
         return _mark(text[0], place.path) if text else ""
 
     return known

@@ -189,6 +189,30 @@ def test_a_class_that_moves_to_another_module_stays_accepted(legacy: Path, check
     assert (told.code, told.new, told.old, told.gone) == (0, [], OLD, [])
 
 
+def test_what_is_mended_in_one_file_accepts_no_other_of_its_name_elsewhere(
+    tree: MakeTree, check: Check, tmp_path: Path
+) -> None:
+    tree({"shared/__init__.py": "", "a.py": "from shared.missing import a\n", "b.py": ""})
+    check(write=True, select="SRC205")
+    (tmp_path / "backend/a.py").write_text("")
+    (tmp_path / "backend/b.py").write_text("from shared.missing import b\n")
+    told = check(select="SRC205")
+    assert (told.code, len(told.new), told.old, len(told.gone)) == (1, 1, 0, 1)
+
+
+@pytest.mark.parametrize("other", [HEAD + "".join(f"x{n} = {n}\n" for n in range(9)), module("C")])
+def test_a_deleted_file_accepts_nothing_in_a_file_that_is_another(
+    tree: MakeTree, check: Check, tmp_path: Path, other: str
+) -> None:
+    """Others have the same lines, too: renamed is only what has its text and was not known before."""
+    tree({"a.py": module("A"), "b.py": other})
+    check(write=True)
+    (tmp_path / "backend/a.py").unlink()
+    (tmp_path / "backend/b.py").write_text(other + MODEL.format(name="B"))
+    told = check()
+    assert (told.new, told.gone) == (["B"], ["A"])
+
+
 def test_findings_that_nothing_tells_apart_are_counted(
     tree: MakeTree, check: Check, tmp_path: Path
 ) -> None:
