@@ -38,6 +38,7 @@ from saas_doctor.reading import read_bytes
 from saas_doctor.redact import redact
 
 SCHEMA = 1
+_MOST = 100_000
 _MARKS = 8
 """Lines by which a file that was renamed is known again."""
 _VALUE = re.compile("[=:].*")
@@ -89,6 +90,8 @@ def read(platform: Platform, named: Path | None = None, *, must_exist: bool = Tr
                 "take the release that wrote it, or a newer one"
             )
         document = msgspec.convert(raw, _Document)
+        if sum(max(e.count, len(e.lines)) for e in document.findings) > _MOST:
+            raise ValueError(f"it counts more than {_MOST} findings")
         return Baseline(file, _merged(document.findings), document.files)
     except FileNotFoundError:
         if named and must_exist:

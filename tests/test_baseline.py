@@ -402,6 +402,10 @@ def test_another_file_is_named_by_option_and_by_configuration(
         ),
         ('{"schema": 1, "findings": [{"code": 5, "about": ""}]}', "$.findings[0].code"),
         ("[" * 100_000, "no baseline: "),
+        (
+            '{"schema": 1, "findings": [{"code": "SRC204", "about": "", "count": 100000000000}]}',
+            "it counts more than 100000 findings",
+        ),
         ("\udcff", "no baseline: "),
     ],
 )

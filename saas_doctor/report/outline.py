@@ -91,7 +91,7 @@ def gone(report: Report) -> str:
     shown = one_line(", ".join(map(str, report.gone[:_SHOWN])))
     more = f" and {len(report.gone) - _SHOWN} more" if len(report.gone) > _SHOWN else ""
     number = count(sum(one.count for one in report.gone), "finding")
-    return f"{number} of {report.baseline} no longer there: {shown}{more}; `saas-doctor check --write-baseline` drops them"
+    return f"{number} of {one_line(report.baseline)} no longer there: {shown}{more}; `saas-doctor check --write-baseline` drops them"
 
 
 def summary(report: Report) -> str:
