@@ -146,6 +146,106 @@ def test_what_has_a_file_leaves_standard_output_empty(broken: Path) -> None:
     assert a["findings"] == b["findings"] != []
 
 
+def test_a_dash_is_standard_output(broken: Path) -> None:
+    for argv in (("--format", "json=-"), ("--format", "json", "--output", "-")):
+        done = doctor("check", "--select", "CFG", *argv, cwd=broken)
+        assert json.loads(done.stdout)["findings"]
+    assert not (broken / "-").exists()
+
+
+def test_the_folder_of_a_report_and_of_a_baseline_is_made(broken: Path) -> None:
+    check = ("check", "--select", "CFG")
+    for _ in range(2):  # the second time in place of the first
+        done = doctor(*check, "--format", "sarif=a/b/out.sarif", cwd=broken)
+        assert (done.returncode, done.stderr) == (1, "")
+    assert json.loads((broken / "a/b/out.sarif").read_text())["runs"]
+    written = doctor(*check, "--write-baseline", "c/d.json", cwd=broken)
+    assert written.returncode == 0
+    assert json.loads((broken / "c/d.json").read_text())["findings"]
+
+
+@pytest.mark.parametrize("before", FORMATS)
+def test_a_report_takes_the_place_of_a_former_one_and_of_nothing_else(
+    broken: Path, before: str
+) -> None:
+    out = ("--select", "CFG", "--format")
+    for select in ("CFG", "CFG901"):  # with a finding, and with none
+        doctor("check", "--select", select, "--format", f"{before}=out", cwd=broken)
+        assert doctor("check", *out, "json=out", cwd=broken).returncode == 1
+        assert json.loads((broken / "out").read_text())["findings"]
+        (broken / "out").unlink()
+    mine = {
+        "saas-doctor.toml": '#:schema ./saas-doctor.schema.json\nsource-roots = ["."]\n',
+        ".pre-commit-config.yaml": "hooks:\n  - id: saas-doctor\n",
+        "package.json": '{\n  "name": "shop",\n  "version": "1.0.0"\n}\n',
+        "README.md": "# Shop\n\nAsk `saas-doctor`.\n",
+    }
+    for name, text in mine.items():
+        (broken / name).write_text(text)
+        refused = doctor("check", *out, f"{before}={name}", cwd=broken)
+        assert refused.returncode == 2
+        assert (broken / name).read_text() == text
+
+
+def test_a_summary_that_cannot_be_written_changes_no_verdict(broken: Path) -> None:
+    summary = str(broken / "no/such/summary.md")
+    check = ("check", "--select", "CFG", "--format", "github")
+    done = doctor(*check, cwd=broken, GITHUB_STEP_SUMMARY=summary)
+    assert done.returncode == 1
+    assert done.stdout.startswith("::error ")
+    assert done.stderr.startswith(f"note: {summary}: can't write the report: ")
+
+
+def test_the_summary_is_written_once_for_several_reports(broken: Path) -> None:
+    summary = broken / "summary.md"
+    formats = ("--format", "github", "--format", "github=annotations.txt")
+    doctor("check", "--select", "CFG", *formats, cwd=broken, GITHUB_STEP_SUMMARY=str(summary))
+    assert summary.read_text().count("# saas-doctor: ") == 1
+
+
+def test_one_report_that_fails_costs_no_other(broken: Path) -> None:
+    formats = ("--format", "json=/dev/full", "--format", "html=out.html", "--format", "console")
+    done = doctor("check", "--select", "CFG", *formats, cwd=broken)
+    assert done.returncode == 2
+    assert (
+        done.stderr == "saas-doctor: /dev/full: can't write the report: No space left on device\n"
+    )
+    assert "error CFG903" in done.stdout
+    assert "CFG903" in (broken / "out.html").read_text()
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        ("--format console >&-", 1, ""),
+        ("--format console >&- 2>&- <&-", 1, ""),
+        ("--format json >&-", 1, ""),
+        (
+            "--format console > /dev/full",
+            2,
+            "saas-doctor: the output: No space left on device; make room there and call this again\n",
+        ),
+    ],
+)
+def test_a_standard_output_that_takes_nothing_ends_in_no_traceback(
+    broken: Path, words: str, code: int, said: str
+) -> None:
+    command = f"{sys.executable} -m saas_doctor check --select CFG --format html=x.html {words}"
+    done = subprocess.run(
+        ["sh", "-c", command], cwd=broken, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (done.returncode, done.stderr) == (code, said)
+    assert "CFG903" in (broken / "x.html").read_text()
+
+
+def test_a_revision_may_stand_behind_a_sign(broken: Path) -> None:
+    subprocess.run(["git", "init", "-q"], cwd=broken, check=True)
+    done = doctor("check", "--select", "CFG", "--changed=HEAD", cwd=broken)
+    assert (done.returncode, done.stderr) == (1, "")
+    done = doctor("check", "--select", "CFG", "--changed=nowhere", cwd=broken)
+    assert (done.returncode, "no revision nowhere" in done.stderr) == (2, True)
+
+
 def test_auto_is_what_the_place_understands(broken: Path) -> None:
     check = ("check", "--select", "CFG", "--format", "auto")
     assert "::error title=saas-doctor CFG903,file=backend/.env,line=1::" in (
@@ -181,6 +281,15 @@ def test_a_pipe_gets_plain_text(broken: Path) -> None:
     assert "backend/.env:1" in done.stdout
 
 
+def test_the_console_names_the_platform_where_it_is_another_folder(broken: Path) -> None:
+    check = ("check", "--select", "CFG")
+    named = f"platform                    {broken}"
+    for argv, cwd in (((), broken / "backend"), (("-C", broken), broken.parent)):
+        lines = doctor(*check, *argv, cwd=cwd).stdout.splitlines()
+        assert lines[lines.index(named) + 1].startswith("settings (.env)")
+    assert named not in doctor(*check, cwd=broken).stdout.splitlines()
+
+
 @pytest.mark.parametrize(
     ("argv", "sentence"),
     [
@@ -190,13 +299,17 @@ def test_a_pipe_gets_plain_text(broken: Path) -> None:
         (("check", "--static", "--live"), "exclude each other"),
         (("explain", "XX9"), "no check is called XX9"),
         (("undo",), "nothing to undo"),
-        (("check", "--output", "no/such/folder/x", "--select", "CFG"), "can't write the report"),
+        (("check", "--output", "docker-compose.yml/x"), "can't make its folder"),
+        (("check", "--output", "backend"), "this is a folder; name a file in it"),
+        (("check", "--format", "json=docker-compose.yml"), "no former report; name another file"),
+        (("check", "--write-baseline=docker-compose.yml/x"), "Not a directory"),
+        (("check", "--changed="), "the revision is empty"),
         (("check", "--format", "sarif="), "the name of the file is missing"),
         (("check", "--format", "xml"), "there are console, json, junit"),
         (("check", "--format", "json", "--format", "sarif"), "two formats go to standard output"),
         (("check", "--format", "json=a", "--format", "sarif=a"), "two formats go to a"),
         (("check", "--format", "json=a", "--output", "b"), "every --format names its own file"),
-        (("check", "--format", "sarif=no/such/x", "--select", "CFG"), "can't write the report"),
+        (("check", "--format", "json", "--output", "-", "--format", "html=-"), "standard output"),
         (
             ("check", "--format", "json", "--watch"),
             "leave out --format and --output",

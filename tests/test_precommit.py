@@ -24,7 +24,7 @@ CONFIGURATION = """repos:
     rev: {commit}
     hooks:
       - id: saas-doctor
-        args: [--timeout, "60", --select, "CFG903,DB502", -v]
+        args: [--timeout, "60", --select, "CFG903,DB502", -v{more}]
 """
 
 
@@ -34,8 +34,12 @@ def test_a_commit_is_refused_until_what_is_found_is_mended(tmp_path: Path) -> No
     commit = checkout.committed(ours)
     platform = tmp_path / "platform"
     written(platform, WRONG)
-    configuration = CONFIGURATION.format(repository=ours, commit=commit)
-    (platform / ".pre-commit-config.yaml").write_text(configuration)
+
+    def configured(more: str) -> None:
+        text = CONFIGURATION.format(repository=ours, commit=commit, more=more)
+        (platform / ".pre-commit-config.yaml").write_text(text)
+
+    configured("")
     checkout.git(platform, "init", "-q")
 
     def run(*argv: str | Path) -> subprocess.CompletedProcess[str]:
@@ -71,3 +75,20 @@ def test_a_commit_is_refused_until_what_is_found_is_mended(tmp_path: Path) -> No
     skipped = run("git", "commit", "-m", "notes")
     assert skipped.returncode == 0, skipped.stderr
     assert "(no files to check)Skipped" in skipped.stderr
+
+    # In CI, where nothing differs from the last commit.
+    configured(", --changed")
+    (platform / "backend/.env").write_text(WRONG["backend/.env"])
+    run("git", "add", "--all")
+    run("git", "commit", "--no-verify", "-m", "wrong again")
+    whole = run(PRE_COMMIT, "run", "--all-files")
+    assert whole.returncode == 1, whole.stdout
+    assert "has changed since HEAD: everything is examined" in whole.stdout
+    pushed = run(PRE_COMMIT, "run", "--from-ref", "HEAD~1", "--to-ref", "HEAD")
+    assert pushed.returncode == 1, pushed.stdout
+    assert "everything is examined" not in pushed.stdout
+    configured(", --changed  ")
+    run("git", "commit", "--no-verify", "--all", "-m", "something else")
+    other = run(PRE_COMMIT, "run", "--from-ref", "HEAD~1", "--to-ref", "HEAD")
+    assert other.returncode == 0, other.stdout
+    assert "Passed" in other.stdout

@@ -18,8 +18,8 @@ from msgspec.structs import replace
 from saas_doctor import baseline, journal, redact, rules, runner
 from saas_doctor import platform as platforms
 from saas_doctor.actions.files import unified_diff
-from saas_doctor.cli.outputs import FORMATS
-from saas_doctor.cli.screen import ask, say, write_report
+from saas_doctor.cli.outputs import FORMATS, Output
+from saas_doctor.cli.screen import ask, say, write_reports
 from saas_doctor.facts.dotenv import EnvFile
 from saas_doctor.known_secrets import secrets_of
 from saas_doctor.model import Finding, Place, Undecided
@@ -165,7 +165,7 @@ def test_no_format_shows_a_secret_of_any_place(
         report = runner.run(platform, Selection(("CFG902", "CFG903"), ignored))
         assert len(report.findings) == (0 if ignored else len(PLACES) + 1)
         for form in FORMATS:
-            write_report(report, form, None, verbose=True)
+            write_reports(report, [Output(form)], verbose=True)
             text = capsys.readouterr().out
             assert "CFG90" in text or (ignored and form == "gitlab")
             assert secrets_in(text) == [], form

@@ -31,6 +31,8 @@ jobs:
           directory: apps/platform
           arguments: --static --timeout 60 --select SRC204,DOCK605,DOCK607
           upload-sarif: true
+          sarif: {sarif}
+          category: platform
       - run: echo "the tests run"
       - if: always()
         run: echo "it said ${{ steps.doctor.outputs.exit-code }} in ${{ steps.doctor.outputs.sarif }}"
@@ -60,13 +62,17 @@ class GitHub:
         self.temp = folder / "temp"
         self.temp.mkdir()
         self.uploaded: list[Any] = []
+        self.categories: list[str] = []
+        self.read_only = False
         self.cached: set[str] = set()
         self.hits = 0
         self.action = checkout.copied(folder / "action")
         written(self.repository / "apps/platform", HEALTHY)
         workflow = self.repository / ".github/workflows/doctor.yml"
         workflow.parent.mkdir(parents=True)
-        workflow.write_text(WORKFLOW)
+        # Outside of the workspace, in a folder that is not there.
+        self.sarif = self.temp / "reports/doctor.sarif"
+        workflow.write_text(WORKFLOW.replace("{sarif}", str(self.sarif)))
         checkout.git(self.repository, "init", "-q")
 
     def run(self) -> Job:
@@ -82,6 +88,7 @@ class GitHub:
 
     def _python(self, inputs: Inputs) -> dict[str, str]:
         assert inputs["python-version"] == "3.12"
+        assert inputs["update-environment"] == "false"
         base = str(getattr(sys, "_base_executable", sys.executable))
         return {"python-version": "3.12.1", "python-path": base}
 
@@ -93,6 +100,9 @@ class GitHub:
         return {}
 
     def _upload(self, inputs: Inputs) -> dict[str, str]:
+        if self.read_only:
+            raise PermissionError("Resource not accessible by integration")
+        self.categories.append(inputs["category"])
         self.uploaded.append(json.loads((self.repository / inputs["sarif_file"]).read_text()))
         return {}
 
@@ -112,7 +122,7 @@ def test_three_faults_are_annotated_summed_up_uploaded_and_end_the_job(tmp_path:
         ("warning", "SRC204", "apps/platform/backend/models.py", "11"),
     ]
     assert "the tests run" not in job.log
-    assert "it said 1 in saas-doctor.sarif" in job.log
+    assert f"it said 1 in {there.sarif}" in job.log
     (sarif,) = there.uploaded
     schema = json.loads(SCHEMA.read_text(encoding="utf-8"))
     assert [e.message for e in Draft4Validator(schema).iter_errors(sarif)] == []
@@ -123,15 +133,24 @@ def test_three_faults_are_annotated_summed_up_uploaded_and_end_the_job(tmp_path:
     assert sorted(places) == sorted((code, file) for _, code, file, _ in shown)
     assert re.findall(r"^## \w+ (\w+):", job.summary, re.M) == ["DOCK605", "DOCK607", "SRC204"]
     assert job.summary.startswith("# saas-doctor: 2 errors, 1 warning")
+    assert there.categories == ["platform"]
+    assert "SAAS_DOCTOR" not in job.environ
+
+    # With the rights of a fork's pull request.
+    there.read_only = True
+    job = there.run()
+    assert "Resource not accessible" in job.log
+    assert 1 in job.codes  # the verdict, all the same
+    there.read_only = False
 
     # Mended, and on a machine that has the environment from the run before.
     written(there.repository / "apps/platform", HEALTHY)
     job = there.run()
     assert not job.failed, job.log
-    assert there.hits == 1
+    assert there.hits == 2
     assert "::" not in job.log
     assert "the tests run" in job.log
-    assert "it said 0 in saas-doctor.sarif" in job.log
+    assert f"it said 0 in {there.sarif}" in job.log
     assert there.uploaded[-1]["runs"][0]["results"] == []
     assert job.summary.startswith("# saas-doctor: no finding")
 

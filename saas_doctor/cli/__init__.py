@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 import threading
@@ -71,13 +72,19 @@ def main() -> None:
     """Run the command; every failure ends in one sentence and the exit code of the contract."""
     from saas_doctor.model import DoctorError
 
+    _open_what_is_closed()
     # What this terminal has no sign for is written out, and ends nothing half way.
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     threading.excepthook = lambda died: _tell_own_fault(died.exc_value)
+    words = _parted(sys.argv[1:])
     try:
-        command_line(sys.argv[1:])(standalone_mode=True)
+        try:
+            command_line(words)(words, standalone_mode=True)
+        finally:
+            # Here and not at the end of the program, where nobody could tell that it failed.
+            sys.stdout.flush()
     except DoctorError as error:
         _tell(str(error))
         sys.exit(2)
@@ -90,11 +97,34 @@ def main() -> None:
         sys.exit(130)
     except BrokenPipeError:
         # The reader went away (`| head`); nothing is left to tell it.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _leave_standard_output()
         sys.exit(141)
     except Exception as error:
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+            _leave_standard_output()
+            where = error.filename or "the output"
+            _tell(f"{where}: {error.strerror}; make room there and call this again")
+            sys.exit(2)
         _tell_own_fault(error)
         sys.exit(3)
+
+
+def _parted(words: list[str]) -> list[str]:
+    """`--changed=REV` as it is written with other tools: here the revision stands beside it."""
+    beside = ("--changed=", "--write-baseline=")
+    return [p for w in words for p in (w.split("=", 1) if w.startswith(beside) else [w])]
+
+
+def _open_what_is_closed() -> None:
+    """Where the caller closed a standard stream (`>&-`), nothing is said, and no file takes its place."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode))  # noqa: SIM115
+
+
+def _leave_standard_output() -> None:
+    """Nothing more can be written there, also not what is still held back."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _tell(what: str) -> None:

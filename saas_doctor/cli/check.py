@@ -88,8 +88,8 @@ def check(
 
     from saas_doctor import baseline as baselines
     from saas_doctor import changes, journal, runner
-    from saas_doctor.cli.outputs import Output, chosen_outputs
-    from saas_doctor.cli.screen import say, status_line, write_report
+    from saas_doctor.cli.outputs import Output, chosen_outputs, make_ready, refuse_to_overwrite
+    from saas_doctor.cli.screen import say, status_line, write_reports
     from saas_doctor.cli.watching import watch_platform
     from saas_doctor.model import DoctorError, Severity
     from saas_doctor.repair import interruption
@@ -122,6 +122,12 @@ def check(
     platform = load_platform(directory, config)
     file = Path(word) if word is not None and write_baseline else baseline
     accepted = baselines.read(platform, file, must_exist=not write_baseline)
+    for out in outputs:
+        if out.file:
+            make_ready(out.file)
+            refuse_to_overwrite(out.file)
+    if write_baseline:
+        make_ready(accepted.file)
     wanted = chosen(platform, None if write_baseline else accepted)
     since = changes.since(platform, word) if changed else None
     with status_line(f"examining {platform.root}", len(wanted.codes())) as progress:
@@ -137,8 +143,7 @@ def check(
     cut_off = journal.interrupted(platform)
     if cut_off:
         report = replace(report, notes=(*report.notes, interruption(cut_off)))
-    for out in outputs:
-        write_report(report, out.form, out.file, verbose=verbose)
+    write_reports(report, outputs, verbose=verbose)
     limit = Severity(fail_on.value if fail_on else platform.config.fail_on)
     raise typer.Exit(report.exit_code(limit, allow_unknown=allow_unknown))
 

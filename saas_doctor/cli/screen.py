@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 from typing import TextIO
 
+from saas_doctor.cli.outputs import Output
 from saas_doctor.model import DoctorError, Report, Result
 from saas_doctor.redact import redact
 from saas_doctor.report import console
@@ -64,13 +65,33 @@ def status_line(what: str, total: int) -> Iterator[Callable[[Result], None]]:
         yield progress
 
 
+def write_reports(report: Report, outputs: Collection[Output], *, verbose: bool = False) -> None:
+    """The report in each of its formats; GitHub's come with the job summary, where the job has one.
+
+    A file that can't be written costs none of the others; raises DoctorError when all is done.
+    """
+    failed = []
+    for out in outputs:
+        try:
+            write_report(report, out.form, out.file, verbose=verbose)
+        except DoctorError as error:
+            failed.append(str(error))
+    summary = os.environ.get("GITHUB_STEP_SUMMARY")
+    if summary and any(out.form == "github" for out in outputs):
+        from saas_doctor.report import github, markdown
+
+        try:
+            _write(Path(summary), markdown.render(report, limit=github.SUMMARY), mode="a")
+        except DoctorError as error:  # the job has its log
+            say(f"note: {error}", error=True)
+    if failed:
+        raise DoctorError("; ".join(failed))
+
+
 def write_report(
     report: Report, form: str, output: Path | None, *, verbose: bool = False, advice: bool = True
 ) -> None:
-    """The report in the format asked for, to the file, else to standard output.
-
-    GitHub's annotations come with the job summary, where the job has one.
-    """
+    """The report in the format asked for, to the file, else to standard output."""
     if form == "console":
         lines = list(console.render(report, verbose=verbose, advice=advice))
         if output is None:
@@ -83,11 +104,6 @@ def write_report(
         sys.stdout.write(text)
     else:
         _write(output, text)
-    if form == "github" and os.environ.get("GITHUB_STEP_SUMMARY"):
-        from saas_doctor.report import github, markdown
-
-        summary = markdown.render(report, limit=github.SUMMARY)
-        _write(Path(os.environ["GITHUB_STEP_SUMMARY"]), summary, mode="a")
 
 
 def _write(file: Path, text: str, *, mode: str = "w") -> None:

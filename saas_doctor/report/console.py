@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -133,14 +134,24 @@ def _labelled(label: str, text: str, *, indent: int = 4) -> Iterator[Line]:
 
 
 def _parts(report: Report) -> Iterator[Line]:
-    """One line for each part of the platform: the worst of its checks."""
+    """One line for each part of the platform: the worst of its checks; first, where it is."""
     width = max(map(len, PARTS.values())) + 2
+    if not _is_here(report.directory):
+        yield [("platform".ljust(width), ""), (report.directory, "")]
     for prefix, name in PARTS.items():
         results = [r for r in report.results if family(r.code) == prefix]
         if results:
             text, style = _verdict(report, results)
             yield [(name.ljust(width), ""), (text, style)]
     yield []
+
+
+def _is_here(folder: str) -> bool:
+    """Whether it is the folder that the reader is in, who then need not be told."""
+    try:
+        return os.path.samefile(folder, os.curdir)
+    except OSError:
+        return False
 
 
 def _verdict(report: Report, results: list[Result]) -> tuple[str, str]:

@@ -40,6 +40,8 @@ class Job:
         self.log = ""
         self.summary = ""
         self.failed = False
+        self.codes: list[int] = []
+        """How each `run` step ended."""
         self.outputs: dict[str, Mapping[str, str]] = {}
 
     def run(self, workflow: Path, name: str) -> Job:
@@ -65,7 +67,11 @@ class Job:
                 continue
             if "uses" in step:
                 given = {k: filled(v) for k, v in step.get("with", {}).items()}
-                told = self._use(step["uses"], given)
+                try:
+                    told = self._use(step["uses"], given)
+                except OSError as error:  # as an action of others fails
+                    self.log += f"{error}\n"
+                    self.failed, told = True, {}
             else:
                 environ = {key: filled(value) for key, value in step.get("env", {}).items()}
                 told = self._bash(filled(step["run"]), {**environ, "GITHUB_ACTION_PATH": action})
@@ -117,6 +123,7 @@ class Job:
                 check=False,
             )
             self.log += done.stdout
+            self.codes.append(done.returncode)
             self.summary += files["GITHUB_STEP_SUMMARY"].read_text(encoding="utf-8")
             self.environ |= _pairs(files["GITHUB_ENV"])
             self.failed = self.failed or done.returncode != 0
@@ -129,7 +136,6 @@ class Job:
         for step, told in outputs.items():
             words |= {f"steps.{step}.outputs.{name}": value for name, value in told.items()}
         functions = {
-            "hashFiles": lambda pattern: "hash" if list(self.workspace.glob(pattern)) else "",
             "success": lambda: not self.failed,
             "failure": lambda: self.failed,
             "always": lambda: True,
