@@ -30,10 +30,14 @@ def names(path: str) -> list[str]:
     found = [os.path.abspath(path)]
     while len(found) <= _MOST_LINKS:
         here = Path(found[-1])
-        link = next((p for p in (*reversed(here.parents), here) if p.is_symlink()), None)
+        link = next((p for p in (*reversed(here.parents), here) if os.path.islink(p)), None)
         if link is None:
             break
-        found.append(os.path.normpath(link.parent / os.readlink(link) / here.relative_to(link)))
+        try:
+            target = link.parent / os.readlink(link)
+        except OSError:  # it is gone
+            break
+        found.append(os.path.normpath(target / here.relative_to(link)))
     return found
 
 

@@ -254,6 +254,7 @@ def test_a_file_counts_by_whatever_link_it_is_read(root: Path) -> None:
     (root / "parts/base.txt").write_text("sqlalchemy>=2\n")
     (root / "backend/more").symlink_to("../parts")
     (root / "backend/requirements.txt").write_text("-r more/base.txt\n")
+    (root / "backend/loop.py").symlink_to("loop.py")
     commit(root)
     assert looked(examined(root)) == set()
     for file, code in (("parts/main.txt", "SRC200"), ("parts/base.txt", "SRC204")):
