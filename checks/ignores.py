@@ -11,6 +11,8 @@ from saas_doctor.identity import matches
 from saas_doctor.model import Finding, Severity
 from saas_doctor.rules import check
 
+_FORM = "saas-doctor: ignore[CODE]"
+
 
 @check("CFG920", severity=Severity.WARNING)
 def ignored_for_nothing(ignores: Ignores, outcome: Outcome) -> Iterator[Finding]:
@@ -20,11 +22,12 @@ def ignored_for_nothing(ignores: Ignores, outcome: Outcome) -> Iterator[Finding]
 
     **Detected** after all other checks have run: a comment `saas-doctor: ignore[CODE]`, or an entry
     of `[ignore]` in the configuration, that left out no finding; also a code in such a comment that
-    no check has, and a comment that names no code, which ignores nothing.
+    no check has, and a comment that was meant so and ignores nothing, since it names no code, or is
+    written otherwise (`ignore(CODE)`, `ignore[CODE` without an end, `saas_doctor:`).
     **To mend** it, take the comment, the code in it or the entry out.
     **Silent** while one of the checks that an entry names did not look: not selected, blocked, skipped,
-    or it could not tell; in a Python file that can't be parsed; and about a check of running things, which are other ones on another machine
-    or another day. What `--ignore` names is not asked about.
+    or it could not tell; while Python source can't be compiled; and about a check of running things,
+    which are other ones on another machine or another day. What `--ignore` names is not asked about.
     """
     for ignore in ignores.comments:
         idle = [code for code in ignore.codes if _is_idle(ignore, code, outcome)]
@@ -63,8 +66,8 @@ def _could_tell(codes: Iterable[str], outcome: Outcome) -> bool:
 def _comment(ignore: Ignore, idle: list[str]) -> Finding:
     unknown = [code for code in idle if not rules.matching(code)]
     if not ignore.codes:
-        message = "a comment ignores nothing, since it names no code"
-        step = "write ignore[CODE], or take the comment out"
+        message = f"a comment ignores nothing, since it is not written as {_FORM}"
+        step = f"write {_FORM} -- why, or take the comment out"
     elif unknown:
         message = f"no check is called {', '.join(unknown)}, which a comment ignores"
         step = "correct the code; saas-doctor explain lists them"

@@ -24,15 +24,15 @@ def source_cannot_be_compiled(syntax: Syntax) -> Iterator[Finding | Undecided]:
     Whatever imports it fails. It is not examined further, and no fix touches it.
 
     **Detected** by the platform's own interpreter, which compiles it without running it or writing
-    anything. Where there is no environment, what the doctor's Python can't compile is `unknown`: a
-    newer one may. `unknown` as well what the platform's Python takes and the doctor's own, older
+    anything. Where there is no environment, the doctor's own Python does it. Where that is none that
+    the platform is for (`requires-python`), what a newer one may take is `unknown`. `unknown` as well what the platform's Python takes and the doctor's own, older
     one does not: no other check sees that file.
     **Fixed** by hand, at the line that is named.
     **Silent** about files outside the back end and the services, in environments and caches, and
     about a file that the platform's Python has compiled as it is now.
     """
-    if syntax.broken and not syntax.own:
-        first, rest = syntax.broken[0], len(syntax.broken) - 1
+    if syntax.doubtful:
+        first, rest = syntax.doubtful[0], len(syntax.doubtful) - 1
         more = f" and {rest} more" if rest else ""
         yield Undecided(
             f"{first.module.name}{more}: {first.text}, says {syntax.judge}, which runs the doctor; "
@@ -45,7 +45,7 @@ def source_cannot_be_compiled(syntax: Syntax) -> Iterator[Finding | Undecided]:
             f"{syntax.unseen[0].name}{others}: the Python that runs the doctor ({_OWN}) is too old to "
             f"parse it, so no other check sees it; run the doctor with {syntax.judge}"
         )
-    for broken in syntax.broken if syntax.own else ():
+    for broken in syntax.broken:
         name = broken.module.name
         yield Finding(
             f"{name} can't be compiled: {broken.text}",

@@ -21,6 +21,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from saas_doctor import rules
+from saas_doctor.config import Config
 from saas_doctor.facts.module import Module
 from saas_doctor.identity import about
 from saas_doctor.model import (
@@ -31,11 +32,11 @@ from saas_doctor.model import (
     Report,
     Result,
     Severity,
-    Status,
 )
 from saas_doctor.platform import Platform
 from saas_doctor.reading import read_bytes
 from saas_doctor.redact import redact
+from saas_doctor.verdicts import whole
 
 SCHEMA = 1
 _MOST = 100_000
@@ -107,6 +108,14 @@ def read(platform: Platform, named: Path | None = None, *, must_exist: bool = Tr
         raise DoctorError(f"{file}: {_why_refused(file, data, error)}") from None
 
 
+def missing(platform: Platform, baseline: Baseline) -> str:
+    """One line where the configuration names a baseline that is not there; else ""."""
+    name = platform.config.baseline
+    if name == Config().baseline or baseline.file != platform.path(name) or baseline.file.exists():
+        return ""
+    return f"{name}: no such file, which `baseline` in the configuration names; correct it, or write it (check --write-baseline)"
+
+
 def _why_refused(file: Path, data: bytes, error: Exception) -> str:
     """What is wrong with it, and how to have it back: written anew, it would accept what is new."""
     if re.search(rb"(?m)^<<<<<<< ", data):
@@ -142,7 +151,7 @@ def applied(report: Report, platform: Platform, baseline: Baseline) -> Report:
     # What is ignored is still there: its entry is not gone.
     left.drop([(f, mark(f)) for result in report.results for f, _ in result.ignored])
     results = tuple(_divided(result, old) for result in report.results)
-    examined = _examined(report, platform)
+    examined = _examined(results, platform)
     # Nor is what has become graver, which is told as new.
     graver = {(_name(k), k.path) for f, places in found if id(f) not in old for k in places}
     gone = [s for s in left.slots if examined(s) and (_name(s), s.path) not in graver]
@@ -162,10 +171,10 @@ def write(report: Report, platform: Platform, baseline: Baseline) -> Baseline:
 
     texts = _Texts(platform)
     mark = _marker(platform, texts)
-    examined = _examined(report, platform)
     found = [(finding, mark(finding)) for finding in report.findings]
     left = _Left(baseline, texts)
-    left.drop(found)
+    old = {id(f) for f in left.drop(found)}
+    examined = _examined([_divided(result, old) for result in report.results], platform)
     unfound = left.slots
     left.drop([(f, mark(f)) for result in report.results for f, _ in result.ignored])
     gone = {id(slot) for slot in left.slots if examined(slot)}
@@ -258,9 +267,11 @@ class _Left:
         left = set(map(id, self._take(elsewhere, asked, moved)))
         return [f for f, places in findings if not any(id(known) in left for known in places)]
 
-    def drop(self, findings: list[tuple[Finding, list[_Known]]]) -> None:
-        """Use up what these are known by, however grave they have become."""
-        self.take([(f, [replace(k, severity=Severity.INFO) for k in ks]) for f, ks in findings])
+    def drop(self, findings: list[tuple[Finding, list[_Known]]]) -> list[Finding]:
+        """The same of findings however grave they have become."""
+        return self.take(
+            [(f, [replace(k, severity=Severity.INFO) for k in ks]) for f, ks in findings]
+        )
 
     def _take(
         self,
@@ -343,23 +354,24 @@ def _divided(result: Result, old: set[int]) -> Result:
     )
 
 
-def _examined(report: Report, platform: Platform) -> Callable[[_Known], bool]:
+def _examined(results: Iterable[Result], platform: Platform) -> Callable[[_Known], bool]:
     """Whether a check looked at all that it looks at, and at that file; one that is no more never
     finds anything."""
-    whole = {
-        r.code for r in report.results if r.status in (Status.OK, Status.FAILED) and not r.undecided
-    }
+    looked = whole(results)
     unseen = lru_cache(None)(lambda path: _is_unseen(platform, path))
 
     def examined(slot: _Known) -> bool:
-        looked = slot.code in whole or slot.code not in rules.checks()
-        return looked and not unseen(slot.path)
+        is_whole = slot.code in looked or slot.code not in rules.checks()
+        return is_whole and not unseen(slot.path)
 
     return examined
 
 
 def _is_unseen(platform: Platform, path: str) -> bool:
-    """Whether a source file is there that can't be parsed: checks pass it over without a word."""
+    """Whether checks pass the file over without a word: source that can't be parsed, and the settings
+    file where this checkout has none."""
+    if path == platform.config.env_file:
+        return not os.path.lexists(platform.path(path))
     if not path.endswith(".py"):
         return False  # what else can't be parsed makes its checks unknown
     file = platform.path(path)

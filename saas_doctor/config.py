@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args, get_origin
 
 import msgspec
 from msgspec import Meta, Struct
@@ -69,6 +69,9 @@ class SmokeConfig(_Table, frozen=True):
     me: str | None = None
 
 
+_Reason = Annotated[str, Meta(pattern=r"\S", description="Why it is left out.")]
+
+
 class Config(_Table, frozen=True):
     """All that is known of a platform without looking at it; every path is relative to it."""
 
@@ -89,7 +92,7 @@ class Config(_Table, frozen=True):
     redis: RedisConfig | None = None
     frontend: FrontendConfig | None = None
     smoke: SmokeConfig = SmokeConfig()
-    ignore: dict[str, str] = {}
+    ignore: dict[str, _Reason] = {}
     severity: dict[str, Literal["error", "warning", "info"]] = {}
 
 
@@ -174,11 +177,22 @@ def _unfit(table: Mapping[str, Any], kind: type[_Table], where: str = "") -> Ite
         inner = [*_tables(key, value)]
         for path, inner_table, inner_kind in inner:
             yield from _unfit(inner_table, inner_kind, f"{where}{path}.")
-        try:
-            if not inner:
-                msgspec.convert(value, field.type)
-        except msgspec.ValidationError as error:
-            yield f"`{where}{key}`: {str(error).partition(' - at')[0]} (found {value!r})"
+        kind, parts = field.type, {} if inner else {key: value}
+        if get_origin(kind) is dict and isinstance(value, dict) and not inner:
+            kind, parts = get_args(kind)[1], {f"{key}.{k}": v for k, v in value.items()}
+        for name, part in parts.items():
+            try:
+                msgspec.convert(part, kind)
+            except msgspec.ValidationError as error:
+                yield f"`{where}{name}`: {_why_unfit(kind, error)} (found {part!r})"
+
+
+def _why_unfit(kind: Any, error: Exception) -> str:
+    if get_origin(kind) is Literal:
+        return f"has to be one of {', '.join(get_args(kind))}"
+    if kind == _Reason:
+        return "has to be a text that says why, which reports show"
+    return str(error).partition(" - at")[0]
 
 
 _KINDS: dict[str, type[_Table]] = {

@@ -30,11 +30,18 @@ def _placeless(text: str, path: str) -> str:
 
 def matches(finding: Finding, pattern: str) -> bool:
     """Whether `CODE` or `CODE:TARGET` names it: a code or a beginning of some; what it is about or,
-    of a finding in several places, the file of each. The target may have `*`, also for folders."""
+    of a finding in several places, the file of each. The target may have `*`, also for folders; a
+    folder is what lies below it."""
     code, _, target = pattern.partition(":")
     if not finding.code.startswith(code.upper()):
         return False
     if not target or fnmatch.fnmatch(finding.key[1], target):
         return True
     paths = [place.path for place in finding.places]
-    return bool(paths) and all(fnmatch.fnmatch(path, target) for path in paths)
+    return bool(paths) and all(_is_in(path, target.removeprefix("./")) for path in paths)
+
+
+def _is_in(path: str, target: str) -> bool:
+    """Whether the path is that one, or below that folder; the whole platform is "" (`./`)."""
+    below = f"{target.rstrip('/')}/*" if target else "*"
+    return fnmatch.fnmatch(path, target) or fnmatch.fnmatch(path, below)

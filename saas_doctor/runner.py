@@ -18,7 +18,7 @@ from msgspec.structs import replace
 from saas_doctor import baseline, rules
 from saas_doctor.baseline import Baseline
 from saas_doctor.facts import Facts, is_live
-from saas_doctor.facts.ignores import Ignores, Outcome
+from saas_doctor.facts.ignores import Ignores, Outcome, entries
 from saas_doctor.identity import matches
 from saas_doctor.model import (
     Absent,
@@ -37,6 +37,7 @@ from saas_doctor.model import (
 from saas_doctor.platform import Platform
 from saas_doctor.redact import redact, redact_finding
 from saas_doctor.rules import Check
+from saas_doctor.verdicts import whole
 
 CHECK_LIMIT = 10.0
 """Seconds that one check may think after its facts are there, or half of the whole run if that is more."""
@@ -54,9 +55,6 @@ class Selection(Struct, frozen=True):
 
     def codes(self) -> list[str]:
         """The selected codes with everything they need; raises DoctorError for a wrong one."""
-        for pattern in self.ignore or {}:
-            if not rules.matching(pattern.partition(":")[0]):
-                raise DoctorError(f"no check is called {pattern}, which is to be ignored")
         wanted: dict[str, None] = {}
         for word in self.select or ("",):
             found = rules.matching(word)
@@ -116,9 +114,7 @@ class _Run:
         self.jobs = threading.Semaphore(max(1, jobs))
         self.progress = progress
         self.codes = selection.codes()
-        for word in platform.config.severity:
-            if not rules.matching(word):
-                raise DoctorError(f"no check is called {word}, which is to have a severity")
+        _refuse_unknown(platform, self.selection)
         kinds = {code: rules.checks()[code].facts.values() for code in self.codes}
         self.live = {code for code in self.codes if any(is_live(kind) for kind in kinds[code])}
         self.results: dict[str, Result] = {}
@@ -187,10 +183,8 @@ class _Run:
 
     def _outcome(self) -> Outcome:
         results = self.results.values()
-        looked = {r.code for r in results if r.status in (Status.OK, Status.FAILED)}
         found = [f for r in results for f in (*r.findings, *(f for f, _ in r.ignored))]
-        partly = {r.code for r in results if r.undecided}
-        return Outcome(frozenset(looked - partly), tuple(found))
+        return Outcome(whole(results), tuple(found))
 
     def _verdict_before(self, check: Check) -> Result | None:
         """The verdict that needs no look: not asked for, or blocked by another check."""
@@ -313,6 +307,24 @@ class _Run:
                     reason=reason,
                     duration=now - (began or now),
                 )
+            )
+
+
+def _refuse_unknown(platform: Platform, selection: Selection) -> None:
+    """Raise DoctorError for what is to be ignored, or has a severity, and no check is called so."""
+    given = platform.config
+    tables: dict[str, Iterable[str]] = {"ignore": given.ignore, "severity": given.severity}
+    for pattern in (*(selection.ignore or ()), *given.severity):
+        code = pattern.partition(":")[0]
+        if not rules.matching(code):
+            where = "--ignore"
+            for table in tables:
+                if pattern in tables[table]:
+                    (entry,) = entries(platform, [pattern], table)
+                    line = entry.place and entry.place.line
+                    where = f"{platform.config_file}" + (f":{line}" if line else "")
+            raise DoctorError(
+                f"{where}: no check is called {code}; `saas-doctor explain` lists them"
             )
 
 

@@ -85,7 +85,7 @@ def check(tmp_path: Path) -> Check:
     def go(*, write: bool = False, select: str = "SRC204", file: Path | None = None) -> Checked:
         platform = platforms.load(tmp_path, exact=True, environ={"HOME": str(Path.home())})
         before = baseline.read(platform, file, must_exist=not write)
-        chosen = Selection((select,), live=False, baseline=None if write else before)
+        chosen = Selection(tuple(select.split(",")), live=False, baseline=None if write else before)
         report = runner.run(platform, chosen, timeout=60)
         if not write:
             return Checked(report)
@@ -299,6 +299,26 @@ def test_what_lies_in_a_file_that_can_not_be_parsed_is_neither_gone_nor_dropped(
     assert len(check().gone) == 10
 
 
+def test_nothing_of_the_source_is_gone_while_a_new_file_of_it_can_not_be_compiled(
+    tree: MakeTree, check: Check, tmp_path: Path
+) -> None:
+    """The address in `.env` is wrong because of what `main.py` does with it."""
+    tree(
+        {**USED, ".env": "REGISTRY_URL=localhost:8001\n", "old.py": "class\n", "a.py": module("A")}
+    )
+    environment = tmp_path / "backend/.venv"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", environment], check=True)
+    assert check(write=True, select="SRC,CFG903").old == 3
+    edit(tmp_path / "backend/a.py", MODEL.format(name="A"), "")
+    assert check(select="SRC,CFG903").gone == ["A"]
+    main = tmp_path / "backend/main.py"
+    main.write_text(USED["main.py"] + "class\n")
+    told = check(select="SRC,CFG903")
+    assert ("CFG903" in {f.code for f in told.report.baselined}, told.gone) == (False, [])
+    main.write_text(USED["main.py"])
+    assert check(select="SRC,CFG903").gone == ["A"]
+
+
 def test_what_is_ignored_for_one_run_stays_accepted_when_the_file_is_written(
     tree: MakeTree, tmp_path: Path
 ) -> None:
@@ -386,6 +406,30 @@ def test_another_file_is_named_by_option_and_by_configuration(
     assert check(file=other).code == 0
     (tmp_path / "saas-doctor.toml").write_text('baseline = "ci/accepted.json"\n')
     assert check().code == 0
+
+
+def test_one_that_the_configuration_names_and_is_not_there_is_told(
+    tree: MakeTree, tmp_path: Path
+) -> None:
+    tree({"a.py": module("A"), "/saas-doctor.toml": 'baseline = "ci/old.json"\n'})
+    words = ("check", "-C", str(tmp_path), "--static", "--select", "SRC204")
+    note = "ci/old.json: no such file, which `baseline`"
+    assert note in doctor(*words).stdout
+    (tmp_path / "ci").mkdir()
+    assert note not in doctor(*words, "--write-baseline").stdout
+    assert note not in doctor(*words).stdout
+    (tmp_path / "saas-doctor.toml").write_text("")
+    assert "no such file" not in doctor(*words).stdout
+
+
+def test_of_many_that_are_gone_the_console_names_a_few(legacy: Path, tmp_path: Path) -> None:
+    (legacy / "m3.py").unlink()
+    words = ("check", "-C", str(tmp_path), "--static", "--select", "SRC204")
+    told = doctor(*words).stdout
+    assert "gone       10 findings" in told
+    assert "M3x2 and 7 more; `saas-doctor check --write-baseline` drops them" in told
+    assert told.count("M3x") == 3
+    assert doctor(*words, "-v").stdout.count("M3x") == 10
 
 
 @pytest.mark.parametrize(

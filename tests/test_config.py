@@ -47,6 +47,17 @@ SERVICE = "from fastapi import FastAPI\napp = FastAPI()\n"
         ({"services": {"a": {"directory": "a", "port": 70000}}}, r"`services\.a\.port`.*70000"),
         ({"python": "three"}, r"`python`: not a range of versions such as >=3\.11.*'three'"),
         ({"timeout": "soon"}, r"`timeout`.*'soon'"),
+        (
+            {"severity": {"SRC": "error", "DB": "fatal"}},
+            r": `severity\.DB`: has to be one of error, warning, info \(found 'fatal'\)$",
+        ),
+        (
+            {"fail-on": "warn"},
+            r"`fail-on`: has to be one of error, warning, info \(found 'warn'\)$",
+        ),
+        ({"ignore": {"SRC204": " "}}, r"`ignore\.SRC204`: has to be a text that says why.*' '"),
+        ({"ignore": {"SRC204": 5}}, r"`ignore\.SRC204`: has to be a text that says why.*5"),
+        ({"services": {"a": 5}}, r"`services\.a`: Expected `object`, got `int` \(found 5\)"),
     ],
 )
 def test_a_wrong_key_or_value_is_named_in_one_sentence(
@@ -290,6 +301,7 @@ SRC221 = "error"
         ("timeout = 0", False),
         ('[severity]\nSRC221 = "bad"', False),
         ("[ignore]\nSRC221 = 1", False),
+        ('[ignore]\nSRC221 = ""', False),
         ("[services.a]\nport = 1", False),
         ('[services.a]\ndirectory = "a"\nport = 70000', False),
         ('[redis]\noptional = "yes"', False),

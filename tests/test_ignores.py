@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -57,6 +59,8 @@ def ignored(report: Report) -> list[tuple[str, str]]:
         ("    metadata = Column(JSON)  # saas-doctor: ignore[PKG301, SRC204]", True),
         ("    metadata = Column(JSON)  # saas-doctor: ignore[src2]", True),
         ("    metadata = Column(JSON)  #saas-doctor:ignore[SRC204]-- old", True),
+        ("    metadata = Column(JSON)  # saas-doctor: ignore[SRC204] it is old", True),
+        ("    metadata = Column(JSON)  # saas-doctor: ignore [SRC204]: old", True),
         (f"    {IGNORE}\n    metadata = Column(JSON)", True),
         (f"    {IGNORE}\n\n    # of JSON\n    metadata = Column(JSON)", True),
         (f"    metadata = Column(\n        JSON,  {IGNORE}\n    )", True),
@@ -84,6 +88,9 @@ def test_the_reason_is_shown_and_holds_no_secret(tree: MakeTree) -> None:
     assert ignored(report) == [("SRC204", "see redis://me:***@here")]
     report = examined(tree({"a.py": model(f"    metadata = Column(JSON)  {IGNORE}")}))
     assert ignored(report) == [("SRC204", "a comment at backend/a.py:8")]
+    for parted in (" -- old", " old", ": old", " - old  # noqa", " — old "):
+        report = examined(tree({"a.py": model(f"    metadata = Column(JSON)  {IGNORE}{parted}")}))
+        assert ignored(report) == [("SRC204", "old")]
 
 
 @pytest.mark.parametrize(
@@ -162,7 +169,18 @@ def test_of_a_finding_in_several_places_each_has_to_be_ignored(tree: MakeTree) -
         ("SRC2:backend/legacy/**", True),
         ("SRC204:*/a.py", True),
         ("src204:backend/legacy/a.py:T", True),
-        ("SRC204:backend/legacy", False),
+        ("SRC204:backend/legacy", True),
+        ("SRC204:backend/legacy/", True),
+        ("SRC204:./backend/legacy", True),
+        ("SRC204:./backend/legacy/a.py", True),
+        ("SRC204:back*/leg*", True),
+        ("SRC204:./", True),
+        ("SRC204:backend/leg", False),
+        ("SRC204:backend/legacy/a", False),
+        ("SRC204:backend/legacy/a.py/", False),
+        ("SRC204:legacy", False),
+        ("SRC204:end/legacy", False),
+        ("SRC204:/backend/legacy", False),
         ("SRC205:backend/legacy/**", False),
     ],
 )
@@ -186,6 +204,21 @@ def test_a_wrong_severity_is_an_error_of_the_configuration(tree: MakeTree, table
         examined(tree({"/saas-doctor.toml": table, "a.py": ""}))
 
 
+@pytest.mark.parametrize("table", ["ignore", "severity"])
+def test_a_code_of_the_configuration_that_no_check_has_is_told_with_its_line(
+    tree: MakeTree, table: str
+) -> None:
+    text = f'[{table}]\nNOPE1 = "error"\n'
+    step = r"saas-doctor.toml:2: no check is called NOPE1; `saas-doctor explain` lists them$"
+    with pytest.raises(DoctorError, match=step):
+        examined(tree({"/saas-doctor.toml": text, "a.py": ""}))
+
+
+def test_such_a_code_of_the_command_line_as_well(tree: MakeTree) -> None:
+    with pytest.raises(DoctorError, match=r"^--ignore: no check is called NOPE1; "):
+        examined(tree({"a.py": ""}), ignore={"NOPE1:8000": "--ignore"})
+
+
 # What has nothing to ignore.
 
 
@@ -193,8 +226,29 @@ def test_a_wrong_severity_is_an_error_of_the_configuration(tree: MakeTree, table
     ("comment", "said"),
     [
         ("# saas-doctor: ignore[SRC204]", "the comment that ignores SRC204 has nothing to ignore"),
-        ("# saas-doctor: ignore", "a comment ignores nothing, since it names no code"),
-        ("# saas-doctor: ignore[]", "a comment ignores nothing, since it names no code"),
+        ("# saas-doctor: ignore[src204]", "the comment that ignores src204 has nothing to ignore"),
+        *(
+            (
+                f"# {wrong}",
+                "a comment ignores nothing, since it is not written as saas-doctor: ignore[CODE]",
+            )
+            for wrong in (
+                "saas-doctor: ignore",
+                "saas-doctor: ignore[]",
+                "saas-doctor: ignore[SRC204",
+                "saas-doctor: ignore(SRC204)",
+                "saas-doctor: ignore SRC204 -- old",
+                "saas-doctor: ignores[SRC204]",
+                "saas-doctor: Ignore[SRC204]",
+                "saas-doctor: ignored SRC204",
+                "saas_doctor: ignore[SRC204]",
+            )
+        ),
+        ("# saas-doctor: it ignores [SRC204]", ""),
+        ("# saas-doctor: ignores what git ignores", ""),
+        ("# saas-doctor ignore[SRC204]", ""),
+        ("# how saas-doctor: ignore[SRC204 works", ""),
+        ("# saas-doctor: ignore[src999]", "no check is called src999, which a comment ignores"),
         ("# saas-doctor: ignore[SRC999]", "no check is called SRC999, which a comment ignores"),
         ("# saas-doctor: ignore[PKG301]", ""),
         ("# saas-doctor: ignore[SRC]", ""),
@@ -217,10 +271,14 @@ def test_of_several_codes_the_idle_one_is_named(tree: MakeTree) -> None:
 
 
 def test_an_entry_that_ignores_nothing_is_told_with_its_line(tree: MakeTree) -> None:
-    table = '[ignore]\n"SRC204:*/a.py" = "old"\n"SRC204:*/b.py" = "older"\n"NET401" = "ours"\n'
+    table = '[severity]\nSRC204 = "info"\n[ignore]\n"SRC204:*/a.py" = "old"\nSRC204 = "any"\n'
+    table += '"SRC204:*/b.py" = "older"\n"NET401" = "ours"\n'
     files = {"/saas-doctor.toml": table, "a.py": model("    metadata = Column(JSON)")}
     (told,) = examined(tree(files)).findings
-    assert (told.target, str(told.place)) == ("SRC204:*/b.py", "saas-doctor.toml:3")
+    assert (told.target, str(told.place)) == ("SRC204:*/b.py", "saas-doctor.toml:6")
+    files["/saas-doctor.toml"] = '[severity]\nSRC205 = "info"\n[ignore]\nSRC205 = "none"\n'
+    (told,) = examined(tree(files), "SRC205", "CFG920").findings
+    assert (told.target, str(told.place)) == ("SRC205", "saas-doctor.toml:4")
 
 
 def test_it_is_silent_about_what_runs_which_differs_between_machines(tree: MakeTree) -> None:
@@ -229,6 +287,29 @@ def test_it_is_silent_about_what_runs_which_differs_between_machines(tree: MakeT
     platform = tree({"/saas-doctor.toml": table})
     outcome = Outcome(frozenset({"NET401", "SRC204"}), ())
     assert [f.target for f in findings(platform, "CFG920", outcome)] == ["SRC204"]
+
+
+def test_it_is_silent_about_a_check_whose_cause_is_ignored(tree: MakeTree) -> None:
+    """It runs, but on nothing: in CI, say, there is no `.env`, and that this is so is ignored."""
+    table = '[ignore]\n"CFG901" = "made later"\n"CFG906" = "old"\n'
+    code = "from pydantic_settings import BaseSettings\nclass Settings(BaseSettings):\n    A: int = 1\n"
+    files = {"/saas-doctor.toml": table, ".env.example": "A=1\n", "main.py": code}
+    report = examined(tree(files), "CFG906", "CFG920")
+    status = {result.code: result.status for result in report.results}
+    assert (status["CFG901"], status["CFG906"]) == (Status.OK, Status.OK)
+    assert ([c for c, _ in ignored(report)], found(report)) == (["CFG901"], [])
+
+
+def test_it_is_silent_while_source_can_not_be_compiled(tree: MakeTree, tmp_path: Path) -> None:
+    table = '[ignore]\n"SRC204:backend/a.py" = "old"\n"SRC204:backend/b.py" = "old"\n'
+    files = {"/saas-doctor.toml": table, "b.py": "x = (\n"}
+    subprocess.run(
+        [sys.executable, "-m", "venv", "--without-pip", tmp_path / "backend/.venv"], check=True
+    )
+    assert found(examined(tree(files), "SRC200", "SRC204", "CFG920")) == ["SRC200"]
+    (tmp_path / "backend/b.py").write_text("x = 1\n")
+    report = examined(tree({}), "SRC200", "SRC204", "CFG920")
+    assert found(report) == ["CFG920", "CFG920"]
 
 
 def test_it_is_silent_in_a_file_that_can_not_be_parsed(tree: MakeTree) -> None:
@@ -259,3 +340,14 @@ def test_what_is_ignored_and_in_the_baseline_is_not_gone(tree: MakeTree, tmp_pat
     platform = tree({"a.py": model(f"    metadata = Column(JSON)  {IGNORE}")})
     report = baseline.applied(examined(platform), platform, accepted)
     assert (found(report), report.baselined, report.gone) == ([], [], ())
+
+
+def test_of_a_key_that_stands_twice_the_line_that_is_told_counts(tree: MakeTree) -> None:
+    def told(first: str, second: str) -> list[str]:
+        files = {".env": f"A=1{first}\nA=2{second}\n", "/docker-compose.yml": "services: {}\n"}
+        return found(examined(tree(files), "CFG907", "CFG920"))
+
+    comment = "  # saas-doctor: ignore[CFG907]"
+    assert told("", "") == ["CFG907"]
+    assert told("", comment) == []
+    assert told(comment, "") == ["CFG907", "CFG920"]

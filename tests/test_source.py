@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
 from saas_doctor import platform as platforms
@@ -19,7 +20,7 @@ from saas_doctor import rules
 from saas_doctor.facts import syntax as syntax_module
 from saas_doctor.facts.changed import ChangedFields
 from saas_doctor.facts.deprecated import StillTaken
-from saas_doctor.facts.interpreter import Interpreter
+from saas_doctor.facts.interpreter import Interpreter, WantedPython
 from saas_doctor.facts.layout import Layout
 from saas_doctor.facts.model_config import ModelConfigs
 from saas_doctor.facts.models import PydanticModels
@@ -32,7 +33,7 @@ from saas_doctor.facts.source import MAXIMUM, Source
 from saas_doctor.facts.syntax import Broken, Syntax
 from saas_doctor.facts.tables import Tables
 from saas_doctor.facts.versions import Versions, reaches
-from saas_doctor.model import Absent, Blocked, Severity, Undecided
+from saas_doctor.model import Absent, Blocked, Finding, Severity, Undecided
 from saas_doctor.platform import Platform
 from tests.testbed.pythons import python_for
 from tests.trees import MakeTree, findings, fixed, source_of
@@ -191,12 +192,15 @@ def test_trees_are_made_by_many_threads_at_once() -> None:
 # SRC200.
 
 
+ANY = WantedPython(SpecifierSet(">=3.11"), "the doctor's default", declared=False)
+
+
 def judged(platform: Platform, version: tuple[int, int] | None = None) -> Syntax:
     own = Version(".".join(map(str, version or sys.version_info[:2])) + ".0")
     interpreter = Interpreter(
         platform.path("backend/.venv"), "backend/.venv", True, Path(sys.executable), own
     )
-    return Syntax.read(source_of(platform), interpreter)
+    return Syntax.read(source_of(platform), interpreter, ANY)
 
 
 @pytest.mark.parametrize(
@@ -234,8 +238,40 @@ def test_without_an_environment_what_another_python_cannot_compile_is_undecided(
     platform = tree({"a.py": "type Names = list[str]\nx = = 1\n"})
     none = Interpreter(platform.path(".venv"), ".venv", exists=False)
     check = rules.checks()["SRC200"]
-    found = list(check.function(Syntax.read(source_of(platform), none)))
+    found = list(check.function(Syntax.read(source_of(platform), none, ANY)))
     assert [type(f) for f in found] == [Undecided]
+
+
+@pytest.mark.parametrize(
+    "text", ["x = (\n", "x = 1\n  y = 2\n", "def f():\nx = 1\n", "x = [1)\n"], ids=repr
+)
+def test_without_an_environment_what_no_python_compiles_is_an_error(
+    tree: MakeTree, text: str
+) -> None:
+    platform = tree({"a.py": text})
+    none = Interpreter(platform.path(".venv"), ".venv", exists=False)
+    (found,) = rules.checks()["SRC200"].function(Syntax.read(source_of(platform), none, ANY))
+    assert isinstance(found, Finding)
+    assert found.place
+    assert found.place.line
+
+
+def test_without_an_environment_the_doctors_python_is_believed_where_the_platform_is_for_it(
+    tree: MakeTree,
+) -> None:
+    platform = tree({"a.py": "x = = 1\n"})
+    none = Interpreter(platform.path(".venv"), ".venv", exists=False)
+    source = source_of(platform)
+    declared = WantedPython(SpecifierSet(">=3.10"), "requires-python in pyproject.toml")
+    assert [b.line for b in Syntax.read(source, none, declared).broken] == [1]
+    newer = WantedPython(SpecifierSet(">=3.99"), "requires-python in pyproject.toml")
+    assert [b.line for b in Syntax.read(source, none, newer).doubtful] == [1]
+
+
+def test_without_an_environment_an_f_string_of_newer_kind_is_undecided(tree: MakeTree) -> None:
+    platform = tree({"a.py": 'x = f"{d["("]}"\n'})
+    none = Interpreter(platform.path(".venv"), ".venv", exists=False)
+    assert Syntax.read(source_of(platform), none, ANY).broken == ()
 
 
 def test_what_the_doctors_own_python_is_too_old_for_is_undecided(
@@ -251,7 +287,7 @@ def test_what_the_doctors_own_python_is_too_old_for_is_undecided(
     (module,) = [m for m in source.modules if m.name == "backend/a.py"]
     if module.tree:  # this Python is new enough: as one that is not would find it
         module.__dict__["parsed"] = SyntaxError("invalid syntax")
-    (found,) = rules.checks()["SRC200"].function(Syntax.read(source, interpreter))
+    (found,) = rules.checks()["SRC200"].function(Syntax.read(source, interpreter, ANY))
     assert isinstance(found, Undecided)
     assert "backend/a.py: the Python that runs the doctor" in found.reason
     assert "run the doctor with Python 3.12.1" in found.reason
@@ -289,7 +325,7 @@ def test_a_file_that_no_python_could_judge_is_undecided(tree: MakeTree) -> None:
         platform.path(".venv"), ".venv", True, Path("/nonexistent"), Version("3.99.0")
     )
     check = rules.checks()["SRC200"]
-    found = list(check.function(Syntax.read(source_of(platform), gone)))
+    found = list(check.function(Syntax.read(source_of(platform), gone, ANY)))
     assert [type(f) for f in found] == [Undecided]
 
 

@@ -9,8 +9,11 @@ from typing import TYPE_CHECKING
 from saas_doctor.report.printable import one_line
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from saas_doctor.plan import Plan, Step
     from saas_doctor.report.console import Line
+    from saas_doctor.saved_plan import SavedPlan
 
 
 _HELP = """\
@@ -46,6 +49,25 @@ class Asker:
             refused = [s for s in plan.steps if ask(f"{s.action.title}? [y/N]", "yn") != "y"]
             return plan.without(refused, "not agreed to")
         return plan.without(plan.steps, "not agreed to")
+
+
+class Agreed:
+    """Agrees to what a saved plan holds, and to nothing that comes up later."""
+
+    def __init__(self, saved: SavedPlan, file: Path) -> None:
+        self.saved, self.file = saved, file
+        self.asked = False
+
+    def agree(self, plan: Plan) -> Plan:
+        from saas_doctor import saved_plan
+        from saas_doctor.cli.screen import show
+
+        if self.asked:
+            return plan.without(plan.steps, f"not in {self.file}")
+        self.asked = True
+        kept = saved_plan.the_same(plan, self.saved, self.file)
+        show(plan_lines(kept))
+        return kept
 
 
 def plan_lines(plan: Plan) -> Iterator[Line]:

@@ -16,6 +16,7 @@ from saas_doctor.cli.options import (
     Select,
     Timeout,
     load_platform,
+    refuse_together,
     selection,
 )
 
@@ -23,6 +24,10 @@ if TYPE_CHECKING:
     from saas_doctor.baseline import Baseline
     from saas_doctor.platform import Platform
     from saas_doctor.runner import Selection
+
+_OF_A_MACHINE = ("PY102", "CFG901")
+"""What a developer's machine has, and a fresh checkout in CI has not: environment and settings."""
+_IN_CI = "in CI (CI is set), where a fresh checkout has none"
 
 
 def check(
@@ -97,16 +102,20 @@ def check(
     outputs = chosen_outputs(formats, output, os.environ)
     if static and live:
         raise DoctorError("--static and --live exclude each other; leave both out for everything")
-    _refuse_together(**{"--watch": watch, "--write-baseline": write_baseline, "--changed": changed})
+    refuse_together(**{"--watch": watch, "--write-baseline": write_baseline, "--changed": changed})
     if watch and outputs != [Output("console")]:
         raise DoctorError("--watch tells changes on the console; leave out --format and --output")
     if word is not None and not (changed or write_baseline):
         raise DoctorError(f"{word}: what is this for? name the platform with -C DIRECTORY")
 
     def chosen(platform: Platform, accepted: Baseline | None) -> Selection:
-        return selection(
+        made = selection(
             platform.config, select, ignore, static=not live, live=not static, baseline=accepted
         )
+        if os.environ.get("CI", "").lower() in ("", "0", "false"):
+            return made
+        expected = {code: _IN_CI for code in _OF_A_MACHINE if code not in made.select}
+        return replace(made, ignore={**expected, **(made.ignore or {})})
 
     if watch:
         watch_platform(
@@ -137,6 +146,8 @@ def check(
         before, accepted = accepted, baselines.write(report, platform, accepted)
         report = baselines.applied(report, platform, accepted)
         say(baselines.told(report, platform, before, accepted), error=True)
+    if missing := baselines.missing(platform, accepted):
+        report = replace(report, notes=(*report.notes, missing))
     if journal.is_closed(platform):
         note = f"{platform.state} belongs to another user: whether a fix was cut off is not known"
         report = replace(report, notes=(*report.notes, note))
@@ -146,11 +157,3 @@ def check(
     write_reports(report, outputs, verbose=verbose)
     limit = Severity(fail_on.value if fail_on else platform.config.fail_on)
     raise typer.Exit(report.exit_code(limit, allow_unknown=allow_unknown))
-
-
-def _refuse_together(**modes: bool) -> None:
-    from saas_doctor.model import DoctorError
-
-    asked = [name for name, is_on in modes.items() if is_on]
-    if len(asked) > 1:
-        raise DoctorError(f"{' and '.join(asked)} exclude each other; leave one out")

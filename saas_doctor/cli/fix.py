@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from saas_doctor.cli.asking import Asker, plan_lines
+from saas_doctor.cli.asking import Agreed, Asker, plan_lines
 from saas_doctor.cli.options import (
     ConfigFile,
     Directory,
@@ -14,6 +15,7 @@ from saas_doctor.cli.options import (
     Select,
     Timeout,
     load_platform,
+    refuse_together,
     selection,
 )
 from saas_doctor.redact import redact
@@ -21,9 +23,11 @@ from saas_doctor.report.printable import one_line, printable
 
 if TYPE_CHECKING:
     from saas_doctor.model import Report, Risk, Severity
+    from saas_doctor.plan import Plan
     from saas_doctor.platform import Platform
     from saas_doctor.repair import Repair
     from saas_doctor.runner import Selection
+    from saas_doctor.saved_plan import SavedPlan
 
 
 def fix(
@@ -40,6 +44,16 @@ def fix(
     diff: Annotated[
         bool, typer.Option("--diff", help="Print the plan's diffs only; change nothing.")
     ] = False,
+    save: Annotated[
+        Path | None,
+        typer.Option("--plan", metavar="FILE", help="Save the plan to FILE; change nothing."),
+    ] = None,
+    apply: Annotated[
+        Path | None,
+        typer.Option(
+            "--apply", metavar="FILE", help="Apply a saved plan, if it would still be the same."
+        ),
+    ] = None,
     allow_destructive: Annotated[
         bool,
         typer.Option(
@@ -51,23 +65,38 @@ def fix(
     """Repair what can be repaired: plan, apply, examine again, roll back what did not help.
 
     Nothing changes before the plan was shown and agreed to. `saas-doctor undo` takes it back.
+    `--plan FILE` keeps a plan to be looked at; `--apply FILE` does exactly what it holds, or nothing.
     What breaks nothing (info), and what the baseline accepts, is left as it is, unless `--select`
     names its code.
     Exit codes: 0 nothing of severity error is left; 1 findings are left; 2 wrong use; 3 unknown left.
     """
     from saas_doctor import baseline as baselines
-    from saas_doctor import journal, repair
+    from saas_doctor import journal, repair, saved_plan
     from saas_doctor.cli.screen import say
     from saas_doctor.model import Risk, Severity
 
+    only_shows = "--plan" if save else "--diff" if diff else "--dry-run" if dry_run else ""
+    refuse_together(**{"--apply": bool(apply), only_shows: bool(only_shows)})
     platform = load_platform(directory, config)
+    asker: Asker | Agreed = Asker(yes=yes, command="saas-doctor fix")
+    allow = Risk.DESTRUCTIVE if allow_destructive else Risk.CHANGES
+    if apply:
+        saved = _agreed_to(apply, platform, [*(select or ()), *(ignore or ())], allow_destructive)
+        select, ignore, allow = list(saved.select), list(saved.ignore), saved.allow
+        asker = Agreed(saved, apply)
     accepted = None if select else baselines.read(platform)
     chosen = selection(platform.config, select, ignore, baseline=accepted)
-    allow = Risk.DESTRUCTIVE if allow_destructive else Risk.CHANGES
     slightest = Severity.INFO if select else Severity.WARNING
-    if dry_run or diff:
-        _show_only(platform, chosen, allow, slightest, timeout, diff=diff)
-    asker = Asker(yes=yes, command="saas-doctor fix")
+    if only_shows:
+        report, plan = _planned(platform, chosen, allow, slightest, timeout)
+        if save:
+            saved_plan.save(
+                plan, platform, save, select=select or (), ignore=ignore or (), allow=allow
+            )
+        _show_only(report, plan, diff=diff)
+        if save:
+            say(f"wrote {save}; apply it: saas-doctor fix --apply {save}", error=True)
+        raise typer.Exit(1 if plan.steps else report.exit_code(Severity(platform.config.fail_on)))
     try:
         done = repair.repair(
             platform,
@@ -86,6 +115,8 @@ def fix(
             error=True,
         )
         raise typer.Exit(130) from None
+    if apply and saved.steps and not asker.asked:
+        raise saved_plan.stale(apply, saved.steps[0])
     _tell(done, asked=asker.asked)
     if not select:
         _tell_of_what_is_left(done.report)
@@ -93,32 +124,44 @@ def fix(
     raise typer.Exit(code)
 
 
-def _show_only(
-    platform: Platform,
-    chosen: Selection,
-    allow: Risk,
-    slightest: Severity,
-    timeout: float | None,
-    *,
-    diff: bool,
-) -> None:
+def _agreed_to(
+    file: Path, platform: Platform, words: list[str], allow_destructive: bool
+) -> SavedPlan:
+    """The saved plan, which says by itself what it chooses; raises DoctorError."""
+    from saas_doctor import saved_plan
+    from saas_doctor.model import DoctorError
+
+    if words:
+        raise DoctorError("--apply does what its FILE holds; leave out --select and --ignore")
+    saved = saved_plan.read(file, platform)
+    if saved.destructive and not allow_destructive:
+        named = "; ".join(saved.destructive)
+        raise DoctorError(f"{file}: would {named}: destructive, needs --allow-destructive")
+    return saved
+
+
+def _planned(
+    platform: Platform, chosen: Selection, allow: Risk, slightest: Severity, timeout: float | None
+) -> tuple[Report, Plan]:
     from saas_doctor import plan, runner
-    from saas_doctor.cli.screen import say, show
     from saas_doctor.facts import Facts
-    from saas_doctor.model import Severity
 
     facts = Facts(platform)
     report = runner.run(platform, chosen, facts=facts, timeout=timeout)
     made = plan.make(report.findings, facts, allow=allow, slightest=slightest)
-    made = plan.rehearse(made, facts)
+    return report, plan.rehearse(made, facts)
+
+
+def _show_only(report: Report, plan: Plan, *, diff: bool) -> None:
+    from saas_doctor.cli.screen import say, show
+
     if diff:
-        for step in made.steps:
+        for step in plan.steps:
             print(printable(redact(step.action.preview())))
-    else:
-        show(plan_lines(made))
-        if not made.steps:
-            say(_nothing(report))
-    raise typer.Exit(1 if made.steps else report.exit_code(Severity(platform.config.fail_on)))
+        return
+    show(plan_lines(plan))
+    if not plan.steps:
+        say(_nothing(report))
 
 
 def _tell(done: Repair, *, asked: bool) -> None:

@@ -77,3 +77,12 @@ def selection(
 
     ignored = dict(config.ignore) | dict.fromkeys(words(ignore), "--ignore")
     return Selection(words(select), ignored, static=static, live=live, baseline=baseline)
+
+
+def refuse_together(**modes: bool) -> None:
+    """Raises DoctorError where more than one of these is asked for."""
+    from saas_doctor.model import DoctorError
+
+    asked = [name for name, is_on in modes.items() if is_on]
+    if len(asked) > 1:
+        raise DoctorError(f"{' and '.join(asked)} exclude each other; leave one out")

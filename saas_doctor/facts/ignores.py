@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from functools import cached_property
 
@@ -19,16 +19,24 @@ from saas_doctor.reading import read_bytes
 from saas_doctor.redact import redact
 from saas_doctor.walk import files
 
-_MARK = b"saas-doctor:"
+_MARKS = (b"saas-doctor:", b"saas_doctor:")
+_ENDS = r"\s*(?:\*/|(?=\s#)|$)"
+_BEGINS = r"(?:^|(?<=\s))(?:#|//|/\*)\s*"
 _COMMENT = re.compile(
-    r"(?:^|(?<=\s))(?:#|//|/\*)\s*saas-doctor:\s*ignore\b\s*(?P<codes>\[[^\]]*\])?"
-    r"(?:\s*--\s*(?P<reason>.*?))?\s*(?:\*/|(?=\s#)|$)"
+    rf"{_BEGINS}saas-doctor:\s*ignore\s*\[(?P<codes>[^\]]*)\]\s*(?:--|[-:–—])?\s*(?P<reason>.*?){_ENDS}"
 )
+_MEANT = re.compile(
+    rf"(?i){_BEGINS}saas[-_]doctor:\s*(?:ignore\b|ignor\w*\s*(?:[\[({{:=]|[a-z]+\d)).*?{_ENDS}"
+)
+"""What was meant to be one, and is read as no code: a comment for people begins in other ways."""
 _LARGEST = 1_000_000
 
 
 class Ignore(Struct, frozen=True):
-    """A comment that leaves out the findings of some codes, or beginnings of codes, at its lines."""
+    """A comment that leaves out the findings of some codes, or beginnings of codes, at its lines.
+
+    It has no code where it is not written as it has to be.
+    """
 
     codes: tuple[str, ...]
     reason: str
@@ -63,7 +71,7 @@ class Ignores(Fact, frozen=True):
     @classmethod
     def read(cls, platform: Platform, facts: Facts) -> Ignores:
         found = [ignore for marked in _marked(platform, facts) for ignore in _of(*marked)]
-        return cls(tuple(found), tuple(_entries(platform)))
+        return cls(tuple(found), tuple(entries(platform, platform.config.ignore)))
 
     @cached_property
     def _by_path(self) -> dict[str, list[Ignore]]:
@@ -106,7 +114,7 @@ def _marked(platform: Platform, facts: Facts) -> Iterator[tuple[str, bytes, bool
     with suppress(Absent, Unreadable):
         for module in facts.get(Source).modules:
             seen.add(os.fspath(module.path))
-            if _MARK in module.data:
+            if any(mark in module.data for mark in _MARKS):
                 yield module.name, module.data, module.tree is None
     for entry in files(platform):
         if entry.path in seen or not has_comments(entry.name):
@@ -115,31 +123,34 @@ def _marked(platform: Platform, facts: Facts) -> Iterator[tuple[str, bytes, bool
             data = read_bytes(entry.path, _LARGEST)
         except OSError:
             continue
-        if _MARK in data:
+        if any(mark in data for mark in _MARKS):
             yield os.path.relpath(entry.path, platform.root).replace(os.sep, "/"), data, False
 
 
 def _of(name: str, data: bytes, unseen: bool) -> Iterator[Ignore]:
     for comment in comments(name, data):
-        found = _COMMENT.search(comment.text)
+        read = _COMMENT.search(comment.text)
+        found = read or _MEANT.search(comment.text)
         if found:
-            codes = re.split(r"[\s,]+", (found["codes"] or "").strip("[] "))
+            codes = re.split(r"[\s,]+", read["codes"]) if read else []
             place = Place(name, comment.line, comment.column + found.start())
-            reason = (found["reason"] or "").strip() or f"a comment at {name}:{comment.line}"
+            reason = (read and read["reason"]) or f"a comment at {name}:{comment.line}"
             written = found.group().strip()
             named = tuple(filter(None, codes))
             yield Ignore(named, redact(reason), place, comment.lines, written, unseen)
 
 
-def _entries(platform: Platform) -> Iterator[Entry]:
-    """The configuration's, each with its line in the file."""
+def entries(platform: Platform, patterns: Iterable[str], table: str = "ignore") -> Iterator[Entry]:
+    """These keys of a table of the configuration, each with its line in the file, where it is found."""
     file, lines = platform.config_file, []
     if file:
         with suppress(OSError):
             lines = read_bytes(file).decode("utf-8", "replace").split("\n")
-    for pattern in platform.config.ignore:
+    heads = (f"[{table}]", f"[tool.saas-doctor.{table}]")
+    head = next((n for n, text in enumerate(lines) if text.strip().startswith(heads)), 0)
+    for pattern in patterns:
         begins = (f'"{pattern}"', f"'{pattern}'", f"{pattern} ", f"{pattern}=")
         line = next(
-            (n for n, text in enumerate(lines, 1) if text.lstrip().startswith(begins)), None
+            (n for n, t in enumerate(lines[head:], head + 1) if t.lstrip().startswith(begins)), None
         )
         yield Entry(pattern, Place(platform.relative(file), line) if file else None)

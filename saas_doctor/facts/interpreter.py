@@ -15,7 +15,7 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.version import Version
 
 from saas_doctor.facts import Fact, dockerfile, images, pyproject
-from saas_doctor.model import DoctorError, Place, Unreadable
+from saas_doctor.model import Absent, DoctorError, Place, Unreadable
 from saas_doctor.platform import Platform
 from saas_doctor.reading import read_bytes, read_text
 
@@ -79,7 +79,12 @@ class Interpreter(Fact, frozen=True):
 
     @property
     def site_packages(self) -> Path:
-        """Where its packages are; raises Unreadable where the interpreter does not answer."""
+        """Where its packages are; raises Absent where there is no environment.
+
+        Unreadable where its interpreter does not answer.
+        """
+        if not self.exists:
+            raise Absent(f"there is no environment at {self.name}")
         if self.version is None:
             raise Unreadable(f"{self.name}: its interpreter does not answer ({self.failure})")
         if os.name == "nt":

@@ -16,6 +16,8 @@ from saas_doctor.reading import read_bytes
 
 _FOLDERS = (".", "docker", "deploy", "deployment", "config", "infra", "nginx", "ops", "scripts")
 _MAXIMUM = 500_000
+_REPORT = re.compile(rb"\b(?:NET4|WEB8)\d\d\b")
+"""What names a port together with a code is a report of the doctor's, of whatever format."""
 _NUMBER = re.compile(rb"(?<![\d.])[1-9]\d{1,4}(?![\d.])")
 
 
@@ -55,7 +57,8 @@ class NamedPorts(Fact, frozen=True):
     @cached_property
     def _in_files(self) -> frozenset[int]:
         texts = (_read(path) for folder in self.folders for path in self._files(folder))
-        return frozenset(int(n) for text in texts for n in _NUMBER.findall(text))
+        own = (text for text in texts if not _REPORT.search(text))
+        return frozenset(int(n) for text in own for n in _NUMBER.findall(text))
 
     def _files(self, folder: Path) -> Iterator[Path]:
         try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+import re
 import subprocess
 import sys
 import time
@@ -15,7 +16,7 @@ from msgspec import Struct
 from packaging.version import Version
 
 from saas_doctor.facts import Fact
-from saas_doctor.facts.interpreter import Interpreter
+from saas_doctor.facts.interpreter import Interpreter, WantedPython
 from saas_doctor.facts.module import Module
 from saas_doctor.facts.source import Source
 
@@ -43,6 +44,13 @@ for path in sys.stdin.buffer.read().decode("utf-8", "surrogateescape").split(chr
 """
 
 
+_OF_ALL = re.compile(
+    r"was never closed|^unmatched '|does not match opening parenthesis|^unexpected indent|"
+    r"^expected an indented block|^unindent does not match|^inconsistent use of tabs|null bytes"
+)
+_F_STRING = re.compile(rb"\b[rR]?[fF][rR]?[\"']")
+
+
 class Broken(Struct, frozen=True):
     """A file that can't be compiled; line and column count from 1, where they are known."""
 
@@ -56,22 +64,22 @@ class Syntax(Fact, frozen=True):
     """The platform's source files that its Python can't compile.
 
     `judge` names the Python that said so: the platform's, or the doctor's where that does not
-    answer. `left` are files that nobody could judge, with the reason; `unseen` those that the
-    platform's newer Python takes and the doctor's own does not, so that no other check sees them.
+    answer. `doubtful` are those that a newer one may take. `left` are files that nobody could judge,
+    with the reason; `unseen` those that the platform's newer Python takes and the doctor's own does
+    not, so that no other check sees them.
     """
 
     broken: tuple[Broken, ...]
     judge: str
     left: tuple[Module, ...] = ()
     why_left: str = ""
-    own: bool = True
-    """Whether the judge is the platform's own Python; another may be too old for the code."""
+    doubtful: tuple[Broken, ...] = ()
     unseen: tuple[Module, ...] = ()
 
     limit = 20.0
 
     @classmethod
-    def read(cls, source: Source, interpreter: Interpreter) -> Syntax:
+    def read(cls, source: Source, interpreter: Interpreter, wanted: WantedPython) -> Syntax:
         version = interpreter.version
         if version:
             python, judge = interpreter.python, f"Python {version} ({interpreter.name})"
@@ -87,11 +95,24 @@ class Syntax(Fact, frozen=True):
         broken, left = _judged(str(python), waiting)
         why = f"not compiled within {BUDGET:g} s (`python -m compileall` does all, once)"
         own = interpreter.version is not None
+        # Of a platform that says that this Python does for it, this Python's word does.
+        fits = own or (wanted.declared and wanted.specifier.contains(version, prereleases=True))
+        doubtful = () if fits else tuple(b for b in broken if not _holds_for_all(b, version))
         unseen: tuple[Module, ...] = ()
         if own and version.release[:2] > sys.version_info[:2]:
             refused = {b.module.name for b in broken} | {m.name for m in left}
             unseen = tuple(m for m in source.modules if m.tree is None and m.name not in refused)
-        return cls(tuple(broken), judge, tuple(left), why if left else "", own, unseen)
+        sure = tuple(b for b in broken if b not in doubtful)
+        return cls(sure, judge, tuple(left), why if left else "", doubtful, unseen)
+
+
+def _holds_for_all(broken: Broken, version: Version) -> bool:
+    """Whether no newer Python takes it either: blocks and brackets are as they always were.
+
+    Up to 3.11 what stands in the braces of an f-string was no part of the grammar.
+    """
+    told = version.release >= (3, 12) or not _F_STRING.search(broken.module.data)
+    return told and bool(_OF_ALL.search(broken.text))
 
 
 def _judged(python: str, modules: list[Module]) -> tuple[list[Broken], list[Module]]:

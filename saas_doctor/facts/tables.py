@@ -18,7 +18,7 @@ from saas_doctor.facts.objects import Class, expression_of
 from saas_doctor.facts.scopes import Function
 from saas_doctor.facts.source import Source
 from saas_doctor.facts.table_edits import renaming, snake
-from saas_doctor.facts.table_uses import last_name, likely_uses
+from saas_doctor.facts.table_uses import Candidates, candidates, last_name, likely_uses
 from saas_doctor.model import Place
 
 # How a declarative base comes about, by every module it is imported from.
@@ -238,7 +238,9 @@ class Tables(Fact, frozen=True):
         text = lines[binding.lineno - 1].decode("utf-8", "replace").strip()
         place = Place(module.name, binding.lineno, binding.col_offset + 1)
         heirs = {cls.name for _, cls in self.source.heirs(module, node)}
-        uses = tuple(likely_uses(self.source, heirs, binding)) if name == "metadata" else ()
+        uses: tuple[str, ...] = ()
+        if name == "metadata":
+            uses = tuple(likely_uses(self.source, self._named, heirs, binding))
         edits: list[Edit] = []
         target, call = _target(binding), None if isinstance(binding, Function) else binding.value
         free = certain and not hidden and not self._is_taken(module, node, new)
@@ -249,6 +251,10 @@ class Tables(Fact, frozen=True):
         return Reserved(
             module, node.name, new, text, place, tuple(edits), uses, certain, hidden, mixin
         )
+
+    @cached_property
+    def _named(self) -> Candidates:
+        return candidates(self.source)
 
     def _is_taken(self, module: Module, node: ast.ClassDef, new: str) -> bool:
         """Whether the new name stands in the class, or in one above or below it."""

@@ -20,6 +20,7 @@ Line = list[tuple[str, str]]
 _STYLE = {Severity.ERROR: "bold red", Severity.WARNING: "bold yellow", Severity.INFO: "bold blue"}
 _LABEL = 11
 _LONG = 300
+_FEW = 3
 
 
 def render(report: Report, *, verbose: bool = False, advice: bool = True) -> Iterator[Line]:
@@ -36,7 +37,8 @@ def render(report: Report, *, verbose: bool = False, advice: bool = True) -> Ite
         for finding, reason in result.ignored:
             yield from _labelled("ignored", f"{_one_line(finding)} ({reason})", indent=0)
     if report.gone:
-        yield from _labelled("gone", outline.gone(report), indent=0)
+        shown = len(report.gone) if verbose else _FEW
+        yield from _labelled("gone", outline.gone(report, shown), indent=0)
     if verbose:
         for finding in report.baselined:
             yield from _labelled("accepted", _one_line(finding), indent=0)

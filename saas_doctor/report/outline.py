@@ -84,14 +84,18 @@ def blocked_under(report: Report, code: str) -> list[Result]:
     ]
 
 
-def gone(report: Report) -> str:
-    """What the baseline accepts and is no longer there, and how it is dropped; "" for nothing."""
+def gone(report: Report, shown: int = _SHOWN) -> str:
+    """What the baseline accepts and is no longer there, and how it is dropped; "" for nothing.
+
+    `shown`: how many are named.
+    """
     if not report.gone:
         return ""
-    shown = one_line(", ".join(map(str, report.gone[:_SHOWN])))
-    more = f" and {len(report.gone) - _SHOWN} more" if len(report.gone) > _SHOWN else ""
+    named = one_line(", ".join(map(str, report.gone[:shown])))
+    more = f" and {len(report.gone) - shown} more" if len(report.gone) > shown else ""
     number = count(sum(one.count for one in report.gone), "finding")
-    return f"{number} of {one_line(report.baseline)} no longer there: {shown}{more}; `saas-doctor check --write-baseline` drops them"
+    file = one_line(report.baseline)
+    return f"{number} of {file} no longer there: {named}{more}; `saas-doctor check --write-baseline` drops them"
 
 
 def summary(report: Report) -> str:
