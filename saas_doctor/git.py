@@ -37,7 +37,7 @@ class Git(Struct, frozen=True):
             done = subprocess.run(
                 [self.program, "--no-optional-locks", *words],
                 cwd=self.platform.root,
-                env={**self.platform.environ, "LC_ALL": "C"},
+                env=self._environ(),
                 stdin=subprocess.DEVNULL,
                 capture_output=True,
                 timeout=self.limit,
@@ -48,6 +48,17 @@ class Git(Struct, frozen=True):
         if done.returncode:
             raise Refused(self._reason(words[0], os.fsdecode(done.stderr)))
         return os.fsdecode(done.stdout)
+
+    def _environ(self) -> dict[str, str]:
+        environ = {**self.platform.environ, "LC_ALL": "C"}
+        root = self.platform.root
+        top = next((f for f in (root, *root.parents) if (f / ".git").exists()), None)
+        if environ.get("GIT_DIR") and top and not environ.get("GIT_WORK_TREE"):
+            # As a hook in a linked work tree has it; git then takes the folder that it is called in
+            # for the top of the tree.
+            environ["GIT_DIR"] = os.path.abspath(environ["GIT_DIR"])
+            environ["GIT_WORK_TREE"] = str(top)
+        return environ
 
     def _reason(self, command: str, said: str) -> str:
         distrusted = _DISTRUST.search(said)

@@ -232,13 +232,19 @@ def test_a_git_dir_that_is_none_is_named(root: Path) -> None:
         SettingsInGit.read(platforms.load(root, exact=True, environ=environ))
 
 
-def test_a_platform_in_a_folder_of_its_repository_sees_its_own_changes(tmp_path: Path) -> None:
-    root = tmp_path / "apps/shop"
+def in_a_folder(top: Path) -> Path:
+    """A repository whose platform is in a folder of it."""
+    root = top / "apps/shop"
     for name, text in FILES.items():
         file = root / (name[1:] if name[0] == "/" else f"backend/{name}")
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text)
-    commit(tmp_path)
+    commit(top)
+    return root
+
+
+def test_a_platform_in_a_folder_of_its_repository_sees_its_own_changes(tmp_path: Path) -> None:
+    root = in_a_folder(tmp_path)
     (tmp_path / "elsewhere.py").write_text(WRONG)
     assert looked(examined(root)) == set()
     (root / "backend/naïve name.py").write_text(WRONG)
@@ -392,6 +398,18 @@ def test_the_baseline_concerns_every_check(root: Path) -> None:
     commit(root)
     (root / ".saas-doctor-baseline.json").write_text('{"schema": 1, "findings": []}\n')
     assert run([str(DOCTOR), *words, "--changed"]).returncode == 1
+
+
+def test_a_hook_in_a_linked_work_tree_sees_the_changes_of_its_folder(tmp_path: Path) -> None:
+    """Git tells its hooks there where the repository is, and not where the tree begins."""
+    in_a_folder(tmp_path / "one")
+    git(tmp_path / "one", "worktree", "add", "-q", "../two")
+    root = tmp_path / "two/apps/shop"
+    (root / "backend/main.py").write_text("x = 1\n")
+    environ = {"PATH": os.environ["PATH"], "GIT_DIR": str(tmp_path / "one/.git/worktrees/two")}
+    codes = looked(examined(root, None, environ=environ))
+    assert "SRC200" in codes
+    assert "DOCK601" not in codes
 
 
 def test_the_command_takes_a_revision_and_refuses_what_does_not_fit(root: Path) -> None:

@@ -19,7 +19,7 @@ from markdown_it import MarkdownIt
 from msgspec.structs import replace
 
 from saas_doctor import rules, runner
-from saas_doctor.cli.outputs import FORMATS
+from saas_doctor.cli.outputs import FORMATS, refuse_to_overwrite
 from saas_doctor.cli.screen import write_report
 from saas_doctor.facts.dotenv import EnvFile
 from saas_doctor.model import Finding, Place, Report, Severity, Status
@@ -149,6 +149,13 @@ def test_no_format_lets_through_what_turns_the_text_or_is_no_text(form: str, kin
         assert not re.search(r"[\x00\x1b\ud800-\udfff]", text)
     else:
         assert not re.search(r"[\x00\x1b\r\u202e\ud800-\udfff\ufffe]", text)
+
+
+@pytest.mark.parametrize("kind", REPORTS)
+@pytest.mark.parametrize("form", FORMATS)
+def test_a_report_may_take_the_place_of_a_former_one(form: str, kind: str, tmp_path: Path) -> None:
+    write_report(REPORTS[kind](), form, tmp_path / "report")
+    refuse_to_overwrite(tmp_path / "report")
 
 
 @pytest.mark.parametrize("kind", REPORTS)
@@ -417,6 +424,12 @@ def test_more_annotations_than_github_shows_are_counted() -> None:
     text = github.render(reports.many())
     assert text.count("::error ") == github.SHOWN
     assert "\nand 9990 errors more, in the job summary\n" in text
+
+
+def test_the_log_tells_the_notes_and_none_is_a_command() -> None:
+    noted = replace(reports.report(), notes=("nothing has changed", "a\n::error::b"))
+    assert commands(noted) == []
+    assert github.render(noted).startswith("note: nothing has changed\nnote: a")
 
 
 # Markdown

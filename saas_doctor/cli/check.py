@@ -22,6 +22,7 @@ from saas_doctor.cli.options import (
 
 if TYPE_CHECKING:
     from saas_doctor.baseline import Baseline
+    from saas_doctor.cli.outputs import Output
     from saas_doctor.platform import Platform
     from saas_doctor.runner import Selection
 
@@ -93,7 +94,7 @@ def check(
 
     from saas_doctor import baseline as baselines
     from saas_doctor import changes, journal, runner
-    from saas_doctor.cli.outputs import Output, chosen_outputs, make_ready, refuse_to_overwrite
+    from saas_doctor.cli.outputs import Output, chosen_outputs
     from saas_doctor.cli.screen import say, status_line, write_reports
     from saas_doctor.cli.watching import watch_platform
     from saas_doctor.model import DoctorError, Severity
@@ -131,12 +132,7 @@ def check(
     platform = load_platform(directory, config)
     file = Path(word) if word is not None and write_baseline else baseline
     accepted = baselines.read(platform, file, must_exist=not write_baseline)
-    for out in outputs:
-        if out.file:
-            make_ready(out.file)
-            refuse_to_overwrite(out.file)
-    if write_baseline:
-        make_ready(accepted.file)
+    _make_ready(outputs, accepted.file if write_baseline else None)
     wanted = chosen(platform, None if write_baseline else accepted)
     since = changes.since(platform, word, accepted.file) if changed else None
     with status_line(f"examining {platform.root}", len(wanted.codes())) as progress:
@@ -157,3 +153,15 @@ def check(
     write_reports(report, outputs, verbose=verbose)
     limit = Severity(fail_on.value if fail_on else platform.config.fail_on)
     raise typer.Exit(report.exit_code(limit, allow_unknown=allow_unknown))
+
+
+def _make_ready(outputs: list[Output], baseline: Path | None) -> None:
+    """What can't be written is refused before the examination, not after it."""
+    from saas_doctor.cli.outputs import make_ready, refuse_to_overwrite
+
+    for out in outputs:
+        if out.file:
+            make_ready(out.file)
+            refuse_to_overwrite(out.file)
+    if baseline:
+        make_ready(baseline)

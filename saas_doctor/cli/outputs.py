@@ -61,7 +61,7 @@ def make_ready(file: Path) -> None:
         file.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise DoctorError(
-            f"{file}: can't make its folder: {error.strerror}; name another"
+            f"{file}: can't make its folder: {error.strerror}; name a file elsewhere"
         ) from None
     if file.is_dir():
         raise DoctorError(f"{file}: this is a folder; name a file in it")

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from saas_doctor.model import Finding, Report, Result, Severity, Status
 from saas_doctor.report import outline, repository
-from saas_doctor.report.printable import printable
+from saas_doctor.report.printable import one_line, printable
 
 SHOWN = 10
 """How many annotations of each level GitHub shows of one step."""
@@ -18,7 +18,7 @@ _LEVEL = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO: "
 
 
 def render(report: Report) -> str:
-    """The annotations that GitHub shows; how many more there are; the summary."""
+    """The annotations that GitHub shows; how many more there are; notes; the summary."""
     told: Counter[str] = Counter()
     lines = []
     for level, line in _annotations(report):
@@ -28,6 +28,7 @@ def render(report: Report) -> str:
     for level, number in told.items():
         if number > SHOWN:
             lines.append(f"and {outline.count(number - SHOWN, level)} more, in the job summary")
+    lines += (f"note: {one_line(note)}" for note in report.notes)
     lines += filter(None, [outline.gone(report)])
     lines.append(outline.summary(report))
     return "\n".join(lines) + "\n"
