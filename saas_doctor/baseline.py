@@ -290,7 +290,7 @@ class _Left:
             slots = free.get(key(known), [])
             fit = (
                 n
-                for n in reversed(range(len(slots)))
+                for n in range(len(slots))
                 if _rank(slots[n]) <= _rank(known) and fits(slots[n], known)
             )
             number = next(fit, None)

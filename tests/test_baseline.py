@@ -274,6 +274,23 @@ def test_what_becomes_graver_is_new_and_not_gone(
     assert (check(select="SRC205").old, check(select="SRC205").gone) == (1, [])
 
 
+def test_two_services_on_one_port_are_another_finding_than_other_two(
+    tree: MakeTree, check: Check, tmp_path: Path
+) -> None:
+    names = ("alpha", "beta", "gamma")
+    files = {f"{name}/{file}.py": APP for name in names for file in ("main", "run")}
+
+    def ports(*numbers: int) -> str:
+        pairs = zip(names, numbers, strict=True)
+        return "".join(f"{name.upper()}_PORT={port}\n" for name, port in pairs)
+
+    tree({**files, ".env": ports(8001, 8002, 8001)})
+    assert check(write=True, select="NET404").old == 1
+    (tmp_path / "backend/.env").write_text(ports(8001, 8002, 8002))
+    told = check(select="NET404")
+    assert (told.code, told.old, len(told.gone)) == (1, 0, 1)
+
+
 def test_what_was_accepted_of_a_check_that_does_not_look_is_neither_gone_nor_dropped(
     legacy: Path, check: Check
 ) -> None:
