@@ -221,17 +221,6 @@ class _Left:
         self._texts = texts
         self._files = baseline.files
         self._paths = {entry.path for entry in baseline.entries}
-        self._is_renamed = lru_cache(None)(self._is_renamed_now)
-
-    def _is_renamed_now(self, old: str, new: str) -> bool:
-        """Whether a file is gone, and another that was not known has half of its text, or more."""
-        if new in self._paths or not self._texts.is_gone(old):
-            return False
-        before, now = self._files.get(old, "").split(), self._texts.marks(new).split()
-        if not before:
-            return True  # an older baseline does not tell
-        both = sorted({*before, *now})[:_MARKS]
-        return 2 * len({*both} & {*before} & {*now}) >= len(both)
 
     def take(self, findings: list[tuple[Finding, list[_Known]]]) -> list[Finding]:
         """The findings all of whose places are accepted; each uses up what it was known by."""
@@ -243,29 +232,49 @@ class _Left:
         asked = sorted((k for _, places in findings for k in places), key=_rank)
         groups = {_spot(known) for known in (*self.slots, *asked) if known.grouped}
 
-        def renamed_too(known: _Known) -> Hashable:  # its message names the file in other ways
-            return (known.code, known.line) if known.line else None
-
         def in_group(known: _Known) -> Hashable:  # whichever of them gives its name
             return _spot(known) if _spot(known) in groups else None
-
-        def elsewhere(known: _Known) -> Hashable:  # the only one of its name, now in another file
-            return _name(known) if _name(known) in alone else None
-
-        def renamed(slot: _Known, known: _Known) -> bool:
-            return self._is_renamed(slot.path, known.path)
-
-        def moved(slot: _Known, known: _Known) -> bool:
-            same_line = bool(slot.line) and slot.line == known.line
-            return same_line or not _is_inside(slot.path) or renamed(slot, known)
 
         asked = self._take(lambda k: (_name(k), k.path, k.line), asked)
         asked = self._take(lambda k: (_name(k), k.path), asked)
         asked = self._take(in_group, asked)
-        asked = self._take(lambda k: (_name(k), k.line), asked, renamed)
-        asked = self._take(renamed_too, asked, renamed)
-        left = set(map(id, self._take(elsewhere, asked, moved)))
+        new_names = self._renamed(asked)
+        renamed = {*new_names.values()}
+
+        def path_of(known: _Known) -> str | None:
+            path = new_names.get(known.path, known.path)
+            return path if path in renamed else None
+
+        def by_name(known: _Known) -> Hashable:
+            return path_of(known) and (_name(known), path_of(known), known.line)
+
+        def by_line(known: _Known) -> Hashable:  # its message names the file in other ways
+            return known.line and path_of(known) and (known.code, path_of(known), known.line)
+
+        def elsewhere(known: _Known) -> Hashable:
+            """The only one of its name: a line that moved, or what another machine has elsewhere."""
+            told = known.line if _is_inside(known.path) else "outside"
+            return (_name(known), told) if told and _name(known) in alone else None
+
+        asked = self._take(by_name, asked)
+        asked = self._take(lambda k: path_of(k) and (_name(k), path_of(k)), asked)
+        asked = self._take(by_line, asked)
+        left = set(map(id, self._take(elsewhere, asked)))
         return [f for f, places in findings if not any(id(known) in left for known in places)]
+
+    def _renamed(self, asked: Iterable[_Known]) -> dict[str, str]:
+        """The new name of each file that is gone: of those that were not known, the one that has
+        most of its text, half of it at least."""
+        new = dict.fromkeys(k.path for k in asked if k.path not in self._paths)
+        marks = {path: set(self._texts.marks(path).split()) for path in new}
+        found: dict[str, str] = {}
+        for old in dict.fromkeys(s.path for s in self.slots if self._texts.is_gone(s.path)):
+            before = set(self._files.get(old, "").split())
+            best = max(marks, key=lambda path: _likeness(before, marks[path]), default=None)
+            if best is not None and _likeness(before, marks[best]) >= 0.5:
+                found[old] = best
+                del marks[best]
+        return found
 
     def drop(self, findings: list[tuple[Finding, list[_Known]]]) -> list[Finding]:
         """The same of findings however grave they have become."""
@@ -273,33 +282,28 @@ class _Left:
             [(f, [replace(k, severity=Severity.INFO) for k in ks]) for f, ks in findings]
         )
 
-    def _take(
-        self,
-        key: Callable[[_Known], Hashable],
-        asked: list[_Known],
-        fits: Callable[[_Known, _Known], bool] = lambda *_: True,
-    ) -> list[_Known]:
-        """Use up what is equal by the key and fits, and return what of `asked` is not; None equals
-        nothing."""
+    def _take(self, key: Callable[[_Known], Hashable], asked: list[_Known]) -> list[_Known]:
+        """Use up what is equal by the key, and return what of `asked` is not; nothing is equal where
+        there is no key."""
         free: defaultdict[Hashable, list[_Known]] = defaultdict(list)
         for slot in self.slots:
             free[key(slot)].append(slot)
-        free.pop(None, None)
         rest, used = [], set[int]()
         for known in asked:
-            slots = free.get(key(known), [])
-            fit = (
-                n
-                for n in range(len(slots))
-                if _rank(slots[n]) <= _rank(known) and fits(slots[n], known)
-            )
-            number = next(fit, None)
+            slots = free.get(key(known), []) if key(known) else []
+            number = next((n for n, s in enumerate(slots) if _rank(s) <= _rank(known)), None)
             if number is None:
                 rest.append(known)
             else:
                 used.add(id(slots.pop(number)))
         self.slots = [slot for slot in self.slots if id(slot) not in used]
         return rest
+
+
+def _likeness(one: set[str], other: set[str]) -> float:
+    """How much of two texts is the same, from 0 to 1, by the least of their marks."""
+    both = sorted(one | other)[:_MARKS]
+    return len(one.intersection(both) & other) / len(both) if both else 0.0
 
 
 def _name(known: _Known) -> tuple[str, str]:

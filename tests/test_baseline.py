@@ -386,14 +386,18 @@ def test_a_mark_of_a_settings_line_does_not_depend_on_its_value(
     tree: MakeTree, check: Check, tmp_path: Path
 ) -> None:
     """Else a short secret could be guessed from it."""
-    marks = []
+    marks, files = [], []
     for port in ("8001", "8002"):
-        wrong = f"REGISTRY_URL=localhost:{port}\n"
+        wrong = f"REGISTRY_URL=localhost:{port}\nOTHER={port}\n"
         tree({**USED, ".env": wrong})
         check(write=True, select="CFG903")
-        marks += [one["lines"] for one in json.loads((tmp_path / FILE).read_text())["findings"]]
+        document = json.loads((tmp_path / FILE).read_text())
+        marks += [one["lines"] for one in document["findings"]]
+        files += [document["files"]]
     assert len(marks) == 2
     assert marks[0] == marks[1]
+    assert list(files[0]) == ["backend/.env"]
+    assert files[0] == files[1]
 
 
 def test_the_command_writes_the_file_and_then_fails_on_what_is_new_alone(
