@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 
 from saas_doctor.facts.address_readers import malformed, put_right, refused
 from saas_doctor.facts.address_uses import AddressUse, AddressUses
@@ -79,13 +79,31 @@ def settings_line_unreadable(env: EnvFile, example: EnvExample) -> Iterator[Find
             + (f": {key} is lost" if key else "")
             + (f", and {len(lost)} line(s) after it" if lost else ""),
             looked_at=str(place),
-            found=text,
+            found=_without_value(text, keys),
             wanted="KEY=value, with a closed quote where there is one",
             target=key or str(place),
             place=place,
             next_step=f"correct line {place.line} of {place.path}",
             data={"text": text, "key": key, "no_fix": key is None or env.file.find(key)},
         )
+
+
+def _without_value(line: str, keys: Container[str]) -> str:
+    """What is told of a line that can't be read: its key at most, for the rest may be a secret."""
+    before, sign, _ = line.removeprefix("export ").partition("=")
+    words = before.split()
+    named = _NAME if sign and len(words) == 1 else _NAME_OF_WORDS
+    if not words or not (words[0] in keys or named.fullmatch(words[0])):
+        what = "no KEY=value"
+    elif named is _NAME:
+        what = f"{words[0]}=, and behind it no value"
+    else:
+        what = f"{words[0]}, and no = behind it"
+    return f"{what} (the line is not shown: it may be secret)"
+
+
+_NAME = re.compile(r"[A-Z][A-Z0-9_]*|[a-z][a-z0-9_]*")
+_NAME_OF_WORDS = re.compile(r"[A-Z]+(?:_[A-Z]+)+")
 
 
 @check(

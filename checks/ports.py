@@ -47,13 +47,15 @@ def port_held(
     port of another service, takes connections and never answers, or is left over (its folder was
     deleted, or its reloader has ended: warnings); and a service of another checkout of the platform.
     **Fixed** by stopping the platform's own process (SIGTERM to its whole tree, SIGKILL after 5
-    seconds). What is not the platform's is left alone: the service moves to a free port, in the
-    settings, in the addresses that lead to it, in the compose file and in the Vite proxy; the front
-    end in its script or Vite's configuration, and in the origins that may call the services. With
-    `--allow-destructive` the stranger is stopped in place of that, and that the port stays free is
-    seen for a moment. What `saas-doctor up` of another platform keeps running is not stopped: its
-    `down` is named. `undo` starts a container again, and brings all files back; for a process it
-    tells the command that does. Start again what had read the old port.
+    seconds). A silent one whose input is a terminal may wait at a breakpoint: it is stopped only with
+    `--allow-destructive`, and one under a debugger not at all. What is not the platform's is left
+    alone: the service moves to a free port, in the settings, in the addresses that lead to it, in the
+    compose file and in the Vite proxy; the front end in its script or Vite's configuration, and in
+    the origins that may call the services. With `--allow-destructive` the stranger is stopped in
+    place of that, and that the port stays free is seen for a moment. What `saas-doctor up` of another
+    platform keeps running is not stopped: its `down` is named. `undo` starts a container again, and
+    brings all files back; for a process it tells the command that does. Start again what had read
+    the old port.
     **Silent** when the platform's own service or container holds its port, about programs that have
     a connection to it (browsers), about sockets in TIME_WAIT, and about another program on `[::1]`
     alone, to which NET408 sees. What can't be seen is `unknown`, never free.
@@ -145,7 +147,10 @@ def _own_data(port: Port, holder: Holder, starts: Starts) -> dict[str, object]:
     if process is None:  # a container: its compose project is the place to put it right
         return {"no_fix": True}
     service = holder.service or port.address.service
-    debugged = process.status == "tracing-stop" or "debugpy" in process.shown
+    all_of_it = (process, *(one.process for one in holder.listeners if one.process))
+    debugged = any(
+        one.prompts or one.status == "tracing-stop" or "debugpy" in one.shown for one in all_of_it
+    )
     restart = starts.commands.get(service, process.shown)
     return {
         "service": port.address.service,
@@ -192,14 +197,23 @@ def _silent(
     if just_started(holder.process, *(one.process for one in holder.listeners)):
         return Undecided(f"{address.service} was started just now and does not answer yet")
     data = _own_data(port, holder, starts) | {"silent_at": url}
-    debugged = " (it runs under a debugger)" if data.get("no_fix") else ""
+    terminal = holder.process.terminal if holder.process else ""
+    step = _stop_and_start(holder, starts.commands.get(address.service, "start it again"))
+    state = ""
+    if data.get("no_fix"):
+        state = " (it runs under a debugger)" if holder.process else ""
+        step = "let it go on in its debugger, or end it there" if state else step
+    elif terminal:  # perhaps somebody steps through it there
+        state = f" (its input is the terminal {terminal}; it may wait at a breakpoint)"
+        step = f"look at that terminal; or {step}, with --allow-destructive"
+        data["risk"] = "destructive"
     return Finding(
-        f"{address.service} holds port {address.port} and does not answer{debugged}",
+        f"{address.service} holds port {address.port} and does not answer{state}",
         looked_at=f"GET {url}",
         found=f"{shown}; {holder}",
         wanted="an HTTP answer",
         target=str(address.port),
-        next_step=_stop_and_start(holder, starts.commands.get(address.service, "start it again")),
+        next_step=step,
         data=data,
     )
 

@@ -101,27 +101,34 @@ def _severity(scope: Scope, clients: Clients) -> Severity:
         r"Using SOCKS proxy, but the 'socksio' package is not installed",
         r"Missing dependencies for SOCKS support",
         r"Unknown scheme for proxy URL",
+        r"httpx\.InvalidURL: Invalid port",
     ),
 )
-def socks_without_its_package(
+def proxy_can_not_be_used(
     proxies: Proxies, installed: Installed, clients: Clients, used: ProxyClients
 ) -> Iterator[Finding]:
-    """A proxy variable names a proxy that httpx or requests can't use.
+    """A proxy variable has a value that httpx or requests can't use.
 
     httpx fails when a client is *made*, also for a call to this machine and also when NO_PROXY
-    covers it: `Using SOCKS proxy, but the 'socksio' package is not installed`, or
-    `Unknown scheme for proxy URL`. requests fails when it calls what NO_PROXY does not cover:
+    covers it: `Using SOCKS proxy, but the 'socksio' package is not installed`,
+    `Unknown scheme for proxy URL`, or `Invalid port: ':1]'`, where it can make no URL of a proxy
+    (a `/`, `#` or `?` in its password) or of an entry of NO_PROXY: `[::1]` in brackets, a network
+    of IPv6, a port that is no number. That needs no proxy. requests fails when it calls what NO_PROXY does not cover:
     `Missing dependencies for SOCKS support`.
 
     **Detected** in the same places as NET402, with the packages of the platform's environment.
     **Fixed** by installing `socksio` there (PySocks for requests); `undo` removes it. An unknown
-    scheme (`socks://`, `socks4://` for httpx, with httpx before 0.28 `socks5h://`) has no fix but
-    another value.
+    scheme (`socks://`, `socks4://` for httpx, with httpx before 0.28 `socks5h://`) and what is no
+    URL have no fix but another value; for a shell, `eval "$(saas-doctor env)"`.
     **Silent** without httpx and requests, with what SOCKS needs, and with `NO_PROXY=*`. A note where
     all clients are made with `trust_env=False`.
     """
     for scope in proxies.scopes:
-        for key, value in scope.in_effect.items() if not scope.no_proxy_is_all else ():
+        broken = scope.unreadable if installed.get("httpx") else {}
+        for key, text in broken.items():
+            yield _no_url(scope, key, text, installed, clients)
+        usable = {k: v for k, v in scope.in_effect.items() if k not in broken}
+        for key, value in usable.items() if not scope.no_proxy_is_all else ():
             scheme = value.partition("://")[0].lower() if "://" in value else "http"
             for needs in (
                 _httpx_needs(scheme, installed),
@@ -129,6 +136,28 @@ def socks_without_its_package(
             ):
                 if needs:
                     yield _unusable(scope, key, scheme, needs, installed, clients)
+
+
+def _no_url(scope: Scope, key: str, text: str, installed: Installed, clients: Clients) -> Finding:
+    httpx = installed.get("httpx")
+    assert httpx
+    if key in scope.in_effect:
+        step = f"write %2F for a `/` in the password of {key}, %23 for a `#`, %3F for a `?`"
+    else:
+        step = f"{key}={scope.no_proxy_with([])}"
+        step = f"export {step}" if scope.is_shell else f"set {step} in {scope.name}"
+    return Finding(
+        f"{key} in {scope.name} is such that httpx can make no client",
+        looked_at=f"{scope.name}, as httpx {httpx.version} reads it",
+        found=f"httpx can make no URL of {text}",
+        wanted="addresses without brackets, ports that are numbers, no sign of a URL in a password",
+        target=f"{scope.name}:{key}",
+        place=scope.places.get(key),
+        next_step=step + (', or eval "$(saas-doctor env)"' if scope.is_shell else ""),
+        severity=_severity(scope, clients),
+        data={"no_fix": True},
+        more={"clients": clients.shown},
+    )
 
 
 class _Needs(Struct, frozen=True):
@@ -273,4 +302,4 @@ def docker_swallows_calls(
 
 
 def _without_password(text: str) -> str:
-    return re.sub(r"^((?:[\w+.-]+://)?[^:/@]*):[^@]*@", r"\1:***@", text)
+    return re.sub(r"^((?:[\w+.-]+://)?[^:/@]*):.*@", r"\1:***@", text)

@@ -42,7 +42,8 @@ def service_not_registered(
     proxy.
 
     **Detected** by the registry's own list (`/api/registry/services`), for services whose own code
-    registers them. What the service's log says of its registration is shown.
+    registers them. What the service's log says of its registration is shown. A name in another
+    spelling than its code says (`demo_service` for `demo-service`) is a warning.
     **To mend**, start the service again when the registry runs; let it try again until it is known.
     **Silent** when the registry is not running (SVC701), when the service looks for it at a wrong
     address (SVC706), in the first 10 seconds of a service, and about the registry and the gateway
@@ -54,7 +55,10 @@ def service_not_registered(
         port, answer = ports.of(name), answers.of(name)
         if port is None or port.state is not State.OWN or wrong_service(port):
             continue
-        if answer is None or answer.problem or registered.knows(name, port.address):
+        spelling = registered.respelled.get(name, "")
+        if answer is None or answer.problem:
+            continue
+        if registered.knows(name, port.address) and not spelling:
             continue
         process = port.holder.process if port.holder else None
         if just_started(process):
@@ -66,13 +70,17 @@ def service_not_registered(
         missing = True
         said = _said(logs, name)
         yield Finding(
-            f"{name} runs, and the registry does not know it",
+            f"{name} runs, and the registry knows it as {redact(spelling)} only"
+            if spelling
+            else f"{name} runs, and the registry does not know it",
             looked_at=f"GET {registered.url}",
             found=", ".join(sorted(registered.names)) or "an empty list",
             wanted=f"{name}, which registers itself ({line})",
             target=name,
             next_step=f"look at REGISTRY_URL as {name} sees it and at its log, then start {name} "
             "again",
+            # A gateway may take both for one.
+            severity=Severity.WARNING if spelling else None,
             more={"log": said} if said else {},
         )
     if waiting and not missing:
@@ -130,8 +138,8 @@ def registered_and_dead(
         )
     if waiting and not missing:
         raise Blocked("SVC701", f"{waiting} is not running, and the registry still lists it")
-    if instances.unreadable:
-        yield Undecided(instances.unreadable)
+    if instances.untold:
+        yield Undecided(instances.untold)
 
 
 def _lives_elsewhere(seen: Seen, instances: Instances, ports: Ports) -> bool:
@@ -146,6 +154,9 @@ _WHY = {
     Way.WILDCARD: "where one listens, and nobody can be called",
     Way.ITSELF: "which in the gateway's container is that container itself",
     Way.NO_NAME: "a name that leads nowhere from {caller}",
+    Way.NO_URL: "which is no address that can be called",
+    Way.NO_TLS: "by https, and it speaks http",
+    Way.NO_PATH: "by a path that its own OpenAPI document does not have",
     Way.APART: "a container in no network of the gateway's",
     Way.WRONG_PORT: "the port that is published on this machine, which the container does not have",
 }
@@ -168,7 +179,8 @@ def registered_where_nobody_gets(
 
     **Detected** by the registry's list, judged from where the gateway runs: by a connection from
     this machine, by the networks and names that Docker gives the gateway's container. `0.0.0.0` is a
-    warning on one machine, where it happens to work. An address at which another service of the
+    warning on one machine, where it happens to work. What is no URL, https where the service speaks
+    http, and a path that the service's OpenAPI document does not have are told. An address at which another service of the
     platform answers, or a port where the service does not run, is told as well.
     **To mend**, set what the service advertises (`ADVERTISED_HOST` or the like), and start it again.
     **Silent** while the registry is not running, and about addresses that can't be tried from here.
@@ -197,8 +209,8 @@ def registered_where_nobody_gets(
             f"host and port where it registers) and start {name} again",
             severity=Severity.WARNING if by_chance else None,
         )
-    if instances.unreadable:
-        yield Undecided(instances.unreadable)
+    if instances.untold:
+        yield Undecided(instances.untold)
 
 
 def _wanted(seen: Seen, instances: Instances, ports: Ports) -> str:

@@ -80,8 +80,13 @@ def _elsewhere(port: Port, moved: MovedService, start: str) -> Finding:
         target=name,
         next_step=f"stop it (kill {process.pid}) and start it again"
         + (f" without {moved.setting}" if moved.setting else "")
-        + f": {start}; or write {there.port} where the platform reads its port"
-        + (f", {address.variable} of its settings" if address.variable else ""),
+        + f": {start}; or write "
+        + (
+            f"{there.address} where the platform reads its host"
+            if there.port == address.port
+            else f"{there.port} where the platform reads its port"
+            + (f", {address.variable} of its settings" if address.variable else "")
+        ),
     )
 
 

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 from saas_doctor.facts.layout import Layout, Unmarked
+from saas_doctor.facts.source import MAXIMUM
 from saas_doctor.facts.syntax import Syntax
 from saas_doctor.model import Blocked, Finding, Place, Severity, Undecided
 from saas_doctor.rules import check
@@ -24,9 +25,10 @@ def source_cannot_be_compiled(syntax: Syntax) -> Iterator[Finding | Undecided]:
     Whatever imports it fails. It is not examined further, and no fix touches it.
 
     **Detected** by the platform's own interpreter, which compiles it without running it or writing
-    anything. Where there is no environment, the doctor's own Python does it. Where that is none that
-    the platform is for (`requires-python`), what a newer one may take is `unknown`. `unknown` as well what the platform's Python takes and the doctor's own, older
-    one does not: no other check sees that file.
+    anything. Where there is no environment, the doctor's own Python does it; where that is none that
+    the platform is for (`requires-python`), what a newer one may take is `unknown`. `unknown` as
+    well what the platform's Python takes and the doctor's own, older one does not, and a file above
+    2 MB: no other check sees that file.
     **Fixed** by hand, at the line that is named.
     **Silent** about files outside the back end and the services, in environments and caches, and
     about a file that the platform's Python has compiled as it is now.
@@ -60,6 +62,10 @@ def source_cannot_be_compiled(syntax: Syntax) -> Iterator[Finding | Undecided]:
     if syntax.left:
         others = f" and {len(syntax.left) - 1} more" if len(syntax.left) > 1 else ""
         yield Undecided(f"{syntax.left[0].name}{others}: {syntax.why_left}")
+    if syntax.too_large:
+        others = f" and {len(syntax.too_large) - 1} more" if len(syntax.too_large) > 1 else ""
+        limit = f"{MAXIMUM // 1_000_000} MB"
+        yield Undecided(f"{syntax.too_large[0]}{others}: larger than {limit}, no check looks at it")
 
 
 @check(

@@ -32,7 +32,7 @@ def free_the_port(finding: Finding) -> Iterator[Action]:
         data["created"],
         data["name"],
         data["restart"],
-        Risk.CHANGES if data["own"] else Risk.DESTRUCTIVE,
+        Risk(data.get("risk", Risk.DESTRUCTIVE)),
         data.get("silent_at", ""),
         data.get("port", 0),
     )

@@ -1,6 +1,7 @@
 """`saas-doctor`, and `python -m saas_doctor`."""
 
 import contextlib
+import gc
 import os
 import sys
 from typing import NoReturn
@@ -12,6 +13,8 @@ def main() -> NoReturn:
     Something that answers for ever holds a thread of those that looked at it, and Python would wait
     for that one. Ctrl-C while the program is still loading ends it as quietly as later on.
     """
+    # Modules are many objects, and all of them stay: to look for garbage among them takes its time.
+    gc.set_threshold(100_000)
     code: int | str | None = 0
     try:
         from saas_doctor.cli import main as run

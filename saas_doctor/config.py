@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_origin
 
@@ -28,13 +28,21 @@ class _Table(Struct, frozen=True, rename="kebab", forbid_unknown_fields=True):
 
 
 class ServiceConfig(_Table, frozen=True):
-    """One service that the platform runs on this machine."""
+    """One service that the platform runs on this machine.
+
+    `port_variable` and `host_variable` are the keys of the settings that say where it listens.
+    """
 
     directory: str
     port: Annotated[int, Meta(ge=1, le=65535)]
     host: str = "127.0.0.1"
     health: str = "/"
     port_variable: str | None = None
+    host_variable: str | None = None
+
+    @property
+    def variables(self) -> list[str]:
+        return [key for key in (self.port_variable, self.host_variable) if key]
 
 
 class DatabaseConfig(_Table, frozen=True):
@@ -99,15 +107,17 @@ class Config(_Table, frozen=True):
 def load(root: Path, file: Path | None = None) -> tuple[dict[str, Any], Path | None]:
     """The configuration's table and its file: `saas-doctor.toml`, else `[tool.saas-doctor]`.
 
-    Raises DoctorError for a named file that is missing or for TOML that can't be parsed.
+    Raises DoctorError for a named file that is missing, for one that can't be read, whatever is in
+    its place, and for TOML that can't be parsed.
     """
     if file is not None:
-        table = _read(file)
+        # One that was named may be a pipe: `--config <(...)`.
+        table = _read(file, read_bytes if os.path.isfile(file) else Path.read_bytes)
         if file.name == "pyproject.toml":
             table = table.get("tool", {}).get("saas-doctor", {})
         return table, file
     own = root / FILE
-    if os.path.isfile(own):
+    if os.path.lexists(own):
         return _read(own), own
     project = root / "pyproject.toml"
     if os.path.isfile(project):
@@ -117,12 +127,12 @@ def load(root: Path, file: Path | None = None) -> tuple[dict[str, Any], Path | N
     return {}, None
 
 
-def _read(file: Path) -> dict[str, Any]:
+def _read(file: Path, read: Callable[[Path], bytes] = read_bytes) -> dict[str, Any]:
     try:
-        # One that was named may be a pipe: `--config <(...)`.
-        data = read_bytes(file) if os.path.isfile(file) else file.read_bytes()
-        return tomllib.loads(data.decode())
+        return tomllib.loads(read(file).decode())
     except FileNotFoundError:
+        if os.path.islink(file):
+            raise DoctorError(f"{file}: a link that leads nowhere; mend it, or remove it") from None
         raise DoctorError(f"{file}: no such file; `saas-doctor init` writes one") from None
     except OSError as error:
         raise DoctorError(f"{file}: can't be read: {error.strerror}") from None

@@ -57,6 +57,8 @@ _REQUIREMENTS = (
     "requirements/main.txt",
 )
 PROJECT_REQUIREMENTS = (*_REQUIREMENTS, "pyproject.toml")
+_HOST_OF = ("API", "APP", "BIND", "LISTEN", "SERVER")
+"""Before `_HOST`, in the names of keys that say where a service listens."""
 KNOWN_PORTS = {"registry": 8001, "gateway": 8000, "core": 8002, "demo-service": 8003}
 
 _PORT_VARIABLE = re.compile(
@@ -76,6 +78,13 @@ APP = re.compile(rb"(?m)^[ \t]*\w+(?:[ \t]*:[ \t]*[\w.]+)?[ \t]*=[ \t]*(?:\w+\.)
 _DEPENDENCIES = re.compile(
     rb"(?m)^(?:project\.)?dependencies\s*=|^\[tool\.(?:poetry\.dependencies|setuptools\.dynamic)"
 )
+# Where code that runs uvicorn is told its host: `host=settings.HOST`, `"--host", default=...`.
+_HOST_TAKEN = re.compile(
+    rb"""(?i:\bhost)["']?\s*[=,][^\n]*?(?:(?i:settings|config)(?:\(\))?\.|["'])"""
+    rb"((?:[A-Z][A-Z0-9]*_)*HOST|host)\b"
+)
+_HOST_DEFAULT = re.compile(rb"""\bhost\s*:\s*str\s*=\s*(?:Field\(\s*)?["']([^"'\s]+)["']""", re.I)
+_HOST_ARGUMENT = re.compile(rb"""\buvicorn\.run\([^)]*?\bhost\s*=\s*["']([\w.:]+)["']""")
 _PORT_ARGUMENT = re.compile(rb"(?:port\s*=\s*|--port[\"',\s=]+(?:default\s*=\s*)?)(\d{2,5})\b")
 
 
@@ -136,12 +145,28 @@ def _requirements(root: Path, inside: list[str]) -> str | None:
 
 
 def _frontend(root: Path) -> str | None:
-    """The folder of the Vite front end: one of the usual, else the only one within four levels."""
+    """The folder of the Vite front end: one of the usual, else the only one within four levels.
+
+    Else one of the usual that is closed: that there is none can't be told.
+    """
     usual = next((f for f in FRONTEND_FOLDERS if _first(root / f, *VITE_CONFIGS)), None)
     if usual:
         return usual
     others = [f for f in _below(root, 4) if _first(f, *VITE_CONFIGS)]
-    return others[0].relative_to(root).as_posix() if len(others) == 1 else None
+    if len(others) == 1:
+        return others[0].relative_to(root).as_posix()
+    return next((f for f in FRONTEND_FOLDERS if _is_closed(root / f)), None)
+
+
+def _is_closed(folder: Path) -> bool:
+    """Whether a folder is there whose files nobody else may look at."""
+    try:
+        os.stat(os.path.join(folder, "."))
+    except PermissionError:
+        return os.path.isdir(folder)
+    except OSError:
+        pass
+    return False
 
 
 def _backend(root: Path) -> str:
@@ -230,6 +255,11 @@ def is_vendored(folder: str) -> bool:
     return in_git or os.path.basename(folder) in VENDORED
 
 
+def repository(root: Path) -> Path | None:
+    """The nearest folder with a `.git`, from this one up."""
+    return next((f for f in (root, *root.parents) if os.path.lexists(f / ".git")), None)
+
+
 def _has_python(folder: Path, depth: int = 2) -> bool:
     if any(folder.glob("*.py")) or _is_project(folder):
         return True
@@ -291,10 +321,13 @@ def _kept_elsewhere(project: Path, home: Path) -> str | None:
 def _origins(frontend: Path) -> list[str]:
     """Where Vite's dev server is opened: at the port its configuration or its script names, or 5173.
 
-    Empty where the port is computed or comes from elsewhere: nothing is then demanded for it.
+    Empty where the port is computed, comes from elsewhere or can't be read: nothing is then
+    demanded for it.
     """
     config = _first(frontend, *VITE_CONFIGS)
-    text = _COMMENT.sub(b"", _read(frontend / config)) if config else b""
+    if config is None:  # in a folder that is closed
+        return []
+    text = _COMMENT.sub(b"", _read(frontend / config))
     server = _VITE_SERVER.search(text)
     body = _braces(text, server.end()) if server else b""
     if _HTTPS.search(body):
@@ -347,7 +380,24 @@ def _services(
             service = {"directory": folder.relative_to(root).as_posix(), "port": port}
             if variable in named or variable in defaults:
                 service["port-variable"] = f"{variable.upper()}_PORT"
-            yield name, service
+            yield name, service | _host(root / backend / "shared", folder, variable.upper())
+
+
+def _host(shared: Path, folder: Path, name: str) -> dict[str, str]:
+    """Where the code that starts a service listens: the key that says it, and what it is without."""
+    own = [_read(folder / file) for file in ("run.py", "main.py")]
+    texts = [
+        text for text in (*own, *map(_read, sorted(shared.glob("*.py")))) if b"uvicorn" in text
+    ]
+    known = {b"HOST", b"host", *(f"{n}_HOST".encode() for n in (name, *_HOST_OF))}
+    keys = (key for text in texts for key in _HOST_TAKEN.findall(text) if key in known)
+    key = next(keys, b"").decode().upper()
+    if not key:
+        found = next(filter(None, map(_HOST_ARGUMENT.search, own)), None)
+        # What opens a container to its network is not asked of this machine.
+        return {"host": found.group(1).decode()} if found and found.group(1) != b"0.0.0.0" else {}
+    default = _HOST_DEFAULT.search(_read(shared / "config.py")) if key == "HOST" else None
+    return {"host-variable": key} | ({"host": default.group(1).decode()} if default else {})
 
 
 def _service_folders(root: Path, backend: str) -> Iterator[tuple[str, Path]]:

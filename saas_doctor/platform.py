@@ -67,7 +67,7 @@ def find_root(start: Path, *, named: bool = False) -> Path:
 
 def looks_like_platform(folder: Path) -> bool:
     """Whether it is configured, or has the usual shape."""
-    if os.path.isfile(folder / configuration.FILE):
+    if os.path.lexists(folder / configuration.FILE):
         return True
     if os.path.isdir(folder / "backend"):
         marks = (*COMPOSE_FILES, "backend/requirements.txt", "backend/pyproject.toml")

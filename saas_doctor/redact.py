@@ -22,7 +22,16 @@ from saas_doctor.model import Finding, Place
 MASK = "***"
 WITHHELD = "(withheld: what is secret in it can't be told)"
 
-_USERINFO = re.compile(r"(?<![a-z0-9+.\-])([a-z][a-z0-9+.\-]*://[^\s:/@'\"]*:)([^\s'\"]+)", re.I)
+# To the last @ before a blank: a password may hold @ and quotes. A quote before a sign that ends a
+# text closes it. A scheme without its colon, or with one slash, is an address that somebody is to mend.
+_TO_THE_END = r"(?:[^\s'\"]|['\"](?![,;:)}\]>\s]|$))+"
+_USERINFO = re.compile(
+    rf"(?<![a-z0-9+.\-])(?P<scheme>[a-z][a-z0-9+.\-]*(?::/{{1,3}}|//))(?P<user>[^\s:/@'\"]*):(?P<rest>{_TO_THE_END})",
+    re.I,
+)
+_NO_SCHEME = re.compile(rf"(?<![^\s'\"=(,])([\w.%\-]+:)({_TO_THE_END})")
+_TOKEN = re.compile(r"((?:[a-z]+\+)?https?:/{1,3})([^\s:/@'\"]+)(?=(?::x-oauth-basic|:)?@)", re.I)
+_HOST = re.compile(r"(?!sha\d+:)[\w.\-]+:?\w*")
 _KEY = re.compile(
     r"passwo?r?d|passphrase|requirepass|masterauth|authorization|(?<=[a-z0-9][_\-.])(?:pass|pwd)$|secret|token(?!i[sz])|credential"
     r"|(?:api|private|access|signing|encryption|auth)[_\-]?key",
@@ -30,20 +39,27 @@ _KEY = re.compile(
 )
 _ONLY_QUOTED = ("auth", "cookie", "set-cookie")
 """Keys of JSON that hold a secret; elsewhere these words name many things."""
-_NO_VALUE = re.compile(
-    r"expir|minute|second|hour|days|ttl|_url$|_uri$|path|file|algorithm|type|name|header|prefix"
-    r"|length|lifetime|issuer|enabled",
-    re.I,
+_TELLS_OF = re.compile(
+    r"(?:^|[_\-.]|(?<=[a-z])(?=[A-Z]))"
+    r"(?i:expir[a-z]*|minutes?|seconds?|hours?|days|ttl|ur[il]$|path|(?:host|user|file)?names?|files?"
+    r"|algorithms?|types?|headers?|prefix|(?:min|max)?_?length|(?:life|max)?_?time|issuer|enabled)"
+    r"(?=$|[_\-.\d]|(?<=[a-z])[A-Z])"
 )
-"""What a key with a secret's word in it may tell instead of the secret."""
+"""What a key may tell of the secret that it names, in a word behind it (`TOKEN_TYPE`), instead of it."""
 _NAMED = re.compile(
-    r"(?P<key>(?<![\w.\-])[\w.\-]+)(?:(?P<quote>[\"']?)[ \t]*(?P<sign>=(?!=)|:)[ \t]*|(?P<gap>[ \t]+))"
+    r"(?P<key>(?<![\w.\-])[\w.\-]+)(?:(?P<quote>[\"']?)[ \t]*(?P<sign>=(?!=)|:)[ \t]*|(?P<gap>[ \t]+|[\"'],\s*))"
 )
 _VALUE = re.compile(r"\"(?:[^\"\\\n]|\\.)*\"|'(?:[^'\\\n]|\\.)*'|[\"']?[^\s\"',;]+")
+_GLUED = re.compile(r"(?<=[\"'])[^\s\"',;:(){}\[\]<>|&+#.]+")
+_NO_WORD = re.compile(
+    r"(?:[ \t]+(?=[^\s=]*\d)(?=[^\s=]*[A-Za-z])[^\s\"',;:=/.(){}\[\]]{6,}(?=\s|$))+"
+)
+"""Behind a value with blanks in it: letters and digits together, as prose has them hardly ever."""
 _REST = re.compile(r"[^\r\n]*[^\s,{}\[\]]")
 _TYPE = re.compile(
     r"(?:str|bytes|int|bool|Secret(?:Str|Bytes))\b(?:[ \t]*\|[ \t]*None)?[ \t]*=?[ \t]*"
 )
+_QUERY = re.compile(r"([?&;](?:pwd|pass|pw|sig|signature)=)[^\s&;#\"'<>]+", re.I)
 _HEADER = re.compile(
     r"(\b(?:proxy-)?authorization|\b(?:set-)?cookie|\bx-(?:api-key|auth-token))([ \t]*:[ \t]*)[^\"'\r\n]+",
     re.I,
@@ -57,9 +73,18 @@ _SQL = re.compile(r"(\bPASSWORD\s+)'(?:[^'\n]|'')*'?", re.I)
 _FORMS = re.compile(
     r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)"
     r"|(?<![\w\-])eyJ[\w\-]{8,}\.[\w\-]{8,}\.[\w\-]{8,}"
-    r"|\b(?:gh[pousr]_|github_pat_|glpat-|[sr]k_live_|xox[abprs]-|AKIA)[\w\-]{16,}",
+    r"|\b(?:gh[pousr]_|github_pat_|glpat-|[sr]k_(?:live|test)_|xox[abprs]-|A[KS]IA)[\w\-]{16,}"
+    # A line of a key whose beginning is not there.
+    r"|(?<![\w+/=.\-])(?=[A-Za-z+/]*\d)(?=[a-z\d+/]*[A-Z])(?=[A-Z\d+/]*[a-z])[A-Za-z\d+/]{64}(?![\w+/=.\-])",
     re.S,
 )
+_KEY_BEGINS = re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----(?!.*-----END )")
+_KEY_ENDS = re.compile(r"-----END [A-Z ]*PRIVATE KEY-----")
+_IN_KEY = re.compile(
+    r"[A-Za-z\d+/=]*|(?:Proc-Type|DEK-Info):.*|(?:.*\s)?(?:[A-Za-z\d+/=]{16,}|[A-Za-z\d+/]+={1,2})"
+)
+_LONGEST_KEY = 300
+"""Lines."""
 _SHORTEST, _PLAIN = 6, 12
 _known: dict[str, None] = {}
 _broken = False
@@ -75,6 +100,33 @@ def redact(text: str) -> str:
         return WITHHELD
 
 
+def redact_lines(lines: Iterable[str]) -> list[str]:
+    """The lines of one text, as many as there are, with every secret masked that goes over several."""
+    whole = list(lines)
+    try:
+        masked = _masked("\n".join(whole), by_line=True).split("\n")
+    except Exception:
+        masked = []
+    return masked if len(masked) == len(whole) and not _broken else [WITHHELD] * len(whole)
+
+
+class Redactor:
+    """Masks a text of which one line after the other is known, and a private key in it."""
+
+    def __init__(self) -> None:
+        self._left = 0
+
+    def redact(self, line: str) -> str:
+        """The next line with every secret masked."""
+        ends = self._left and _KEY_ENDS.search(line)
+        if ends or (self._left and _IN_KEY.fullmatch(line.strip("\"', \t"))):
+            self._left = 0 if ends else self._left - 1
+            return MASK
+        # What others write meanwhile is shown.
+        self._left = _LONGEST_KEY if _KEY_BEGINS.search(line) else max(0, self._left - 1)
+        return redact(line)
+
+
 def looks_secret(key: str) -> bool:
     """Whether the value of a key of this name is a secret (`SECRET_KEY`, `db.password`)."""
     return bool(_KEY.search(key))
@@ -82,7 +134,13 @@ def looks_secret(key: str) -> bool:
 
 def holds_secret(key: str) -> bool:
     """The same, leaving out keys that only tell of one (`TOKEN_URL`, `PASSWORD_FILE`)."""
-    return looks_secret(key) and not _NO_VALUE.search(key)
+    named = [found.end() for found in _KEY.finditer(key)]
+    return bool(named) and not _TELLS_OF.search(key[named[-1] :])
+
+
+def is_option(word: Any) -> bool:
+    """Whether the word behind this one of a command line is a secret (`--requirepass`)."""
+    return isinstance(word, str) and bool(_OPTION.fullmatch(word))
 
 
 def know(secrets: Iterable[str]) -> None:
@@ -95,8 +153,7 @@ def know(secrets: Iterable[str]) -> None:
     global _known, _broken
     try:
         forms = {f: None for s in secrets if not _is_plain(s) for f in _forms(s)}
-        # The longest first: one secret may begin with another. Replaced whole: others may read it.
-        _known = dict.fromkeys(sorted({**_known, **forms}, key=len, reverse=True))
+        _known = {**_known, **forms}  # replaced whole: others may read it
     except Exception:
         _broken = True
 
@@ -121,7 +178,8 @@ def _forms(secret: str) -> Iterator[str]:
     yield from (json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1])
     yield repr(secret)[1:-1]
     if "\n" in secret:
-        yield from (line.strip() for line in secret.splitlines() if len(line.strip()) > _PLAIN)
+        lines = {line.strip() for line in secret.splitlines()}
+        yield from (x for x in lines if len(x) > _PLAIN or not (_is_plain(x) or " " in x))
 
 
 def basic(user: str, password: str) -> str:
@@ -129,24 +187,72 @@ def basic(user: str, password: str) -> str:
     return b64encode(f"{user}:{password}".encode("utf-8", "surrogateescape")).decode()
 
 
-def _masked(text: str) -> str:
-    if "://" in text:
+def _masked(text: str, *, by_line: bool = False) -> str:
+    # The first, for the others may mask a part of one. Together, for one may begin in another.
+    text = _without(sorted(_known_in(text)), text, by_line=by_line)
+    if "@" in text:
         text = _USERINFO.sub(_without_password, text)
-    text = _FORMS.sub(MASK, text)
+        text = _NO_SCHEME.sub(_without_scheme, text)
+        text = _TOKEN.sub(_without_token, text)
+    if "=" in text:
+        text = _QUERY.sub(rf"\1{MASK}", text)
     text = _SQL.sub(rf"\1'{MASK}'", text)
     text = _HEADER.sub(rf"\1\2{MASK}", text)
     if _KEY.search(text) or any(key in text.lower() for key in _ONLY_QUOTED):
         text = "".join(_under_keys(text))
-    for secret in _known:
-        if secret in text:
-            text = text.replace(secret, MASK)
     return text
 
 
+def _known_in(text: str) -> Iterator[tuple[int, int]]:
+    """Where the text has a secret that is known by its form or its value."""
+    yield from (found.span() for found in _FORMS.finditer(text))
+    for secret in _known:
+        at = text.find(secret)
+        while at >= 0:
+            yield at, at + len(secret)
+            at = text.find(secret, at + len(secret))
+
+
+def _without(spans: list[tuple[int, int]], text: str, *, by_line: bool) -> str:
+    """The text with these spans masked, which may overlap; `by_line`: with as many lines as before."""
+    pieces: list[str] = []
+    done = 0
+    for start, end in spans:
+        if start >= done:
+            pieces += text[done:start], MASK
+        if end > done:
+            pieces += ["\n", MASK] * (by_line and text.count("\n", max(start, done), end))
+            done = end
+    return "".join((*pieces, text[done:]))
+
+
 def _without_password(address: re.Match[str]) -> str:
-    # To the last @: a password may hold some. Found by hand, for a pattern would look back from each.
-    _, at, rest = address[2].rpartition("@")
-    return f"{address[1]}{MASK}{at}{rest}" if at else address[0]
+    # Found by hand, for a pattern would look back from each @.
+    password, at, place = address["rest"].rpartition("@")
+    if password in ("", "x-oauth-basic") and address["scheme"].lower().endswith(
+        ("http://", "https://")
+    ):
+        return address[0]  # the user is the token
+    return f"{address['scheme']}{address['user']}:{MASK}{at}{place}" if at else address[0]
+
+
+def _without_scheme(word: re.Match[str]) -> str:
+    """`user:…@host/database` masked; `image:tag@sha256:…` and `alias:package@1.2` are left."""
+    before, slash, path = word[2].partition("/")
+    password, _, host = before.rpartition("@")
+    if (
+        not password
+        or password[0] == "@"
+        or not (slash or ":" in host)
+        or not _HOST.fullmatch(host)
+    ):
+        return word[0]
+    return f"{word[1]}{MASK}@{host}{slash}{path}"
+
+
+def _without_token(address: re.Match[str]) -> str:
+    """What stands for a user at a web server is a token, unless it is a plain word (`git@`)."""
+    return address[0] if _is_plain(address[2]) else f"{address[1]}{MASK}"
 
 
 def _under_keys(text: str) -> Iterator[str]:
@@ -165,7 +271,10 @@ def _value_of(found: re.Match[str], text: str) -> tuple[int, int] | None:
     key, start = found["key"], found.end()
     if found["gap"]:
         value = _VALUE.match(text, start) if _OPTION.fullmatch(key) else None
-        return _inside(value) if value and not value[0].startswith("-") else None
+        # Among words in quotes, as a list has them, a word without any is prose.
+        if not value or ("," in found["gap"] and value[0][0] not in "\"'"):
+            return None
+        return None if value[0].lstrip("\"'").startswith("-") else _inside(value)
     if not looks_secret(key) and not (found["quote"] and key.lower() in _ONLY_QUOTED):
         return None
     if found["sign"] == ":" and not found["quote"]:
@@ -184,7 +293,16 @@ def _value_of(found: re.Match[str], text: str) -> tuple[int, int] | None:
             )
     else:
         value = _VALUE.match(text, start)
+        if value and found[0] == f"{key}=" and key[0] != "-":
+            return _inside(value)[0], _end_of_setting(value, text)
     return _inside(value) if value else None
+
+
+def _end_of_setting(value: re.Match[str], text: str) -> int:
+    """Where the value ends behind a `=` that no blanks are about: a line of settings, maybe a bad one."""
+    quoted = value[0][0] in "\"'"
+    more = (_GLUED if quoted else _NO_WORD).match(text, value.end())
+    return more.end() if more else _inside(value)[1]
 
 
 def _inside(value: re.Match[str]) -> tuple[int, int]:
@@ -197,11 +315,15 @@ def _inside(value: re.Match[str]) -> tuple[int, int]:
 
 
 def redact_tree(value: Any, key: str = "") -> Any:
-    """Plain JSON values with every text masked, and whole what stands under a secret's key."""
+    """Plain values with every text masked, and whole what stands under a secret's key or option."""
     if isinstance(value, dict):
         return {name: redact_tree(inner, name) for name, inner in value.items()}
-    if isinstance(value, list):
-        return [redact_tree(inner, key) for inner in value]
+    if isinstance(value, (list, tuple)):
+        after = ("", *value)
+        return [
+            MASK if is_option(before) and isinstance(inner, str) else redact_tree(inner, key)
+            for before, inner in zip(after, value, strict=False)
+        ]
     if isinstance(value, str):
         return MASK if value and holds_secret(key) else redact(value)
     return value

@@ -17,6 +17,7 @@ from msgspec.structs import replace
 
 from saas_doctor import baseline, rules
 from saas_doctor.baseline import Baseline
+from saas_doctor.discovery import repository
 from saas_doctor.facts import Facts, is_live
 from saas_doctor.facts.ignores import Ignores, Outcome, entries
 from saas_doctor.identity import matches
@@ -273,7 +274,7 @@ class _Run:
             if reason is None:
                 kept.append(finding)
             else:
-                ignored.append((finding, reason))
+                ignored.append((finding, redact(reason)))
         return tuple(kept), tuple(ignored)
 
     def _severity(self, code: str) -> Severity | None:
@@ -371,11 +372,9 @@ def _where(error: Exception) -> str:
 
 def _folder_in_repository(root: Path) -> str:
     """Where the platform lies below the nearest folder with a `.git`: formats for CI name files so."""
-    for folder in (root, *root.parents):
-        if os.path.lexists(folder / ".git"):
-            relative = root.relative_to(folder).as_posix()
-            return "" if relative == "." else relative
-    return ""
+    folder = repository(root)
+    relative = root.relative_to(folder).as_posix() if folder else "."
+    return "" if relative == "." else relative
 
 
 def _python_of(platform: Platform) -> str | None:

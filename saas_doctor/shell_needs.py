@@ -9,7 +9,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from saas_doctor.facts import Facts
-from saas_doctor.facts.no_proxy import Target
+from saas_doctor.facts.no_proxy import HTTPX, Target
 from saas_doctor.facts.proxies import Proxies
 from saas_doctor.facts.proxy_answers import ProxyAnswers
 from saas_doctor.facts.proxy_clients import ProxyClients
@@ -38,18 +38,27 @@ def needs_of(platform: Platform, facts: Facts) -> Iterator[Need]:
         }
         for key, asked in dead.items():
             yield Need(key, None, f"its proxy at {asked.host}:{asked.port} {asked.problem}")
-        left = {k: v for k, v in scope.variables.items() if k not in dead}
+        broken = scope.unreadable if HTTPX in used.names else {}
+        for key in broken.keys() & scope.in_effect.keys() - dead.keys():
+            yield Need(key, None, f"httpx can make no client with it, since it is no URL: {_AGAIN}")
+        left = {k: v for k, v in scope.variables.items() if k not in dead | broken}
+        if scope.no_proxy:  # a value of it that can't be read is written anew
+            left[scope.no_proxy_key] = scope.no_proxy
         kept = replace(scope, variables=left)
         swallowed: dict[Target, None] = {}
         for client in used.names:
             swallowed.update(dict.fromkeys(kept.swallowed_by(client)))
+        hosts = ", ".join(dict.fromkeys(target.host for target in swallowed))
         if swallowed:
-            hosts = ", ".join(dict.fromkeys(target.host for target in swallowed))
-            yield Need(
-                kept.no_proxy_key,
-                kept.no_proxy_with([*swallowed]),
-                f"{kept.key_for(next(iter(swallowed)))} would take the calls to {hosts}",
-            )
+            why = f"{kept.key_for(next(iter(swallowed)))} would take the calls to {hosts}"
+        elif scope.no_proxy_key in broken:
+            why = f"httpx can make no client with {broken[scope.no_proxy_key]} in it"
+        else:
+            continue
+        yield Need(kept.no_proxy_key, kept.no_proxy_with([*swallowed]), why)
+
+
+_AGAIN = "set it again, with %2F for a `/` in its password, %23 for a `#`, %3F for a `?`"
 
 
 def _environment(platform: Platform) -> Iterator[Need]:

@@ -92,6 +92,43 @@ def test_services_and_ports_are_found_from_the_code_the_settings_and_the_compose
     }
 
 
+@pytest.mark.parametrize(
+    ("files", "host", "variable"),
+    [
+        (
+            {"core/run.py": 'uvicorn.run("core.main:app", host=settings.HOST)\n'},
+            "127.0.0.1",
+            "HOST",
+        ),
+        ({"core/run.py": "uvicorn.run(app, host=get_settings().core_host)\n"}, "127.0.0.1", None),
+        (
+            {"core/run.py": 'import uvicorn\nhost = os.getenv("CORE_HOST")\n'},
+            "127.0.0.1",
+            "CORE_HOST",
+        ),
+        (
+            {
+                "shared/serve.py": 'import uvicorn\np.add_argument("--host", default=settings.HOST)\n',
+                "shared/config.py": 'class Settings:\n    HOST: str = "::1"\n',
+            },
+            "::1",
+            "HOST",
+        ),
+        ({"core/run.py": 'uvicorn.run("main:app", host="127.0.0.2", port=1)\n'}, "127.0.0.2", None),
+        ({"core/run.py": 'uvicorn.run("main:app", host="0.0.0.0")\n'}, "127.0.0.1", None),
+        ({"core/run.py": "uvicorn.run(app)\nRedis(host=settings.REDIS_HOST)\n"}, "127.0.0.1", None),
+        ({"shared/mail.py": "smtplib.SMTP(host=settings.HOST)\n"}, "127.0.0.1", None),
+    ],
+)
+def test_the_host_of_a_service_is_found_in_the_code_that_starts_it(
+    files: dict[str, str], host: str, variable: str | None, tmp_path: Path
+) -> None:
+    inside = {f"backend/{name}": text for name, text in files.items()}
+    tree(tmp_path, **{"docker-compose.yml": "", "backend/core/main.py": SERVICE, **inside})
+    service = platforms.load(tmp_path, environ={}).config.services["core"]
+    assert (service.host, service.host_variable) == (host, variable)
+
+
 def test_what_the_file_says_wins_over_what_was_found(tmp_path: Path) -> None:
     tree(
         tmp_path,

@@ -22,7 +22,7 @@ from saas_doctor.edits import Edit
 from saas_doctor.facts import Facts, syntax
 from saas_doctor.facts.dotenv import EnvFile
 from saas_doctor.facts.source import MAXIMUM
-from saas_doctor.model import DoctorError, Finding, Report, Status
+from saas_doctor.model import DoctorError, Finding, Report, Severity, Status
 from saas_doctor.platform import Platform
 from saas_doctor.runner import Selection
 from tests.trees import MakeTree, findings, source_of
@@ -164,8 +164,9 @@ def test_a_platform_of_which_no_file_is_one_is_examined_to_the_end(
     root: Path, make: Callable[[Path], None]
 ) -> None:
     for name in FILES:
-        (root / name).unlink(missing_ok=True)
-        make(root / name)
+        if name != "saas-doctor.toml":
+            (root / name).unlink(missing_ok=True)
+            make(root / name)
     report = examine(root)
     assert report.count(Status.CRASHED) == 0
     assert report.duration < 20
@@ -173,6 +174,30 @@ def test_a_platform_of_which_no_file_is_one_is_examined_to_the_end(
     status = {r.code: (r.status, r.reason or "") for r in report.results}
     assert status["CFG901"][0] is Status.UNKNOWN
     assert status["CFG901"][1].startswith("backend/.env: can't be read")
+
+
+def dangling(path: Path) -> None:
+    path.symlink_to("nowhere")
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (dangling, "a link that leads nowhere; mend it, or remove it"),
+        (loop, "can't be read: Too many levels of symbolic links"),
+        (pipe, "can't be read: it is a named pipe, not a file"),
+        (a_socket, "can't be read: it is a socket, not a file"),
+        (endless, "can't be read: it is a device, not a file"),
+        (folder, "can't be read: Is a directory"),
+    ],
+)
+def test_a_configuration_that_is_no_file_is_not_called_none(
+    root: Path, make: Callable[[Path], None], said: str
+) -> None:
+    make(root / "saas-doctor.toml")
+    done = doctor(root / "backend", "check", "--static")
+    assert (done.returncode, done.stdout) == (2, b"")
+    assert done.stderr.decode() == f"saas-doctor: {root}/saas-doctor.toml: {said}\n"
 
 
 def test_files_without_an_end_are_told_of(root: Path) -> None:
@@ -241,6 +266,46 @@ def test_front_end_source_that_is_closed_is_not_called_good(
     (result,) = [r for r in report.results if r.code == "WEB804"]
     assert result.status is not Status.OK
     assert "frontend/src" in (result.reason or "")
+
+
+def test_a_front_end_that_is_closed_is_not_called_none(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (root / "frontend/vite.config.ts").write_text("export default {}\n")
+    with monkeypatch.context() as patch:
+        Closed(patch, root / "frontend")
+        report = examine(root, "WEB")
+    told = {r.code: (r.status, r.reason) for r in report.results}
+    reason = "frontend/package.json: can't be read (Permission denied)"
+    assert told["WEB801"] == told["WEB804"] == (Status.UNKNOWN, reason)
+
+
+def test_a_closed_folder_elsewhere_is_no_front_end(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (root / "data/postgres").mkdir(parents=True)
+    with monkeypatch.context() as patch:
+        Closed(patch, root / "data/postgres")
+        assert load(root).config.frontend is None
+
+
+@pytest.mark.parametrize("name", ["Dockerfile", ".dockerignore"])
+@pytest.mark.parametrize("reason", ["Permission denied", "larger than 1 MB"])
+def test_a_build_that_cannot_be_read_is_not_called_good(
+    root: Path, monkeypatch: pytest.MonkeyPatch, name: str, reason: str
+) -> None:
+    (root / "docker-compose.yml").write_text("services: {app: {build: backend}}\n")
+    (root / "backend/Dockerfile").write_text("FROM scratch\nCOPY app /app\n")
+    assert examine(root, "DOCK604", "DOCK605").exit_code(Severity.ERROR) == 0
+    huge(root / "backend" / name)
+    with monkeypatch.context() as patch:
+        if reason == "Permission denied":
+            Closed(patch, root / "backend" / name).inside = str(root / "backend" / name)
+        results = examine(root, "DOCK604", "DOCK605", "DOCK606").results
+    told = {
+        (r.status, r.reason) for r in results if r.code.startswith("DOCK60") and r.code > "DOCK603"
+    }
+    assert told == {(Status.UNKNOWN, f"backend/{name}: can't be read ({reason})")}
 
 
 def test_a_check_whose_file_is_gone_meanwhile_is_unknown(
@@ -450,6 +515,70 @@ def test_a_service_in_a_repository_of_its_own_is_the_platforms(tree: MakeTree) -
     assert "services/billing/main.py" in [m.name for m in source_of(platform).modules]
 
 
+# Links to folders.
+
+
+def names(root: Path) -> list[str]:
+    return sorted(module.name for module in source_of(load(root)).modules)
+
+
+def test_a_package_behind_a_link_is_examined_by_the_name_it_is_imported_by(root: Path) -> None:
+    (root / "libs/shared").mkdir(parents=True)
+    (root / "libs/shared/models.py").write_text(OLD)
+    (root / "backend/shared").symlink_to("../libs/shared")
+    (root / "backend/app/main.py").write_text("from shared.models import BaseSettings\n")
+    report = examine(root, "SRC")
+    assert [(f.code, str(f.place)) for f in report.findings] == [
+        ("SRC210", "backend/shared/models.py:1:22")
+    ]
+    assert [d.outcome.value for d in mend(root).done] == ["verified"]
+    assert (root / "backend/shared").is_symlink()
+    assert "pydantic_settings" in (root / "libs/shared/models.py").read_text()
+
+
+def test_a_package_behind_a_link_is_in_the_repository_around_the_platform(tmp_path: Path) -> None:
+    root = tmp_path / "apps/platform"
+    (root / "backend/app").mkdir(parents=True)
+    (root / "backend/app/main.py").touch()
+    (tmp_path / "libs/shared").mkdir(parents=True)
+    (tmp_path / "libs/shared/a.py").touch()
+    (root / "backend/shared").symlink_to(tmp_path / "libs/shared")
+    assert names(root) == ["backend/app/main.py"]
+    (tmp_path / ".git").mkdir()
+    assert names(root) == ["backend/app/main.py", "backend/shared/a.py"]
+
+
+def test_each_folder_is_examined_once_by_the_name_of_its_own_place(root: Path) -> None:
+    (root / "backend/a").symlink_to("app")  # before the folder itself, by its name
+    (root / "backend/app/again").symlink_to("..")
+    (root / "backend/app/up").symlink_to("../..")
+    (root / "backend/app/myself").symlink_to("myself")
+    (root / "libs").mkdir()
+    (root / "libs/a.py").touch()
+    (root / "libs/round").symlink_to("../libs")
+    for name in ("one", "two"):
+        (root / f"backend/{name}").symlink_to("../libs")
+    assert names(root) == ["backend/app/main.py", "backend/one/a.py"]
+
+
+@pytest.mark.parametrize("place", [".venv/lib/theirs", "vendor/theirs", "sub/module"])
+def test_a_link_to_what_others_wrote_is_not_followed(root: Path, place: str) -> None:
+    (root / place).mkdir(parents=True)
+    (root / place / "a.py").write_text(OLD)
+    if place == "sub/module":
+        (root / place / ".git").write_text("gitdir: ../../.git/modules/module\n")
+    (root / "backend/theirs").symlink_to(root / place)
+    assert names(root) == ["backend/app/main.py"]
+
+
+def test_a_root_behind_a_link_is_examined_wherever_it_leads(root: Path, outside: Path) -> None:
+    (outside / "a.py").touch()
+    (root / "backend/core").symlink_to(outside)
+    assert names(root) == ["backend/app/main.py"]
+    (root / "saas-doctor.toml").write_text('source-roots = ["backend", "backend/core"]\n')
+    assert names(root) == ["backend/app/main.py", "backend/core/a.py"]
+
+
 # Source that no parser likes.
 
 
@@ -484,12 +613,15 @@ def test_source_that_cannot_be_parsed_is_the_only_thing_told(
     assert {f.code for f in report.findings} <= {"PY102", "SRC200"}
 
 
-def test_a_file_of_one_endless_line_is_no_source(root: Path) -> None:
+def test_a_file_of_one_endless_line_is_left_out_and_told_of_once(root: Path) -> None:
     (root / "backend/app/data.py").write_bytes(b"X = [" + b"1," * MAXIMUM + b"]\n")
     (root / "backend/app/uses.py").write_text("from app.data import X\nimport app.data\n")
     report = examine(root)
     assert report.count(Status.CRASHED) == 0
     assert {f.code for f in report.findings} <= {"PY102"}
+    told = {r.code: r.reason for r in report.results if "data.py" in (r.reason or "")}
+    assert told == {"SRC200": "backend/app/data.py: larger than 2 MB, no check looks at it"}
+    assert report.exit_code(Severity.ERROR) != 0
 
 
 def test_a_file_that_ends_python_itself_ends_no_others_examination(

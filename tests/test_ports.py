@@ -43,7 +43,7 @@ from saas_doctor.runner import Selection
 from tests.faults import Copy
 from tests.faults.services import of_age, stub
 from tests.testbed.engine import IMAGE, LABEL
-from tests.testbed.platforms import get, started
+from tests.testbed.platforms import SERVICES, get, started
 from tests.testbed.ports import free_port, listener, wait_for_port
 
 MakeCopy = Callable[..., Copy]
@@ -587,6 +587,62 @@ def test_a_process_that_answers_again_by_now_is_left_alone(make_copy: MakeCopy) 
         fixed = repair.repair(platform, Selection(("NET401",)), wake, timeout=20)
         assert [d.outcome for d in fixed.done] == [Outcome.NOT_APPLIED]
         assert process.poll() is None
+
+
+def test_a_silent_service_at_a_terminal_is_not_stopped_without_being_named(
+    make_copy: MakeCopy,
+) -> None:
+    copy = make_copy()
+    ours, theirs = os.openpty()
+    with of_age(), stub(copy, "core", copy.ports["core"], stdin=theirs) as process:
+        os.kill(process.pid, signal.SIGSTOP)
+        fixed = mend(copy, Risk.CHANGES, "NET401")
+        assert fixed.done == []
+        (finding,) = fixed.report.findings
+        assert f"its input is the terminal {os.ttyname(theirs)}" in finding.message
+        assert process.poll() is None
+        fixed = mend(copy, Risk.DESTRUCTIVE, "NET401")
+        assert [d.outcome for d in fixed.done] == [Outcome.VERIFIED]
+    os.close(ours)
+    os.close(theirs)
+
+
+AT_A_BREAKPOINT = """
+import sys
+from http.server import BaseHTTPRequestHandler, HTTPServer
+
+class Handler(BaseHTTPRequestHandler):
+    def do_GET(self):
+        breakpoint()
+
+HTTPServer(("127.0.0.1", int(sys.argv[1])), Handler).serve_forever()
+"""
+
+
+@pytest.mark.skipif("readline" in sys.builtin_module_names, reason="nothing tells it from outside")
+def test_a_service_at_a_breakpoint_is_left_to_who_debugs_it(make_copy: MakeCopy) -> None:
+    copy = make_copy()
+    folder, port = copy.path(SERVICES["core"]), copy.ports["core"]
+    (folder / "serve.py").write_text(AT_A_BREAKPOINT)
+    words = [sys.executable, "serve.py", str(port)]
+    with (
+        of_age(),
+        subprocess.Popen(
+            words, cwd=folder, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL, start_new_session=True,
+        ) as process,
+    ):  # fmt: skip
+        try:
+            wait_for_port(port)
+            fixed = mend(copy, Risk.DESTRUCTIVE, "NET401")  # whose own question leads it there
+            assert [d.outcome for d in fixed.done] == [Outcome.NOT_APPLIED]
+            fixed = mend(copy, Risk.DESTRUCTIVE, "NET401")
+            assert fixed.done == []
+            (finding,) = fixed.report.findings
+            assert "it runs under a debugger" in finding.message
+            assert process.poll() is None
+        finally:
+            process.kill()
 
 
 PARENT = """

@@ -19,7 +19,7 @@ from requests.utils import select_proxy
 
 from saas_doctor import runner
 from saas_doctor.config import Config, ServiceConfig
-from saas_doctor.facts.no_proxy import REQUESTS, URLLIB, Target, chosen, covered
+from saas_doctor.facts.no_proxy import REQUESTS, URLLIB, Target, chosen, covered, readable
 from saas_doctor.facts.proxies import Scope
 from saas_doctor.platform import Platform
 from saas_doctor.runner import Selection
@@ -198,8 +198,73 @@ def test_no_proxy_is_extended_in_the_spelling_that_counts() -> None:
     assert extended == "b.test,c.test,localhost,127.0.0.1,::1,registry"
 
 
+@pytest.mark.usefixtures("no_variables")
+@pytest.mark.parametrize(
+    ("entry", "new"),
+    [
+        ("::1", "::1"),
+        ("[::1]", "::1"),
+        ("[fd00::1]:8080", "fd00::1"),
+        ("http://[::1]", "http://[::1]"),
+        ("fe80::/10", ""),
+        ("10.0.0.0/8", "10.0.0.0/8"),
+        ("host:8000", "host:8000"),
+        ("host:port", ""),
+        ("bad host", "bad host"),
+        ("ü.de", ""),
+        ("[]", "[]"),
+    ],
+)
+def test_an_entry_of_no_proxy_is_made_such_that_httpx_can_make_a_client(
+    entry: str, new: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NO_PROXY", f"localhost,{entry}")
+    if new == entry:
+        httpx.Client().close()
+    else:
+        with pytest.raises(httpx.InvalidURL):
+            httpx.Client()
+    assert readable(entry) == new
+    scope = Scope("shell", {"NO_PROXY": f"localhost,{entry}"}, ())
+    assert scope.unreadable == ({} if new == entry else {"NO_PROXY": entry})
+    monkeypatch.setenv("NO_PROXY", scope.no_proxy_with([]))
+    httpx.Client().close()
+
+
+@pytest.mark.usefixtures("no_variables")
+@pytest.mark.parametrize(
+    ("value", "works"),
+    [
+        ("http://user:secret/2@proxy:1", False),
+        ("http://user:secret#2@proxy:1", False),
+        ("http://user:secret?2@proxy:1", False),
+        ("http://user:secret@2@proxy:1", True),
+        ("http://proxy:1:", False),
+        ("http://proxy:", True),
+        ("proxy:1", True),
+    ],
+)
+def test_a_proxy_that_is_no_url_is_told_without_its_password(
+    value: str, works: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", value)
+    if works:
+        httpx.Client().close()
+    else:
+        with pytest.raises(httpx.InvalidURL):
+            httpx.Client()
+    found = Scope("shell", {"HTTPS_PROXY": value}, ()).unreadable
+    assert [*found] == ([] if works else ["HTTPS_PROXY"])
+    assert "secret" not in str(found)
+    assert not Scope("shell", {"HTTPS_PROXY": value, "NO_PROXY": "*,[::1]"}, ()).unreadable
+
+
 def test_a_proxys_password_is_not_shown() -> None:
-    for value in ("http://user:secret@proxy:1", "user:secret@proxy:1"):
+    for value in (
+        "http://user:a@secret@proxy:1",
+        "http://user:secret@proxy:1",
+        "user:secret@proxy:1",
+    ):
         assert "secret" not in Scope("shell", {"HTTP_PROXY": value}, ()).shown("HTTP_PROXY")
 
 

@@ -18,6 +18,7 @@ from msgspec.structs import replace
 from saas_doctor import baseline, journal, redact, rules, runner
 from saas_doctor import platform as platforms
 from saas_doctor.actions.files import unified_diff
+from saas_doctor.cli.logs import _Printer
 from saas_doctor.cli.outputs import FORMATS, Output
 from saas_doctor.cli.screen import ask, say, write_reports
 from saas_doctor.facts.dotenv import EnvFile
@@ -26,6 +27,7 @@ from saas_doctor.model import Finding, Place, Undecided
 from saas_doctor.platform import Platform
 from saas_doctor.redact import MASK, WITHHELD
 from saas_doctor.runner import Selection
+from saas_doctor.stack import LogLine
 from tests.trees import written
 
 LOGIN = b64encode(b"robot:docker-9Login").decode()
@@ -58,12 +60,27 @@ SHAPES = {
     "the same with a sign": "redis-server --requirepass=planted-14",
     "a statement of SQL": "CREATE ROLE a PASSWORD 'planted''15'",
     "a server's error about one": "syntax error\nLINE 1: CREATE ROLE a PASSWORD 'planted-23\n   ^",
-    "an address in a log": "refused: amqp://a:planted'16@h".replace("'", ""),
+    "an address in a log": "refused: amqp://a:planted16@h",
+    "an address whose password has a quote": "DATABASE_URL=postgresql://a:pl'planted24@h:x/d",
+    "the same in quotes": """connect("amqp://a:pl'planted25@h", "anna@example.org")""",
+    "a scheme without its colon": "postgres//a:planted26@h/d",
+    "a scheme with one slash": "+URL=postgresql:/a:planted27@h/d",
+    "two schemes": "URL=postgresql://postgres//a:planted28@h/d",
+    "an address without a scheme": "-URL=a:planted29@h/d",
+    "the same with a port": "found a:planted30@h:5432",
     "a traceback": 'File "x.py", line 1\n    connect(password="planted-17")',
     "a source": '+    SECRET_KEY: str = "planted-18"',
     "a model as JSON": '{"user":"a","api_key":"planted-19"}',
     "a key": "-----BEGIN PRIVATE KEY-----\nplanted20\n-----END PRIVATE KEY-----",
     "a signed token": "got eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJoaWRkZW4ifQ.planted21planted21",
+    "a list of arguments": """CMD ["redis-server","--requirepass","planted-34", '--token', 'planted-35']""",
+    "the user of an address that is a token": "git+https://planted40@h/a and https://planted-41:@h",
+    "the same at GitHub": "https://planted-42:x-oauth-basic@github.com/a",
+    "a query": "GET https://h/a?x=1&pwd=planted-36&y=2",
+    "a key of Amazon": "ASIAplanted000000000",
+    "a key of Stripe": "sk_test_planted000000000",
+    "a value with a blank": "password=Qw7 9planted",
+    "a setting with more behind the quote": 'A_TOKEN="abc"planted',
     "a DSN": "host=h password='planted 22' user=a",
 }
 """How one is written that is kept nowhere, with `planted` in it."""
@@ -140,6 +157,46 @@ def test_a_secret_is_known_by_what_it_stands_in(shape: str) -> None:
     assert MASK in text
 
 
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("SECRET_KEY=abc is known to all", f"SECRET_KEY={MASK} is known to all"),
+        ("token=abc in backend/app2.py", f"token={MASK} in backend/app2.py"),
+        ("password=abc user=anna1234", f"password={MASK} user=anna1234"),
+        ("password=abc host1234567=b", f"password={MASK} host1234567=b"),
+        ('f(token="abc", n=2)', f'f(token="{MASK}", n=2)'),
+        ("password = 'abc' or 'def'", f"password = '{MASK}' or 'def'"),
+        ("--password=abc service1 start", f"--password={MASK} service1 start"),
+    ],
+)
+def test_what_stands_behind_a_secret_is_shown(text: str, shown: str) -> None:
+    assert redact.redact(text) == shown
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "redis:7@sha256:0a1b2c",
+        "https://git@github.com/a/b",
+        "https://h/a?key=users&passage=2&page=3",
+        "PWD=/home/anna",
+        "options: '--password', then a word",
+        "['--password', '--port', '80']",
+        "ASIAN and AKIA",
+        "r.example:5000/app:1@sha256:0a1b2c",
+        "git+ssh://git@github.com:22/a/b",
+        "git@github.com:a/b.git",
+        "npm:string-width@4.2.0",
+        "backend/app.py:12:3: anna@example.org",
+        "http://localhost:3000, http://localhost:5173",
+        'connect("http://h:80","anna@example.org")',
+        "at 12:30 by anna@example.org/x",
+    ],
+)
+def test_what_only_looks_like_a_login_is_shown(text: str) -> None:
+    assert redact.redact(text) == text
+
+
 ALL = "\n".join((*PLACES.values(), *SHAPES.values()))
 
 
@@ -161,7 +218,7 @@ def test_no_format_shows_a_secret_of_any_place(
         monkeypatch.setitem(rules.checks(), code, changed)
     summary = platform.root / "summary"
     monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(summary))
-    for ignored in ({}, {"CFG903": "for now"}):
+    for ignored in ({}, {"CFG903": f"for now: {ALL}"}):
         report = runner.run(platform, Selection(("CFG902", "CFG903"), ignored))
         assert len(report.findings) == (0 if ignored else len(PLACES) + 1)
         for form in FORMATS:
@@ -188,6 +245,61 @@ def test_nothing_that_is_said_or_asked_shows_one(
     assert MASK in written.err
     assert secrets_in(written.out + written.err) == []
     assert secrets_in(unified_diff("a", ALL.encode(), ALL.upper().encode())) == []
+
+
+PEM = [
+    "-----BEGIN RSA PRIVATE KEY-----",
+    "Proc-Type: 4,ENCRYPTED",
+    "",
+    *(f"planted{n}ADANBgkqhkiG9w0BAQEFAASC" for n in range(30)),
+    "plaQ==",
+    "-----END RSA PRIVATE KEY-----",
+]
+
+
+def test_a_change_shows_no_line_of_a_secret_that_begins_outside_of_what_is_shown() -> None:
+    redact.know(["one-long-line-9a\nword-9b\ntwo words"])
+    kept = ["A=1", "JWT_KEY='", *PEM, "'", "URL=x", 'B="one-long-line-9a', "word-9b", 'two words"']
+    old = "\n".join((*kept, *"cdefgh"))
+    diff = unified_diff(".env", old.encode(), old.replace("URL=x", "URL=y").encode())
+    assert secrets_in(diff) == []
+    assert "9a" not in diff
+    assert "9b" not in diff
+    assert diff.splitlines()[2:] == [
+        "@@ -36,7 +36,7 @@", f" {MASK}", f" {MASK}", " '", "-URL=x", "+URL=y",
+        f' B="{MASK}', f" {MASK}", f' {MASK}"',
+    ]  # fmt: skip
+
+
+def test_a_changed_secret_is_still_a_change() -> None:
+    diff = unified_diff("a", b"SECRET_KEY=planted-1\n", b"SECRET_KEY=planted-2\n")
+    assert diff.splitlines()[3:] == [f"-SECRET_KEY={MASK}", f"+SECRET_KEY={MASK}"]
+
+
+def test_the_lines_of_a_log_show_no_line_of_a_private_key(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    printer = _Printer(3)
+    for n, text in enumerate([*PEM, "started in 3 s"]):
+        for line in (("a", text), ("b", f"2026-01-01 INFO {text}"), ("c", "a plain line")):
+            printer.show(LogLine(*line))
+        if n == 4:
+            printer.show(LogLine("a", "GET /users 200"))
+    shown = capsys.readouterr().out
+    assert secrets_in(shown) == []
+    assert "plaQ" not in shown
+    assert "END" not in shown
+    assert shown.count("c   | a plain line\n") == len(PEM) + 1
+    assert "a   | GET /users 200\n" in shown
+    assert shown.endswith(
+        "a   | started in 3 s\nb   | 2026-01-01 INFO started in 3 s\nc   | a plain line\n"
+    )
+
+
+def test_a_line_of_a_key_is_known_without_the_lines_before_it() -> None:
+    assert redact.redact("MIIEvQIBADANBgkqhkiG9w0BAQEFAASC" * 2) == MASK
+    for digest in ("9f86d081" * 8, "9F86D081" * 8, "/some/Folder9/of/a/path" * 2, "A9b" * 30):
+        assert redact.redact(digest) == digest
 
 
 def test_no_title_in_the_journal_shows_one(platform: Platform) -> None:
@@ -289,6 +401,51 @@ def test_no_command_shows_one_and_undo_restores_the_bytes(
     shown = {argv: secrets_in(text) for argv, text in said.items()}
     assert {argv: found for argv, found in shown.items() if found} == {}
     assert MASK in said[("fix", "--diff", *select)]
+
+
+def test_the_project_that_is_printed_shows_none_in_a_list_either(
+    platform: Platform, doctor: Doctor
+) -> None:
+    (platform.root / "docker-compose.yml").write_text(
+        "services:\n  a:\n    image: i\n    command: [redis-server, --requirepass, planted-31,"
+        " postgresql://u:planted-32@h/d, compose-9env, ghp_planted0000000000000000]\n"
+        "    environment: {SHOP_SECRET: compose-9env, TYPEFORM_TOKEN: planted-33, MODE: dev}\n"
+    )
+    done = doctor("config")
+    assert done.returncode == 0, done.stderr
+    assert secrets_in(done.stdout) == []
+    service = json.loads(done.stdout)["services"]["a"]
+    assert service["command"] == [
+        "redis-server", "--requirepass", MASK, f"postgresql://u:{MASK}@h/d", MASK, MASK
+    ]  # fmt: skip
+    assert service["environment"]["MODE"] == "dev"
+    shown = doctor("config", "--show-secrets").stdout
+    assert "planted-31" in shown
+    assert "planted-33" in shown
+
+
+@pytest.mark.parametrize(
+    "key", ["TYPEFORM_TOKEN", "NAMECHEAP_API_KEY", "PROFILE_SECRET", "FILE_PASSWORD", "tokenTyped"]
+)
+def test_a_word_of_another_word_does_not_make_a_secret_less_of_one(key: str) -> None:
+    assert redact.holds_secret(key)
+    assert redact.redact_tree({key: "planted"}) == {key: MASK}
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "TOKEN_TYPE",
+        "tokenType",
+        "SECRET_NAME",
+        "PASSWORD_FILE",
+        "PASSWORDFILE",
+        "accessTokenExpires",
+    ],
+)
+def test_a_word_behind_the_secrets_says_that_only_something_of_it_is_told(key: str) -> None:
+    assert not redact.holds_secret(key)
+    assert redact.redact_tree({key: "bearer"}) == {key: "bearer"}
 
 
 # What is masked by its value.

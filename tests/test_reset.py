@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import pexpect
 import psycopg
 import pytest
 
+from saas_doctor import own_files
 from saas_doctor import platform as platforms
 from saas_doctor.stack.leftovers import Leftovers
 from saas_doctor.stack.saving import NOTES, verify
@@ -111,12 +113,78 @@ def test_what_can_not_be_made_again_is_put_aside_and_comes_back_by_the_notes(
     assert (folder / "logs/core.log").read_text() == "an error of yesterday\n"
     assert (folder / "logs/linked").is_symlink()
     assert (root.parent / "outside/theirs.log").exists()
-    own = {p.name for p in (folder / "environment").rglob("*") if p.is_file()}
-    assert own == {"patch_of_mine.py", "__init__.py"}
+    saved = {p.name for p in (folder / "environment/lib").rglob("*") if p.is_file()}
+    assert saved - {"_virtualenv.py", "_virtualenv.pth"} == {"patch_of_mine.py", "__init__.py"}
+    assert (folder / "pyvenv.cfg").read_text().startswith("home = ")
     assert "fastapi==" in (folder / "packages.txt").read_text()
 
     subprocess.run(["sh", "-c", commands(folder)["logs"]], check=True)
     assert (root / "logs/core.log").read_text() == "an error of yesterday\n"
+
+
+OWN = "# only here\n"
+
+
+def test_no_file_of_somebodys_own_goes_with_the_environment(
+    root: Path, environ: dict[str, str]
+) -> None:
+    environment = root / "backend/.venv"
+    site = str(next(environment.glob("lib/python3*/site-packages")).relative_to(environment))
+    made = {
+        "bin/activate.local",
+        "bin/python-nightly-report.sh",
+        "bin/python3.99",
+        "bin/pip-sync-ours",
+        "bin/wheel-of-names",
+        f"{site}/mine-1.0.dist-info/METADATA",
+        f"{site}/fastapi/__pycache__/notes.txt",
+    }
+    longer = {"bin/activate", f"{site}/certifi/cacert.pem", f"{site}/httpx/_api.py"}
+    as_long = {f"{site}/fastapi/applications.py"}
+    links = {"bin/tool", "bin/python3.98"}
+    for name in made:
+        (environment / name).parent.mkdir(exist_ok=True)
+        (environment / name).write_text(OWN)
+    for name in longer | as_long:
+        path = environment / name
+        former, status = path.read_bytes(), path.stat()
+        path.unlink()  # the clone's files are links
+        path.write_bytes((former[: -len(OWN)] if name in as_long else former) + OWN.encode())
+        os.utime(path, (status.st_atime, status.st_mtime))  # as `cp -p` and rsync do
+    for name in links:
+        (environment / name).symlink_to("/opt/ourtool")
+
+    shown, _ = doctor(root, environ, "reset", "--allow-destructive")
+    assert "of your own" in shown
+    saved = saved_by(root) / "environment"
+    lost = [name for name in made | longer | as_long if not (saved / name).exists()]
+    assert lost == []
+    assert all((saved / name).read_text().endswith(OWN) for name in made | longer | as_long)
+    assert {os.readlink(saved / name) for name in links} == {"/opt/ourtool"}
+
+
+@pytest.mark.parametrize("maker", ["venv", "uv"])
+def test_of_an_environment_as_it_was_made_nothing_is_somebodys_own(
+    tmp_path: Path, maker: str
+) -> None:
+    environment = tmp_path / "env"
+    python = copies.template_environment() / "bin/python"
+    make = (
+        [python, "-m", "venv"]
+        if maker == "venv"
+        else [copies.UV, "venv", "-q", "--seed", "-p", python]
+    )
+    subprocess.run([*map(str, make), str(environment)], check=True, timeout=120)
+    subprocess.run([environment / "bin/python", "-c", "import pip"], check=True)
+    found = own_files.unproved(environment)
+    assert own_files.own(environment, found) == []
+    # What only its maker's template could tell is kept, whatever its time is.
+    assert environment / "bin/activate" in found
+    assert environment / "bin/python" not in found
+    with (environment / "bin/activate").open("a") as file:
+        file.write(OWN)
+    os.utime(environment / "bin/activate", (time.time(), time.time() + 60))
+    assert own_files.own(environment, found) == [environment / "bin/activate"]
 
 
 def test_byte_code_goes_but_not_that_of_environments_nor_anything_else(

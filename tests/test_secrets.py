@@ -189,3 +189,22 @@ def test_a_port_is_a_number_that_there_is(line: str, wrong: bool, tree: MakeTree
     code += 'server = socket.create_server(("127.0.0.1", int(os.environ["CORE_PORT"])))\n'
     platform = tree({".env": f"{line}\n", "app.py": code})
     assert bool(findings(platform, "CFG914")) == wrong
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("SECRET_KEY Zx93kfQ1vvA", "SECRET_KEY, and no = behind it"),
+        ("SECRET KEY=Zx93kfQ1vvA", "no KEY=value"),
+        ("Zx93kfQ1vvA Zx93kfQ1vvA", "no KEY=value"),
+        ('A_TOKEN="abc"Zx93kfQ1vvA', "A_TOKEN=, and behind it no value"),
+        ("export A_TOKEN='Zx93kfQ1vvA", "A_TOKEN=, and behind it no value"),
+    ],
+)
+def test_a_line_that_cannot_be_read_shows_its_key_at_most(
+    line: str, told: str, tree: MakeTree
+) -> None:
+    (found,) = findings(tree({".env": f"{line}\n", ".env.example": ""}), "CFG902")
+    assert found.found == f"{told} (the line is not shown: it may be secret)"
+    shown = f"{found.message} {found.target} {found.next_step} {found.wanted} {found.looked_at}"
+    assert "Zx93" not in shown

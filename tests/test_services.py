@@ -22,7 +22,8 @@ from saas_doctor.facts.running import Process, masked
 from saas_doctor.model import Report, Result, Status
 from saas_doctor.runner import Selection
 from tests.faults import Copy
-from tests.faults.services import everything_runs, stub
+from tests.faults.registration import LIST
+from tests.faults.services import everything_runs, everything_runs_at, stub
 from tests.testbed.ports import listener, wait_for_port
 
 MakeCopy = Callable[[], Copy]
@@ -298,3 +299,32 @@ def test_a_login_that_redis_refuses_is_an_error_where_redis_is_needed(make_copy:
         (finding,) = runner.run(one, Selection(("RED501",)), timeout=20).findings
         assert finding.severity == severity
         assert "topsecret" not in str(finding)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.2", "::1"])
+def test_services_that_run_where_host_of_the_settings_says_are_well(
+    host: str, make_copy: MakeCopy
+) -> None:
+    copy = make_copy()
+    running = everything_runs_at(host)(copy)
+    assert running
+    with running:
+        report = examine(copy, "SVC701", "SVC702", "NET401")
+    assert [(r.code, r.status) for r in report.results if r.status is not Status.OK] == []
+
+
+def test_of_a_long_list_the_platforms_own_are_tried_first_and_the_rest_is_counted(
+    make_copy: MakeCopy,
+) -> None:
+    copy = make_copy()
+    listed: list[dict[str, str]] = [
+        {"name": f"s{number}", "url": "http://127.0.0.1:9"} for number in range(1000)
+    ]
+    listed.append({"name": "core", "url": "http://[::1"})
+    with stub(copy, "registry", copy.ports["registry"], **{LIST: [200, listed]}):
+        report = examine(copy, "SVC704", "SVC705")
+    found = [f.target for f in report.findings]
+    assert (found.count("core@http://[::1"), len(found)) == (1, 64)
+    assert {r.reason for r in report.results if r.code.startswith("SVC70")} >= {
+        "the registry lists 937 more, which were not tried"
+    }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import os
 import pwd
@@ -213,6 +214,64 @@ def postgres_data(stack: Stack) -> Path:
     return part.cluster.data
 
 
+def mine(stack: Stack, *statements: str) -> list[Any]:
+    """The rows of a table of one's own, after these statements."""
+    settings = (stack.root / "backend/.env").read_text().splitlines()
+    (url,) = (line.partition("=")[2] for line in settings if line.startswith("DATABASE_URL="))
+    with psycopg.connect(url, autocommit=True) as connection:
+        for statement in statements:
+            connection.execute(statement)
+        return connection.execute("TABLE mine").fetchall()
+
+
+def test_the_data_go_along_with_a_platform_that_is_renamed(stack: Stack) -> None:
+    stack.up("postgres")
+    rows = mine(stack, "CREATE TABLE mine AS SELECT 'precious'")
+    stack.down(volumes=False)
+    former = stack.root
+    stack.root = former.rename(former.with_name("renamed"))
+    assert stack.plan("postgres") == {"postgres": (Verb.START, "")}
+    stack.up("postgres")
+    assert mine(stack) == rows
+    stack.down(volumes=False)
+
+    # A copy has data of its own, is told of the other, and removes only its own.
+    other = copy.copy(stack)
+    other.root = stack.root.with_name("copied")
+    shutil.copytree(stack.root, other.root, symlinks=True)
+    secret = (stack.root / ".saas-doctor/local/postgres-password").read_text()
+    if os.geteuid() == 0:
+        ((verb, told),) = [v for name, v in other.plan("postgres").items() if name != "postgres"]
+        assert verb is Verb.CREATE
+        assert f"copied or moved stay in {postgres_data(stack)}" in told
+        other.up("postgres")
+        with pytest.raises(psycopg.errors.UndefinedTable):
+            mine(other)
+        other.down(volumes=True)
+    assert (stack.root / ".saas-doctor/local/postgres-password").read_text() == secret
+    stack.root = stack.root.rename(former)
+    stack.up("postgres")
+    assert mine(stack) == rows
+
+
+def test_a_lost_secret_of_a_cluster_is_made_anew_and_its_data_stay(stack: Stack) -> None:
+    stack.up("postgres")
+    rows = mine(stack, "CREATE TABLE mine AS SELECT 'precious'")
+    stack.down(volumes=False)
+    data, state = postgres_data(stack), stack.root / ".saas-doctor"
+    if state in data.parents:
+        (state / "local/postgres-password").unlink()
+    else:  # as by `git clean -fdx`
+        shutil.rmtree(state)
+    stack.up("postgres")
+    assert mine(stack) == rows
+    stack.down(volumes=False)
+    if state not in data.parents:
+        shutil.rmtree(state)
+    assert [change.name for change in stack.down(volumes=True)] == [str(data)]
+    assert not data.exists()
+
+
 def test_no_password_is_on_a_command_line_or_in_a_log(stack: Stack) -> None:
     stack.up("postgres", "redis")
     secret = (stack.root / ".saas-doctor/local/postgres-password").read_text()
@@ -399,10 +458,10 @@ def test_data_of_another_version_are_not_touched(stack: Stack) -> None:
 def test_a_postgres_that_refuses_the_platform_is_told_with_its_code(
     make_copy: Callable[..., Copy],
 ) -> None:
-    copy = make_copy(own=False)
-    file = copy.path("backend/.env")
-    file.write_text(file.read_text().replace(copy.password, "mistyped"))
-    backend = LocalBackend(platforms.load(copy.root, exact=True, environ=copy.environ))
+    made = make_copy(own=False)
+    file = made.path("backend/.env")
+    file.write_text(file.read_text().replace(made.password, "mistyped"))
+    backend = LocalBackend(platforms.load(made.root, exact=True, environ=made.environ))
     with pytest.raises(Failed) as failed:
         backend.changes(Options())
     (failure,) = failed.value.failures

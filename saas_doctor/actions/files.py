@@ -16,7 +16,7 @@ from saas_doctor.edits import Edit, apply_edits, digest, overlap
 from saas_doctor.facts import Facts
 from saas_doctor.platform import Platform
 from saas_doctor.reading import read_bytes
-from saas_doctor.redact import redact
+from saas_doctor.redact import redact, redact_lines
 
 TEMPORARY = ".saas-doctor-tmp-"
 
@@ -311,9 +311,10 @@ def _mode(path: Path) -> int | None:
 
 def unified_diff(name: str, old: bytes, new: bytes, *, created: bool = False) -> str:
     """The change as a unified diff, secrets masked."""
+    # Masked before they are compared: of a secret over several lines a hunk may show the last.
     lines = difflib.unified_diff(
-        _lines(old),
-        _lines(new),
+        _shown(old),
+        _shown(new),
         "/dev/null" if created else f"a/{name}",
         f"b/{name}",
         lineterm="",
@@ -321,5 +322,22 @@ def unified_diff(name: str, old: bytes, new: bytes, *, created: bool = False) ->
     return redact("\n".join(lines)) or f"(an empty file: {name})"
 
 
-def _lines(data: bytes) -> Sequence[str]:
-    return data.decode("utf-8", "replace").splitlines()
+class _Line(str):
+    """A line as it is shown, which is compared as it is."""
+
+    __slots__ = ("real",)
+    real: str
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Line) and self.real == other.real
+
+    def __hash__(self) -> int:
+        return hash(self.real)
+
+
+def _shown(data: bytes) -> Sequence[str]:
+    real = data.decode("utf-8", "replace").splitlines()
+    lines = [_Line(line) for line in redact_lines(real)]
+    for line, text in zip(lines, real, strict=True):
+        line.real = text
+    return lines

@@ -12,7 +12,7 @@ from saas_doctor.actions import Action, Bench, Failed, NotApplied, Record, Refus
 from saas_doctor.facts.answers import ask, client
 from saas_doctor.facts.docker import connect
 from saas_doctor.facts.listeners import listening
-from saas_doctor.facts.running import Process
+from saas_doctor.facts.running import Process, has_prompt
 from saas_doctor.model import Risk, Unreadable
 
 if TYPE_CHECKING:
@@ -63,7 +63,8 @@ class StopProcess(Action):
     def before(self, bench: Bench) -> Record:  # noqa: ARG002
         import psutil
 
-        if find(self.pid, self.created) is None:
+        top = find(self.pid, self.created)
+        if top is None:
             raise NotApplied(f"{self.name} (pid {self.pid}) has ended by now")
         if self.pid in (1, *(p.pid for p in psutil.Process().parents()), psutil.Process().pid):
             raise NotApplied(f"the doctor itself runs inside {self.name} (pid {self.pid})")
@@ -71,6 +72,9 @@ class StopProcess(Action):
             with client() as http:
                 if ask(http, self.silent_at, (_SILENCE,)).problem != "silent":
                     raise NotApplied(f"{self.name} answers at {self.silent_at} by now")
+            # What was asked of it may have led it to a breakpoint.
+            if any(has_prompt(one.pid) for one in _tree(top)):
+                raise NotApplied(f"{self.name} (pid {self.pid}) runs under a debugger by now")
         return {
             "pid": self.pid,
             "created": self.created,

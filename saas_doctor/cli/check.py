@@ -21,8 +21,9 @@ from saas_doctor.cli.options import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from saas_doctor.baseline import Baseline
-    from saas_doctor.cli.outputs import Output
     from saas_doctor.platform import Platform
     from saas_doctor.runner import Selection
 
@@ -93,12 +94,11 @@ def check(
     from msgspec.structs import replace
 
     from saas_doctor import baseline as baselines
-    from saas_doctor import changes, journal, runner
-    from saas_doctor.cli.outputs import Output, chosen_outputs
+    from saas_doctor import changes, runner
+    from saas_doctor.cli.outputs import Output, chosen_outputs, make_ready, refuse_to_overwrite
     from saas_doctor.cli.screen import say, status_line, write_reports
     from saas_doctor.cli.watching import watch_platform
     from saas_doctor.model import DoctorError, Severity
-    from saas_doctor.repair import interruption
 
     outputs = chosen_outputs(formats, output, os.environ)
     if static and live:
@@ -110,13 +110,11 @@ def check(
         raise DoctorError(f"{word}: what is this for? name the platform with -C DIRECTORY")
 
     def chosen(platform: Platform, accepted: Baseline | None) -> Selection:
-        made = selection(
-            platform.config, select, ignore, static=not live, live=not static, baseline=accepted
+        return _as_expected_in_ci(
+            selection(
+                platform.config, select, ignore, static=not live, live=not static, baseline=accepted
+            )
         )
-        if os.environ.get("CI", "").lower() in ("", "0", "false"):
-            return made
-        expected = {code: _IN_CI for code in _OF_A_MACHINE if code not in made.select}
-        return replace(made, ignore={**expected, **(made.ignore or {})})
 
     if watch:
         watch_platform(
@@ -132,7 +130,12 @@ def check(
     platform = load_platform(directory, config)
     file = Path(word) if word is not None and write_baseline else baseline
     accepted = baselines.read(platform, file, must_exist=not write_baseline)
-    _make_ready(outputs, accepted.file if write_baseline else None)
+    for out in outputs:
+        if out.file:
+            make_ready(out.file)
+            refuse_to_overwrite(out.file)
+    if write_baseline:
+        make_ready(accepted.file)
     wanted = chosen(platform, None if write_baseline else accepted)
     since = changes.since(platform, word, accepted.file) if changed else None
     with status_line(f"examining {platform.root}", len(wanted.codes())) as progress:
@@ -142,26 +145,32 @@ def check(
         before, accepted = accepted, baselines.write(report, platform, accepted)
         report = baselines.applied(report, platform, accepted)
         say(baselines.told(report, platform, before, accepted), error=True)
-    if missing := baselines.missing(platform, accepted):
-        report = replace(report, notes=(*report.notes, missing))
-    if journal.is_closed(platform):
-        note = f"{platform.state} belongs to another user: whether a fix was cut off is not known"
-        report = replace(report, notes=(*report.notes, note))
-    cut_off = journal.interrupted(platform)
-    if cut_off:
-        report = replace(report, notes=(*report.notes, interruption(cut_off)))
+    missing = baselines.missing(platform, accepted)
+    notes = [*report.notes, *filter(None, [missing]), *_notes(platform)]
+    report = replace(report, notes=tuple(notes))
     write_reports(report, outputs, verbose=verbose)
     limit = Severity(fail_on.value if fail_on else platform.config.fail_on)
     raise typer.Exit(report.exit_code(limit, allow_unknown=allow_unknown))
 
 
-def _make_ready(outputs: list[Output], baseline: Path | None) -> None:
-    """What can't be written is refused before the examination, not after it."""
-    from saas_doctor.cli.outputs import make_ready, refuse_to_overwrite
+def _as_expected_in_ci(made: Selection) -> Selection:
+    """In CI, less what is missing in every fresh checkout, unless it is asked for by name."""
+    import os
 
-    for out in outputs:
-        if out.file:
-            make_ready(out.file)
-            refuse_to_overwrite(out.file)
-    if baseline:
-        make_ready(baseline)
+    from msgspec.structs import replace
+
+    if os.environ.get("CI", "").lower() in ("", "0", "false"):
+        return made
+    expected = {code: _IN_CI for code in _OF_A_MACHINE if code not in made.select}
+    return replace(made, ignore={**expected, **(made.ignore or {})})
+
+
+def _notes(platform: Platform) -> Iterator[str]:
+    """What was left of a fix that did not come to its end."""
+    from saas_doctor import journal
+    from saas_doctor.repair import interruption
+
+    if journal.is_closed(platform):
+        yield f"{platform.state} belongs to another user: whether a fix was cut off is not known"
+    if cut_off := journal.interrupted(platform):
+        yield interruption(cut_off)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections import defaultdict
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Annotated
 
@@ -17,6 +18,7 @@ from saas_doctor.cli.stack_options import (
     chosen_backend,
     stack_platform,
 )
+from saas_doctor.redact import Redactor
 
 if TYPE_CHECKING:
     from saas_doctor.stack import LogLine
@@ -75,6 +77,7 @@ class _Printer:
     def __init__(self, width: int) -> None:
         self._width = width
         self._colours: dict[str, str] = {}
+        self._redactors: defaultdict[str, Redactor] = defaultdict(Redactor)
 
     def show(self, line: LogLine) -> None:
         from saas_doctor.cli.screen import show
@@ -84,7 +87,8 @@ class _Printer:
         )
         code = code_of(line.text)
         mark = [(f"  <- {code}: saas-doctor explain {code}", "bold red")] if code else []
-        show([[(f"{line.service:<{self._width}} | ", colour), (line.text, ""), *mark]])
+        text = self._redactors[line.service].redact(line.text)
+        show([[(f"{line.service:<{self._width}} | ", colour), (text, ""), *mark]])
 
 
 def code_of(text: str) -> str:

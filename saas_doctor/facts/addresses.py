@@ -35,15 +35,18 @@ class Address(Struct, frozen=True):
 
     @property
     def url(self) -> str:
-        host = self.reached_at
-        return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
+        return f"http://{_pair(self.reached_at, self.port)}"
 
     def __str__(self) -> str:
-        return f"{self.host}:{self.port}"
+        return _pair(self.host, self.port)
+
+
+def _pair(host: str, port: int) -> str:
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 class Addresses(Fact, frozen=True):
-    """The address of every service: its port's key in the settings, else the configuration."""
+    """The address of every service: its keys in the settings, else the configuration."""
 
     services: Mapping[str, Address]
 
@@ -55,7 +58,8 @@ class Addresses(Fact, frozen=True):
             text = settings.values.get(variable, "")
             valid = text.isdigit() and 0 < int(text) <= 65535
             port = int(text) if valid else service.port
-            found[name] = Address(name, service.host, port, variable)
+            host = settings.values.get(service.host_variable or "", "").strip() or service.host
+            found[name] = Address(name, host, port, variable)
         if not found:
             raise Absent("no services are configured")
         return cls(found)

@@ -107,17 +107,17 @@ def ask(http: httpx.Client, url: str, bounds: Sequence[float] = _BOUNDS) -> Answ
             answer = Answer(url, problem="silent", seconds=time.monotonic() - began)
         except httpx.RemoteProtocolError as error:
             closed = "without sending" in str(error)
-            problem = "TLS" if _wants_tls(url) else "closed" if closed else "not HTTP"
+            problem = "TLS" if takes_tls(url) else "closed" if closed else "not HTTP"
             return Answer(url, problem=problem, detail=str(error))
         except (httpx.ReadError, httpx.WriteError, httpx.ConnectError) as error:
-            problem = "TLS" if _wants_tls(url) else "closed"
+            problem = "TLS" if takes_tls(url) else "closed"
             return Answer(url, problem=problem, detail=str(error))
         except httpx.HTTPError as error:
             return Answer(url, problem="not HTTP", detail=str(error))
     return answer
 
 
-def _wants_tls(url: str) -> bool:
+def takes_tls(url: str) -> bool:
     """Whether what closes a plain connection there takes a TLS one, whatever its certificate."""
     import ssl
 

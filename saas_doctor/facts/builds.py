@@ -123,10 +123,13 @@ class Builds(Fact, frozen=True):
     builds: tuple[ServiceBuild, ...]
     compose: Compose
     platform: Platform
+    partial: str = ""
 
     @classmethod
     def read(cls, compose: Compose, platform: Platform) -> Builds:
-        return cls(tuple(_builds(compose, platform)), compose, platform)
+        unreadable: dict[str, None] = {}
+        builds = tuple(_builds(compose, platform, unreadable))
+        return cls(builds, compose, platform, "; ".join(unreadable))
 
     @cached_property
     def classic(self) -> str:
@@ -156,16 +159,34 @@ def _scripts(root: Path) -> Iterator[Path]:
         yield from sorted(folder.glob("*.sh"))
 
 
-def _builds(compose: Compose, platform: Platform) -> Iterator[ServiceBuild]:
+def _builds(
+    compose: Compose, platform: Platform, unreadable: dict[str, None]
+) -> Iterator[ServiceBuild]:
+    """The builds; what can't be read of them is added to `unreadable`, with the reason."""
     read: dict[Path, Dockerfile | None] = {}
     root = platform.root
+
+    def data_of(path: Path) -> bytes | None:
+        try:
+            return read_bytes(path, _LARGEST)
+        except OSError as error:
+            unreadable[f"{platform.relative(path)}: can't be read ({error.strerror})"] = None
+        return None
+
+    def ignored_in(context: Path, dockerfile: Path | None) -> Ignored | None:
+        """The ignore file that counts: the Dockerfile's own before the context's."""
+        own = [dockerfile.with_name(dockerfile.name + ".dockerignore")] if dockerfile else []
+        path = next((p for p in (*own, context / ".dockerignore") if p.is_file()), None)
+        data = data_of(path) if path else None
+        return dockerignore.parse(platform.relative(path), data) if path and data else None
+
     for service in compose.services.values():
         build = service.build
         if build is None:
             continue
         if build.inline and build.context is not None:
             text = dockerfiles.parse(build.inline.encode())
-            ignored = _ignored(build.context, None, platform)
+            ignored = ignored_in(build.context, None)
             yield ServiceBuild(service, build, compose.name, text, root, ignored=ignored)
             continue
         if build.context is None or build.dockerfile is None:
@@ -183,8 +204,9 @@ def _builds(compose: Compose, platform: Platform) -> Iterator[ServiceBuild]:
             yield ServiceBuild(service, build, name, None, root, missing="dockerfile", near=near)
             continue
         if path not in read:
-            read[path] = _read(path)
-        ignored = _ignored(build.context, path, platform)
+            data = data_of(path)
+            read[path] = None if data is None else dockerfiles.parse(data)
+        ignored = ignored_in(build.context, path)
         yield ServiceBuild(service, build, name, read[path], root, ignored=ignored)
 
 
@@ -192,22 +214,3 @@ def _found(path: Path) -> Path:
     """The Dockerfile; Docker takes `dockerfile` too, where it is to take the usual one."""
     small = path.with_name("dockerfile")
     return small if path.name == "Dockerfile" and not path.exists() and small.is_file() else path
-
-
-def _read(path: Path) -> Dockerfile | None:
-    try:
-        return dockerfiles.parse(read_bytes(path, _LARGEST))
-    except OSError:
-        return None
-
-
-def _ignored(context: Path, dockerfile: Path | None, platform: Platform) -> Ignored | None:
-    """The ignore file that counts: the Dockerfile's own before the context's."""
-    own = [dockerfile.with_name(dockerfile.name + ".dockerignore")] if dockerfile else []
-    for path in (*own, context / ".dockerignore"):
-        try:
-            if path.is_file():
-                return dockerignore.parse(platform.relative(path), read_bytes(path))
-        except OSError:
-            return None
-    return None

@@ -150,7 +150,7 @@ class Settings(Fact, frozen=True):
 
 def _keys_of_interest(platform: Platform) -> list[str]:
     config = platform.config
-    keys = ["REGISTRY_URL", *(s.port_variable for s in config.services.values() if s.port_variable)]
+    keys = ["REGISTRY_URL", *(key for s in config.services.values() for key in s.variables)]
     keys += [config.database.variable] if config.database else []
     keys += [config.redis.variable] if config.redis else []
     keys += [config.frontend.cors_variable] if config.frontend else []

@@ -69,10 +69,14 @@ class FrontendPackage(Fact, frozen=True):
         if frontend is None:
             raise Absent("no front end is configured")
         folder = platform.path(frontend.directory)
+        file = folder / "package.json"
         try:
-            table: Any = json.loads(read_head(folder / "package.json", _MAXIMUM))
-        except (OSError, ValueError, RecursionError):
+            table: Any = json.loads(read_head(file, _MAXIMUM))
+        except (FileNotFoundError, NotADirectoryError, ValueError, RecursionError):
             table = {}
+        except OSError as error:
+            name = platform.relative(file)
+            raise Unreadable(f"{name}: can't be read ({error.strerror})") from None
         table = table if isinstance(table, dict) else {}
         kinds = ("dependencies", "devDependencies")
         return cls(

@@ -109,6 +109,41 @@ def _covers(entry: str, target: Target) -> bool:
     return target.host == host.lower() or target.host.endswith(f".{host.lower()}")
 
 
+def readable(entry: str) -> str:
+    """An entry as httpx can read it: itself, an address without its brackets, or nothing.
+
+    Of one that it can't read it makes no URL, and so no client at all.
+    """
+    if not refusal(_pattern(entry)):
+        return entry
+    bare = _BRACKETED.match(entry)
+    return bare.group(1) if bare and not refusal(_pattern(bare.group(1))) else ""
+
+
+_BRACKETED = re.compile(r"\[([^\]]*)\](?::\d*)?$")
+
+
+def refusal(url: str) -> str:
+    """Why httpx makes no URL of a text; nothing where it does."""
+    import httpx
+
+    try:
+        httpx.URL(url)
+    except httpx.InvalidURL as error:
+        return str(error)
+    return ""
+
+
+def _pattern(entry: str) -> str:
+    """The URL that httpx makes of an entry."""
+    address = entry.partition("/")[0]
+    if "://" in entry:
+        return entry
+    if _is_address(address):
+        return f"all://[{entry}]" if ":" in address else f"all://{entry}"
+    return f"all://{entry}" if entry.lower() == "localhost" else f"all://*{entry}"
+
+
 def _is_address(text: str) -> bool:
     try:
         ipaddress.ip_address(text)

@@ -15,7 +15,16 @@ from saas_doctor.facts import Fact
 from saas_doctor.facts.addresses import Addresses
 from saas_doctor.facts.compose import Compose
 from saas_doctor.facts.dotenv import EnvFile, Settings
-from saas_doctor.facts.no_proxy import HTTPX, NAME, Target, chosen, covered, proxy_key
+from saas_doctor.facts.no_proxy import (
+    HTTPX,
+    NAME,
+    Target,
+    chosen,
+    covered,
+    proxy_key,
+    readable,
+    refusal,
+)
 from saas_doctor.model import Place
 from saas_doctor.platform import Platform
 
@@ -50,6 +59,18 @@ class Scope(Struct, frozen=True):
         return "*" in [entry.strip() for entry in self.no_proxy.split(",")]
 
     @property
+    def unreadable(self) -> dict[str, str]:
+        """The variables of which httpx can make no URL, with what it can't read, and so no client."""
+        if self.no_proxy_is_all:
+            return {}
+        entries = [entry.strip() for entry in self.no_proxy.split(",")]
+        found = {self.no_proxy_key: ", ".join(e for e in entries if e and readable(e) != e)}
+        for key, value in self.in_effect.items():
+            url = value if "://" in value else f"http://{value}"
+            found[key] = self.shown(key) if refusal(url) else ""
+        return {key: text for key, text in found.items() if text}
+
+    @property
     def no_proxy_key(self) -> str:
         """The spelling to set, so that it counts."""
         lower = next(
@@ -75,15 +96,16 @@ class Scope(Struct, frozen=True):
 
     def shown(self, key: str) -> str:
         """The variable's value without a password."""
-        return re.sub(r"^((?:[\w+.-]+://)?[^:/@]*):[^@]*@", r"\1:***@", self.variables[key])
+        return re.sub(r"^((?:[\w+.-]+://)?[^:/@]*):.*@", r"\1:***@", self.variables[key])
 
     def no_proxy_with(self, targets: Sequence[Target]) -> str:
-        """NO_PROXY as it is, with the hosts of this machine and of these targets added."""
-        there = [entry for entry in re.split(r"[\s,]+", self.no_proxy) if entry]
+        """NO_PROXY as httpx can read it, with the hosts of this machine and of these targets added.
+
+        An address of IPv6 stands there without brackets: urllib wants them, and httpx then fails.
+        """
+        there = [readable(entry) for entry in re.split(r"[\s,]+", self.no_proxy)]
         hosts = [*LOCAL, *(target.host for target in targets)]
-        # urllib wants it as an address has it.
-        hosts += [f"[{target.host}]" for target in targets if ":" in target.host]
-        return ",".join(dict.fromkeys([*there, *hosts]))
+        return ",".join(filter(None, dict.fromkeys([*there, *hosts])))
 
 
 class Proxies(Fact, frozen=True):
@@ -117,7 +139,7 @@ class Proxies(Fact, frozen=True):
                 )
             )
         scopes += _compose_scopes(compose, addresses)
-        return cls(tuple(scope for scope in scopes if scope.in_effect))
+        return cls(tuple(scope for scope in scopes if scope.in_effect or scope.no_proxy))
 
 
 def _proxy_variables(environ: Mapping[str, str]) -> dict[str, str]:

@@ -18,18 +18,24 @@ from saas_doctor.facts.ports import Ports
 from saas_doctor.model import Absent, Unreadable
 from saas_doctor.platform import Platform
 from saas_doctor.reading import read_head
+from saas_doctor.redact import redact
 
 
 class Instance(Struct, frozen=True):
-    """One entry of the registry's list that says where a service is to be called."""
+    """One entry of the registry's list that says where a service is to be called.
+
+    `host` is empty where that is no address: the entry's words are then its `url`.
+    """
 
     name: str
     url: str
-    host: str
-    port: int
+    host: str = ""
+    port: int = 0
 
     @property
     def at(self) -> str:
+        if not self.host:
+            return redact(self.url)
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
@@ -44,6 +50,8 @@ class Registered(Fact, frozen=True):
     instances: tuple[Instance, ...] = ()
     registry: str = "registry"
     """The service that the registry is."""
+    respelled: Mapping[str, str] = {}
+    """The services that the list has in another spelling alone than their code says, with that."""
 
     live = True
     limit = 4.5
@@ -65,7 +73,15 @@ class Registered(Fact, frozen=True):
             and (line := registering_line(platform.path(config.directory), platform))
         }
         instances = tuple(found for entry in entries if (found := _instance(entry)))
-        return cls(url, frozenset(names), frozenset(listed), expected, instances, name)
+        exact = {str(e[k]) for e in entries for k in _NAMES if e.get(k)}
+        respelled = {
+            service: spelling
+            for service in expected
+            if (own := registered_name(platform.path(platform.config.services[service].directory)))
+            and own not in exact
+            and (spelling := next((n for n in exact if normal(n) == normal(own)), ""))
+        }
+        return cls(url, frozenset(names), frozenset(listed), expected, instances, name, respelled)
 
     def knows(self, service: str, address: Address) -> bool:
         return normal(service) in self.names or address.port in self.ports
@@ -76,20 +92,27 @@ def gateway_of(platform: Platform) -> str:
     return platform.config.frontend.gateway if platform.config.frontend else "gateway"
 
 
+_NAMES = ("name", "service_name", "id")
+
+
 def _instance(entry: Mapping[str, Any]) -> Instance | None:
-    """Where an entry of the list says that a service is, in the usual spellings."""
-    name = next((str(entry[k]) for k in ("name", "service_name", "id") if entry.get(k)), "")
-    urls = (entry.get(k) for k in ("url", "base_url", "address", "endpoint", "uri"))
+    """Where an entry of the list says that a service is, in the usual spellings; None if nowhere."""
+    name = next((str(entry[k]) for k in _NAMES if entry.get(k)), "")
+    urls = [entry[k] for k in ("url", "base_url", "address", "endpoint", "uri") if k in entry]
     url = next((u for u in urls if isinstance(u, str) and u), "")
     host, port = entry.get("host"), entry.get("port")
     if not url and host and str(port).isdigit():
         url = f"http://{host}:{port}"
+    if not name or url.startswith("/") or not (url or urls):
+        return None
     try:
         parts = urlsplit(url if "://" in url else f"http://{url}")
         number = parts.port or (443 if parts.scheme == "https" else 80)
     except ValueError:
-        return None
-    return Instance(name, url, parts.hostname, number) if name and parts.hostname else None
+        return Instance(name, url)
+    if not parts.hostname:
+        return Instance(name, url or "null" if urls[0] is None else str(urls[0]))
+    return Instance(name, url, parts.hostname, number)
 
 
 def normal(name: str) -> str:
@@ -125,8 +148,7 @@ def _ports(entries: Iterable[Mapping[str, Any]]) -> set[int]:
 
 
 def _names(entries: Iterable[Mapping[str, Any]]) -> set[str]:
-    keys = ("name", "service_name", "id")
-    return {normal(str(e[k])) for e in entries for k in keys if e.get(k)}
+    return {normal(str(e[k])) for e in entries for k in _NAMES if e.get(k)}
 
 
 def _entries(url: str) -> list[dict[str, Any]]:
@@ -159,6 +181,23 @@ _REGISTERS = re.compile(rb"^[^#\n]*?(?:(?<![\w.])|(?<=self\.))register(?:ed|_\w+
 
 def registering_line(folder: Path, platform: Platform) -> str:
     """Where the service's own code registers it (`main.py:13`), or nothing."""
+    file, data, at = _registration(folder)
+    number = data.count(b"\n", 0, at) + 1
+    return f"{platform.relative(file)}:{number}" if data else ""
+
+
+def registered_name(folder: Path) -> str:
+    """The name that the service's own code registers it by, where it is written out there."""
+    _, data, at = _registration(folder)
+    found = _NAMED.match(data, data.find(b"(", at)) if data else None
+    return found.group(1).decode("utf-8", "replace") if found else ""
+
+
+_NAMED = re.compile(rb"""\(\s*["']([^"'\n]+)["']""")
+
+
+def _registration(folder: Path) -> tuple[Path, bytes, int]:
+    """The file that registers its service, its bytes, and where in them; no bytes where none does."""
     for file in ("main.py", "app.py", "run.py"):
         try:
             data = read_head(folder / file, 500_000)
@@ -166,8 +205,6 @@ def registering_line(folder: Path, platform: Platform) -> str:
             continue
         for found in _REGISTERS.finditer(data):
             line = found.group()
-            if b"def " in line or b"blueprint" in line:
-                continue
-            number = data[: found.start()].count(b"\n") + 1
-            return f"{platform.relative(folder / file)}:{number}"
-    return ""
+            if b"def " not in line and b"blueprint" not in line:
+                return folder / file, data, found.end() - 1
+    return folder, b"", 0

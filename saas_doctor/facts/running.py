@@ -45,6 +45,10 @@ class Process(Struct, frozen=True):
     """The path that it was started by, links not followed: of a Python, its environment's."""
     record: str = ""
     """Where the record is of the local stack's member that it is, or keeps running."""
+    terminal: str = ""
+    """The terminal that is its standard input: somebody may talk with it."""
+    prompts: bool = False
+    """Whether its Python has loaded what reads lines from a prompt, as pdb does at a breakpoint."""
 
     @property
     def lineage(self) -> list[Process]:
@@ -118,6 +122,8 @@ def _describe(process: psutil.Process, parent: Process | None) -> Process | None
                 _unit(process.pid),
                 _program(process),
                 _record(process),
+                _terminal(process),
+                has_prompt(process.pid),
             )
     except psutil.Error:
         return None
@@ -156,6 +162,28 @@ def _record(process: psutil.Process) -> str:
     # What writes its own title (redis) writes over its environment; its supervisor does not.
     named = words[words.index(SUPERVISOR) + 1 :][:1] if SUPERVISOR in words else []
     return named[0] if named else _allowed(process.environ, none).get(MARK, "")
+
+
+def _terminal(process: psutil.Process) -> str:
+    try:
+        name = os.readlink(f"/proc/{process.pid}/fd/0")
+    except FileNotFoundError:  # no Linux: the terminal that it was started from
+        none: str | None = None
+        return (_allowed(process.terminal, none) if hasattr(process, "terminal") else "") or ""
+    except OSError:
+        return ""
+    return name if name.startswith(("/dev/pts/", "/dev/tty")) else ""
+
+
+_READLINE = re.compile(rb"/readline\.[^/\n]*\.so$", re.M)
+
+
+def has_prompt(pid: int) -> bool:
+    """Whether a Python has loaded what reads lines from a prompt: on Linux, where that is a file."""
+    try:
+        return bool(_READLINE.search(Path(f"/proc/{pid}/maps").read_bytes()))
+    except OSError:
+        return False
 
 
 def _works_in_deleted(pid: int) -> bool:

@@ -12,7 +12,7 @@ from functools import cached_property
 from itertools import accumulate
 from pathlib import Path
 
-from saas_doctor.discovery import is_left_out, is_vendored
+from saas_doctor.discovery import is_left_out, is_vendored, repository
 from saas_doctor.facts import Fact
 from saas_doctor.facts.module import Module, dotted_name
 from saas_doctor.model import Absent
@@ -28,6 +28,8 @@ _GIVEN = re.compile(rb"=[ \t]*(?:[\w.]*\.)?(\w+)[ \t]*$", re.M)
 _WORD = re.compile(rb"\w+")
 _LOCKED = ".#"
 """How Emacs calls the link beside a file that somebody edits; it leads nowhere."""
+_Folder = tuple[str, Path, str]
+"""A folder with the root that its modules belong to, and what stands before their names."""
 
 
 class Source(Fact, frozen=True):
@@ -36,6 +38,8 @@ class Source(Fact, frozen=True):
     modules: tuple[Module, ...]
     roots: tuple[Path, ...]
     partial: str = ""
+    too_large: tuple[str, ...] = ()
+    """The files that are left out for their size: one check says so for all."""
 
     limit = 20.0
 
@@ -45,12 +49,13 @@ class Source(Fact, frozen=True):
         roots = [platform.path(name) for name in platform.config.source_roots]
         roots += [f for f in services if not any(f.is_relative_to(root) for root in roots)]
         roots = [folder for folder in dict.fromkeys(roots) if folder.is_dir()]
-        unreadable: list[str] = []
-        modules = tuple(_modules(platform, roots, unreadable))
-        if not modules and not unreadable:
+        walk = _Walk(platform, roots)
+        modules, unreadable = tuple(walk.modules()), walk.unreadable
+        if not modules and not unreadable and not walk.too_large:
             raise Absent(f"no Python source in {', '.join(platform.config.source_roots)}")
         partial = f"{platform.relative(Path(unreadable[0]))}: can't be read" if unreadable else ""
-        return cls(modules, tuple(roots), partial)
+        too_large = tuple(platform.relative(Path(path)) for path in walk.too_large)
+        return cls(modules, tuple(roots), partial, too_large)
 
     def mentioning(self, *words: str) -> list[Module]:
         """The modules in whose text any of the words stands: cheap, before anything is parsed."""
@@ -322,47 +327,86 @@ class Source(Fact, frozen=True):
         return found
 
 
-def _modules(platform: Platform, roots: list[Path], unreadable: list[str]) -> Iterator[Module]:
-    """The Python files below the roots; what can't be read is added to `unreadable`.
+class _Walk:
+    """Goes through the folders of the platform's source, each once, and keeps what is not read.
 
     With plain text in place of paths: a platform may have ten thousand files.
     """
-    by_text = {str(root): root for root in roots}
-    starts = [t for t in by_text if not any(t.startswith(o + os.sep) for o in by_text)]
-    base = str(platform.root) + os.sep
-    for start in starts:
-        # Each folder with the root that its modules belong to, and how they are imported.
-        queue: list[tuple[str, Path, str]] = [(start, by_text[start], "")]
+
+    def __init__(self, platform: Platform, roots: list[Path]) -> None:
+        self.platform = platform
+        self.roots = {str(root): root for root in roots}
+        self.unreadable: list[str] = []
+        self.too_large: list[str] = []
+        self._seen: set[str] = set()
+        """The real places of the folders."""
+        self._links: list[_Folder] = []
+
+    def modules(self) -> Iterator[Module]:
+        """The Python files below the roots.
+
+        What lies behind links comes last: a folder has the name of its own place before theirs.
+        """
+        roots = self.roots
+        starts = [t for t in roots if not any(t.startswith(o + os.sep) for o in roots)]
+        for start in starts:
+            yield from self._below((start, roots[start], ""))
+        for link in self._links:  # grows meanwhile
+            if link[0] in roots or self._is_own(Path(os.path.realpath(link[0])), starts):
+                yield from self._below(link)
+
+    def _is_own(self, real: Path, starts: list[str]) -> bool:
+        """Whether a link leads into the repository, to nothing there that others wrote or tools made."""
+        top = repository(self.platform.root) or self.platform.root
+        if not real.is_relative_to(top) or any(real in Path(start).parents for start in starts):
+            return False
+        inside = [real, *real.parents][: len(real.relative_to(top).parts)]
+        return not any(is_left_out(str(f)) or is_vendored(str(f)) for f in inside)
+
+    def _below(self, start: _Folder) -> Iterator[Module]:
+        base = str(self.platform.root) + os.sep
+        queue = [(*start, os.path.realpath(start[0]))]
         while queue:
-            folder, root, package = queue.pop()
+            folder, root, package, real = queue.pop()
+            if real in self._seen:
+                continue
+            self._seen.add(real)
             try:
                 with os.scandir(folder) as listing:
                     entries = sorted(listing, key=lambda entry: entry.name, reverse=True)
             except OSError:
-                unreadable.append(folder)
+                self.unreadable.append(folder)
                 continue
-            if folder not in by_text and any(e.name.endswith(".dist-info") for e in entries):
+            if folder not in self.roots and any(e.name.endswith(".dist-info") for e in entries):
                 continue  # an installer put it there (`pip install --target`)
+            first_link = len(self._links)
             for entry in entries:
-                if entry.is_dir(follow_symlinks=False):
-                    if entry.path in by_text:
-                        queue.append((entry.path, by_text[entry.path], ""))
-                    elif not is_left_out(entry.path) and not is_vendored(entry.path):
-                        queue.append((entry.path, root, f"{package}{entry.name}."))
+                linked = entry.is_symlink() and os.path.isdir(entry.path)
+                if linked or entry.is_dir(follow_symlinks=False):
+                    below = (entry.path, root, f"{package}{entry.name}.")
+                    if entry.path in self.roots:
+                        below = (entry.path, self.roots[entry.path], "")
+                    elif is_left_out(entry.path) or is_vendored(entry.path):
+                        continue
+                    if linked:
+                        self._links.insert(first_link, below)
+                    else:
+                        queue.append((*below, real + os.sep + entry.name))
                 elif entry.name.endswith(".py") and not entry.name.startswith(_LOCKED):
-                    data = _bytes(entry, unreadable)
+                    data = self._bytes(entry)
                     if data is not None:
                         name = entry.path.removeprefix(base).replace(os.sep, "/")
                         stem = entry.name[:-3]
                         dotted = package[:-1] if stem == "__init__" else package + stem
                         yield Module(Path(entry.path), name, dotted, data, root)
 
-
-def _bytes(entry: os.DirEntry[str], unreadable: list[str]) -> bytes | None:
-    """The bytes of a source file; None for what is none, by its kind or its size."""
-    try:
-        return read_bytes(entry.path, MAXIMUM)
-    except OSError as error:
-        if error.errno not in (errno.EFBIG, errno.EINVAL, errno.EISDIR):
-            unreadable.append(entry.path)
-    return None
+    def _bytes(self, entry: os.DirEntry[str]) -> bytes | None:
+        """The bytes of a source file; None for what is none, by its kind or its size."""
+        try:
+            return read_bytes(entry.path, MAXIMUM)
+        except OSError as error:
+            if error.errno == errno.EFBIG:
+                self.too_large.append(entry.path)
+            elif error.errno not in (errno.EINVAL, errno.EISDIR):
+                self.unreadable.append(entry.path)
+        return None

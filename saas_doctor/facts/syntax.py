@@ -66,7 +66,7 @@ class Syntax(Fact, frozen=True):
     `judge` names the Python that said so: the platform's, or the doctor's where that does not
     answer. `doubtful` are those that a newer one may take. `left` are files that nobody could judge,
     with the reason; `unseen` those that the platform's newer Python takes and the doctor's own does
-    not, so that no other check sees them.
+    not, so that no other check sees them; `too_large` those that are left out for their size.
     """
 
     broken: tuple[Broken, ...]
@@ -75,6 +75,7 @@ class Syntax(Fact, frozen=True):
     why_left: str = ""
     doubtful: tuple[Broken, ...] = ()
     unseen: tuple[Module, ...] = ()
+    too_large: tuple[str, ...] = ()
 
     limit = 20.0
 
@@ -103,7 +104,8 @@ class Syntax(Fact, frozen=True):
             refused = {b.module.name for b in broken} | {m.name for m in left}
             unseen = tuple(m for m in source.modules if m.tree is None and m.name not in refused)
         sure = tuple(b for b in broken if b not in doubtful)
-        return cls(sure, judge, tuple(left), why if left else "", doubtful, unseen)
+        why = why if left else ""
+        return cls(sure, judge, tuple(left), why, doubtful, unseen, source.too_large)
 
 
 def _holds_for_all(broken: Broken, version: Version) -> bool:

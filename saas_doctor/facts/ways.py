@@ -27,6 +27,9 @@ class Way(str, Enum):
     ITSELF = "the caller's own container"
     APART = "a container in another network"
     WRONG_PORT = "a container that has no such port"
+    NO_URL = "no address that can be called"
+    NO_TLS = "asked for https, and it speaks http"
+    NO_PATH = "a path that it does not have"
     UNTOLD = "can't be told from here"
 
 

@@ -7,6 +7,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from msgspec.structs import replace
+
 from saas_doctor.facts import Facts
 from saas_doctor.facts.addresses import Address
 from saas_doctor.facts.answers import Answers, ask, client
@@ -72,16 +74,15 @@ class Services:
 
     def _start(self, name: str, address: Address, port: int) -> str:
         """Start it and wait for its first answer."""
-        words, folder = start_words(self.platform, name, "127.0.0.1", port)
+        address = replace(address, host=address.reached_at, port=port)
+        words, folder = start_words(self.platform, name, address.host, port)
         argv = [str(python_in(self.platform.path(self.platform.config.environment))), *words]
         with undisturbed():
             argv = self.watcher.watched(argv)
             process = Running(argv, folder, self._environ(name, port), self.scratch / f"{name}.log")
             self.started[name] = process
         began = time.monotonic()
-        url = (
-            f"http://127.0.0.1:{port}" if address.host in ("0.0.0.0", "127.0.0.1") else address.url
-        )
+        url = address.url
         health = "/" + self.platform.config.services[name].health.lstrip("/")
         with client() as http:
             while time.monotonic() - began < self.limit:
@@ -92,7 +93,7 @@ class Services:
                     break
                 others = process.listens_on() - {port}
                 if others and answer.problem == "closed":  # it has a port of its own mind
-                    url = f"http://127.0.0.1:{min(others)}"
+                    url = replace(address, port=min(others)).url
                 time.sleep(_PAUSE)
             else:
                 raise StepFailed.of(f"no answer within {self.limit:g} s", process.tail)

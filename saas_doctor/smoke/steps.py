@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from saas_doctor.facts.logs import Tail
 from saas_doctor.model import Absent, Blocked, Unreadable
-from saas_doctor.redact import redact
+from saas_doctor.redact import redact, redact_lines
 
 _OUTPUT = 12
 """Lines of a failed step's output that are shown."""
@@ -58,7 +58,7 @@ class Step(Struct, frozen=True):
             self,
             said=redact(self.said),
             error=redact(self.error),
-            output=tuple(map(redact, self.output)),
+            output=tuple(redact_lines(self.output)),
         )
 
 

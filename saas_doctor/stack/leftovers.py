@@ -7,9 +7,11 @@ import shutil
 import sys
 from collections.abc import Iterator, Sequence
 from functools import cached_property
-from importlib.metadata import Distribution, distributions
+from importlib.metadata import distributions
 from pathlib import Path
+from shlex import quote
 
+from saas_doctor import own_files
 from saas_doctor.journal import prepare_state
 from saas_doctor.model import DoctorError
 from saas_doctor.platform import Platform
@@ -18,12 +20,6 @@ from saas_doctor.stack.saving import Saved, size_of
 
 _CACHE = "__pycache__"
 _CLOSED = frozenset((".git", "node_modules", ".saas-doctor"))
-_INSTALLED = ("activate", "deactivate", "python", "pip", "pydoc", "easy_install", "wheel")
-"""What the programs of an environment begin with that belong to no package."""
-_TOOLS = frozenset((".gitignore", ".lock", "CACHEDIR.TAG", "pyvenv.cfg"))
-_SITE = frozenset(("_virtualenv.py", "_virtualenv.pth"))
-_EDITED = 2.0
-"""Seconds after its installation from which a change of a package's file is somebody's own."""
 
 
 class Leftovers:
@@ -101,7 +97,7 @@ class Leftovers:
         folder = self.environment
         if folder is None:
             return
-        own = len(self._own_files(folder))
+        own = len(own_files.own(folder, own_files.unproved(folder)))
         words = "can be installed again" + (f"; {_counted(own, 'file')} of your own" if own else "")
         name = f"{self.platform.relative(folder)}/"
         yield Change(Verb.REMOVE, "environment", name, words, size_of(folder))
@@ -120,16 +116,6 @@ class Leftovers:
         else:
             shutil.rmtree(self._half)
 
-    def _own_files(self, folder: Path) -> list[Path]:
-        """The files in it that no installation made, or that were changed since."""
-        found = list(distributions(path=[str(site) for site in _sites(folder)]))
-        recorded: dict[Path, float] = {}
-        for one in found:
-            at = _installed_at(one)
-            for file in one.files or ():
-                recorded[Path(os.path.normpath(str(one.locate_file(file))))] = at
-        return [path for path in _files(folder) if _is_own(path, folder, recorded)]
-
     # Byte code.
 
     @cached_property
@@ -146,7 +132,7 @@ class Leftovers:
             ]
             if _CACHE in folders:
                 folders.remove(_CACHE)
-                if any(map(_is_byte_code, Path(at, _CACHE).iterdir())):
+                if any(map(own_files.is_byte_code, os.listdir(Path(at, _CACHE)))):
                     found.append(Path(at, _CACHE))
         return found
 
@@ -167,9 +153,15 @@ class Leftovers:
         environment = self.environment
         if environment is None:
             return
-        if own := self._own_files(environment):
+        if unproved := own_files.unproved(environment):
             say("environment", "putting your own files aside")
-            saved.move_files(environment, own, "environment")
+            saved.move_files(environment, unproved, "environment")
+        made, kept = environment / "pyvenv.cfg", saved.folder / "pyvenv.cfg"
+        shutil.copy2(made, kept)  # by which the environment is known until it is gone
+        saved.note(
+            "pyvenv.cfg: how the environment was made",
+            f"diff {quote(str(kept))} {quote(str(made))}",
+        )
         if packages := _packages(environment):
             path = saved.folder / "packages.txt"
             path.write_text("".join(f"{line}\n" for line in packages), encoding="utf-8")
@@ -226,44 +218,17 @@ def _files(folder: Path) -> Iterator[Path]:
         yield from (Path(at, name) for name in sorted((*files, *links)))
 
 
-def _sites(environment: Path) -> list[Path]:
-    return [*environment.glob("lib/python3*/site-packages"), environment / "Lib/site-packages"]
-
-
-def _installed_at(one: Distribution) -> float:
-    try:
-        return os.stat(str(one.locate_file(f"{one._path.name}/RECORD"))).st_mtime  # type: ignore[attr-defined]
-    except (OSError, AttributeError):
-        return float("inf")
-
-
-def _is_own(path: Path, environment: Path, recorded: dict[Path, float]) -> bool:
-    parts = path.relative_to(environment).parts
-    if _CACHE in parts or path.suffix in (".pyc", ".pyo") or path.name in _TOOLS | _SITE:
-        return False
-    if path in recorded:
-        return path.suffix == ".py" and path.lstat().st_mtime > recorded[path] + _EDITED
-    if path.is_symlink() or any(part.endswith((".dist-info", ".egg-info")) for part in parts):
-        return False
-    return not (parts[0] in ("bin", "Scripts") and path.name.lower().startswith(_INSTALLED))
-
-
 def _packages(environment: Path) -> list[str]:
-    found = distributions(path=[str(site) for site in _sites(environment)])
+    found = distributions(path=[str(site) for site in own_files.sites(environment)])
     return sorted({f"{one.metadata['Name']}=={one.version}" for one in found}, key=str.lower)
 
 
 def _empty(cache: Path) -> None:
     """Remove its byte code; the folder too, where nothing else lies in it."""
-    for path in filter(_is_byte_code, list(cache.iterdir())):
-        path.unlink(missing_ok=True)
+    for name in filter(own_files.is_byte_code, os.listdir(cache)):
+        (cache / name).unlink(missing_ok=True)
     if not any(cache.iterdir()):
         cache.rmdir()
-
-
-def _is_byte_code(path: Path) -> bool:
-    """Also what an interpreter that was killed left half written."""
-    return path.suffix in (".pyc", ".pyo") or ".pyc." in path.name
 
 
 def _counted(number: int, what: str) -> str:

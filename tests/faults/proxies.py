@@ -271,6 +271,23 @@ ENTRIES = [
     ),
     Healthy("NET403", "an HTTP proxy", setenv(HTTPS_PROXY="http://127.0.0.1:9")),
     Fault(
+        "NET403",
+        "an address of IPv6 in brackets, and no proxy at all",
+        append(ENV, "NO_PROXY=localhost,[::1]\n"),
+        fixed=False,
+        target=f"{ENV}:NO_PROXY",
+        group=ENVIRONMENT,
+    ),
+    Fault(
+        "NET403",
+        "a password with a slash",
+        setenv(HTTPS_PROXY="http://user:pa/ss@127.0.0.1:9", NO_PROXY="localhost,127.0.0.1"),
+        fixed=False,
+        also=DEAD,
+        target="this shell:HTTPS_PROXY",
+    ),
+    Healthy("NET403", "an address of IPv6", setenv(NO_PROXY="localhost,127.0.0.1,::1")),
+    Fault(
         "NET402",
         "an address that NO_PROXY does not name",
         listens_elsewhere,

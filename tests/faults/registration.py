@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
@@ -12,11 +12,18 @@ from tests.testbed.ports import free_port, listener
 
 ENV = "backend/.env"
 LIST = "api/registry/services"
+NONE: Mapping[str, Any] = {}
 Table = Callable[[Copy], object]
 
 
-def lists(table: Table, *, runs: Sequence[str] = ("core",), aged: bool = True) -> Inject:
-    """The registry and these services run, and the registry has this list."""
+def lists(
+    table: Table,
+    *,
+    runs: Sequence[str] = ("core",),
+    aged: bool = True,
+    answers: Mapping[str, Any] = NONE,
+) -> Inject:
+    """The registry and these services run, with these answers, and the registry has this list."""
 
     @contextmanager
     def running(copy: Copy) -> Iterator[None]:
@@ -26,7 +33,7 @@ def lists(table: Table, *, runs: Sequence[str] = ("core",), aged: bool = True) -
             answer = {LIST: [200, table(copy)]}
             stack.enter_context(stub(copy, "registry", copy.ports["registry"], **answer))
             for name in runs:
-                stack.enter_context(stub(copy, name, copy.ports[name]))
+                stack.enter_context(stub(copy, name, copy.ports[name], **dict(answers)))
             yield
 
     return running
@@ -48,7 +55,7 @@ def core_at(host: str) -> Table:
     return lambda copy: [{"name": "core", "url": url(copy, "core", host)}]
 
 
-def core_there(address: str) -> Table:
+def core_there(address: str | int | None) -> Table:
     return lambda _: [{"name": "core", "url": address}]
 
 
@@ -137,7 +144,13 @@ ENTRIES = [
         fixed=False,
         target="core",
     ),
-    Healthy("SVC703", "in another spelling", lists(lambda copy: [{**core(copy), "name": "Core"}])),
+    Fault(
+        "SVC703",
+        "in another spelling than its code says",
+        lists(lambda copy: [{**core(copy), "name": "Core"}]),
+        fixed=False,
+        target="core",
+    ),
     Healthy("SVC703", "by its port", lists(lambda copy: [{**core(copy), "name": "users"}])),
     Healthy("SVC703", "a list of names", lists(lambda _: ["core"])),
     Healthy("SVC703", "started just now", lists(lambda _: [], aged=False)),
@@ -188,8 +201,12 @@ ENTRIES = [
     Healthy("SVC704", "a plugin of somebody else", and_a_stranger_that_runs()),
     Healthy("SVC704", "one that is not running", lists(at_its_own_place("demo-service"))),
     Healthy("SVC704", "an entry without address", lists(core_and({"name": "reports"}))),
-    Healthy(
-        "SVC704", "an address that is none", lists(core_and({"name": "x", "url": "http://a:b"}))
+    Fault(
+        "SVC705",
+        "a plugin at no address",
+        lists(core_and({"name": "x", "url": "http://a:b"})),
+        fixed=False,
+        target="x@http://a:b",
     ),
     Healthy("SVC704", "everything runs", everything_runs),
     Fault("SVC705", "all addresses", lists(core_at("0.0.0.0")), fixed=False),
@@ -219,6 +236,38 @@ ENTRIES = [
         lists(core_and({"name": "reports", "url": "http://reports.invalid:80"})),
         fixed=False,
         target="reports@reports.invalid:80",
+    ),
+    *(
+        Fault("SVC705", name, lists(core_there(address)), fixed=False)
+        for name, address in {
+            "no address": None,
+            "a number": 5,
+            "half an address": "http://[::1",
+            "a port that there is not": "http://127.0.0.1:99999",
+        }.items()
+    ),
+    Fault(
+        "SVC705",
+        "by https, and it speaks http",
+        lists(lambda copy: [{"name": "core", "url": url(copy, "core").replace("http", "https")}]),
+        fixed=False,
+    ),
+    Fault(
+        "SVC705",
+        "a path that it does not have",
+        lists(
+            lambda copy: [{**core(copy), "url": url(copy, "core") + "/v1"}],
+            answers={"openapi.json": [200, {"paths": {"/api/core/services": {}}}]},
+        ),
+        fixed=False,
+    ),
+    Healthy(
+        "SVC705",
+        "a path that it has",
+        lists(
+            lambda copy: [{**core(copy), "url": url(copy, "core") + "/v1/"}],
+            answers={"openapi.json": [200, {"paths": {"/v1": {}}}]},
+        ),
     ),
     Healthy("SVC705", "localhost", lists(core_at("localhost"))),
     Healthy(

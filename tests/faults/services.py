@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from saas_doctor.facts import ports
-from tests.faults import Copy, Fault, Healthy, Inject
+from tests.faults import Copy, Fault, Healthy, Inject, replace
 from tests.faults.origins import directly
 from tests.testbed import platforms
 from tests.testbed.platforms import SERVICES
@@ -88,6 +88,7 @@ def stub(
     port: int,
     environ: Any = None,
     certificate: Any = (),
+    stdin: Any = subprocess.DEVNULL,
     **answers: Any,
 ) -> Iterator[subprocess.Popen[bytes]]:
     """A small server that runs as this service of the copy, from its folder."""
@@ -98,7 +99,7 @@ def stub(
         [sys.executable, "serve.py", str(port), json.dumps(named), *map(str, certificate)],
         cwd=folder,
         env=None if environ is None else dict(environ),
-        stdin=subprocess.DEVNULL,
+        stdin=stdin,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
@@ -199,6 +200,19 @@ def failing_with(text: str, **answers: Any) -> Inject:
 def everything_runs(copy: Copy) -> AbstractContextManager[Any]:
     """All services of the platform itself, as a developer starts them."""
     return platforms.started(copy.root, copy.ports, copy.environ)
+
+
+def everything_runs_at(host: str) -> Inject:
+    """All services, where HOST of the settings says."""
+
+    def running(copy: Copy) -> AbstractContextManager[Any]:
+        old = f"http://127.0.0.1:{copy.ports['registry']}"
+        replace("backend/.env", "\nHOST=127.0.0.1\n", f"\nHOST={host}\n")(copy)
+        written = f"[{host}]" if ":" in host else host
+        replace("backend/.env", old, old.replace("127.0.0.1", written))(copy)
+        return platforms.started(copy.root, copy.ports, copy.environ, host=host)
+
+    return running
 
 
 def new_plugin(copy: Copy) -> None:

@@ -126,7 +126,11 @@ def set_ports(root: Path, ports: Mapping[str, int]) -> dict[str, str]:
 
 @contextmanager
 def started(
-    root: Path, ports: Mapping[str, int], environ: Mapping[str, str], *names: str
+    root: Path,
+    ports: Mapping[str, int],
+    environ: Mapping[str, str],
+    *names: str,
+    host: str = "127.0.0.1",
 ) -> Iterator[dict[str, int]]:
     """Start services (all, or these) as a developer does; yields their pids by name."""
     processes: dict[str, subprocess.Popen[bytes]] = {}
@@ -142,7 +146,7 @@ def started(
                 start_new_session=True,
             )
         for name in processes:
-            wait_for_port(ports[name], limit=30)
+            wait_for_port(ports[name], host, limit=30)
         yield {name: process.pid for name, process in processes.items()}
     finally:
         for process in processes.values():

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from saas_doctor.compose.spec import Build
-from saas_doctor.redact import redact
+from saas_doctor.redact import redact, redact_lines
 from saas_doctor.stack import Failed, Failure, Say
 from saas_doctor.stack.docker import buildkit
 from saas_doctor.stack.docker.context import Context, Unbuildable
@@ -172,7 +172,7 @@ def _not_built(
         advice = "mend the step that failed"
     return Failure(
         service, what, f"{advice}; the whole log is in {log}",
-        tuple(redact(line) for line in tail[-_TAIL:]), code,
+        tuple(redact_lines(tail[-_TAIL:])), code,
     )  # fmt: skip
 
 

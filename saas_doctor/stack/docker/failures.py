@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from saas_doctor.facts.docker import container_of
-from saas_doctor.redact import redact
+from saas_doctor.redact import redact, redact_lines
 from saas_doctor.report.sizes import in_words
 from saas_doctor.stack import Failure
 from saas_doctor.stack.docker.engine import Engine
@@ -224,7 +224,7 @@ def log_tail(engine: Engine, identity: str, lines: int = _LINES) -> list[str]:
     except docker.errors.APIError:
         return []
     text: str = bytes(data)[-65_536:].decode("utf-8", "replace")
-    return [redact(line.rstrip()) for line in text.splitlines() if line.strip()]
+    return redact_lines(line.rstrip() for line in text.splitlines() if line.strip())
 
 
 def _error(lines: list[str]) -> tuple[str, str]:

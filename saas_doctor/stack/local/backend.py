@@ -194,7 +194,9 @@ class LocalBackend:
     def down(self, *, volumes: bool, say: Say) -> list[Change]:
         """Do so; what was removed."""
         if not self.home.folder.is_dir():
-            return []
+            if not self.removals(volumes=volumes):
+                return []
+            self._make_folder()
         with self.state.locked():
             done = self.removals(volumes=volumes)
             for record in reversed(self._in_order(self.state.all())):

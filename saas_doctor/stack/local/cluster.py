@@ -16,7 +16,10 @@ from typing import Any
 from saas_doctor.facts.admin import OWN_ADMIN, own_secret
 from saas_doctor.facts.database_address import Address
 from saas_doctor.facts.database_start import start
+from saas_doctor.facts.postgres_protocol import scram_verifier
+from saas_doctor.facts.quoting import literal
 from saas_doctor.model import DoctorError
+from saas_doctor.redact import redact
 from saas_doctor.stack.local.accounts import Account, server_account
 from saas_doctor.stack.local.parts import Home, Refused
 
@@ -25,6 +28,8 @@ _LOCALES = ("C.UTF-8", "C")
 """Not every system has the first one, which knows the letters of all languages."""
 _INITDB = 120.0
 """Seconds: the first one on a slow disk takes its time."""
+_SINGLE = 120.0
+"""Seconds: it recovers first, where the server was killed."""
 
 
 class Cluster:
@@ -41,13 +46,50 @@ class Cluster:
             raise Refused(str(reason), "sudo -u YOU saas-doctor up --local") from None
 
     @property
+    def place(self) -> Path:
+        """Where the data belong: in the platform's state, where the server's account may enter it."""
+        return self._place_of(self.home.platform.root) or self.home.folder / "postgres"
+
+    @property
     def data(self) -> Path:
-        """The cluster's folder: in the platform's state, where the server's account may enter it."""
+        """The cluster's folder: its place, or that of a platform which was renamed since."""
+        former = self._former
+        if former is None or former.exists() or (self.place / "PG_VERSION").exists():
+            return self.place
+        moved = self._place_of(former)
+        return moved if moved and (moved / "PG_VERSION").exists() else self.place
+
+    @property
+    def elsewhere(self) -> Path | None:
+        """Where the data stay that the platform had before it was copied or moved, as far as known."""
+        former = self._former
+        if self.place.parent == self.home.folder or not self.secret.exists():
+            return None
+        if former == self.home.platform.root:
+            return None
+        # One that an older doctor made did not write down its place.
+        found = self._place_of(former) if former else self.place.parent
+        return found if found and found.exists() else None
+
+    def _place_of(self, root: Path) -> Path | None:
+        """Where the data of the platform there are kept, if it is not in its state."""
         if self.account is None or self.account == self.home.account:
-            return self.home.folder / "postgres"
-        root = self.home.platform.root
+            return None
         digest = hashlib.sha256(os.fsencode(root)).hexdigest()[:8]
         return Path(self.account.home) / "saas-doctor" / f"{root.name}-{digest}"
+
+    @property
+    def _mark(self) -> Path:
+        """The file that goes along with the platform and tells whose name its data have."""
+        return self.home.folder / "postgres-of"
+
+    @property
+    def _former(self) -> Path | None:
+        """The platform's folder as the data know it."""
+        try:
+            return Path(os.fsdecode(self._mark.read_bytes()))
+        except OSError:
+            return None
 
     @property
     def secret(self) -> Path:
@@ -94,13 +136,15 @@ class Cluster:
         words = done.stdout.split()
         return words[2].partition(".")[0] if len(words) > 2 else ""
 
-    def _run(self, argv: list[str], limit: float) -> subprocess.CompletedProcess[str]:
+    def _run(
+        self, argv: list[str], limit: float, said: str = ""
+    ) -> subprocess.CompletedProcess[str]:
         options: dict[str, Any] = self.account.options if self.account else {}
         return subprocess.run(
             argv,
             cwd="/",
             env=self.environ,
-            stdin=subprocess.DEVNULL,
+            input=said,
             capture_output=True,
             text=True,
             errors="replace",
@@ -117,24 +161,55 @@ class Cluster:
         return {**environ, **(self.account.environ if self.account else {})}
 
     def make(self) -> None:
-        """Make the cluster, whole or not at all."""
+        """Make the cluster, whole or not at all; one that is there is put in its place, to be let in."""
         if self.version_of_data():
+            if self.data != self.place:
+                self.data.rename(self.place)
+            self._mark_place()
+            if not self.secret.exists():
+                self._renew_secret()
             return
         self.data.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         new = self.data.with_name(f"{self.data.name}.new")
         shutil.rmtree(new, ignore_errors=True)
         new.mkdir(mode=0o700)
-        password = secrets.token_urlsafe(24)
-        _write_secret(self.secret, password)
+        self._mark_place()
+        if not self.secret.exists():  # that of a cluster which is elsewhere by now is kept
+            _write_secret(self.secret, secrets.token_urlsafe(24))
         if self.account:
             self.account.give(new)
             if self.account != self.home.account:
                 self.account.give(self.data.parent)
         if self.home.account:
             self.home.account.give(self.secret)
-        with self._password_file(password) as file:
+        with self._password_file(self.password) as file:
             self._initdb(new, file)
         new.rename(self.data)
+
+    def _mark_place(self) -> None:
+        if self.place.parent != self.home.folder:
+            self._mark.write_bytes(os.fsencode(self.home.platform.root))
+
+    def _renew_secret(self) -> None:
+        """Give the first role another password: who may run the server needs none to do so."""
+        password = secrets.token_urlsafe(24)
+        statement = f"ALTER ROLE {OWN_ADMIN} PASSWORD {literal(scram_verifier(password))}\n"
+        argv = [str(self.bin / "postgres"), "--single", "-D", str(self.data), "postgres"]
+        try:
+            told = self._run(argv, limit=_SINGLE, said=statement).stderr
+        except subprocess.CalledProcessError as error:
+            told = f"ERROR: {error.stderr}"
+        except (OSError, subprocess.SubprocessError) as error:
+            told = f"ERROR: {error}"
+        if "ERROR" in told or "FATAL" in told:
+            lines = tuple(redact(told).strip().splitlines()[-5:])
+            what = (
+                f"{self.data}: the password of its administrator is lost, and no other could be set"
+            )
+            raise Refused(what, "see that nothing else runs on it, then try again", lines)
+        _write_secret(self.secret, password)
+        if self.home.account:
+            self.home.account.give(self.secret)
 
     def _initdb(self, folder: Path, password_file: Path) -> None:
         argv = [str(self.bin / "initdb"), "-D", str(folder), "-U", OWN_ADMIN]
@@ -183,8 +258,8 @@ class Cluster:
         try:
             return self.secret.read_text()
         except OSError as error:
-            what = f"{self.secret}: can't be read ({error.strerror}), so its cluster is lost"
-            step = "`saas-doctor down --volumes` throws it away, then `up --local` makes a new one"
+            what = f"{self.secret}: can't be read ({error.strerror}), and the server runs already"
+            step = "`saas-doctor down`, then `up --local` gives it another; the data stay"
             raise Refused(what, step) from None
 
 

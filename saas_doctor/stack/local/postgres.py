@@ -80,7 +80,7 @@ class Database(Part):
         if address.is_socket or not address.is_local:
             what = f"nothing answers at {address}, which is not an address to start Postgres at"
             raise Refused(what, start(address, self.home.platform), code="DB501")
-        program, data = str(self.cluster.bin / "postgres"), str(self.cluster.data)
+        program, data = str(self.cluster.bin / "postgres"), str(self.cluster.place)
         argv = [program, "-D", data, "-p", str(address.port)]
         argv += ["-c", f"listen_addresses={listens_at(address.host)}"]
         # Everybody comes by TCP: a socket's folder would have to be writable for this account.
@@ -106,6 +106,8 @@ class Database(Part):
         version = self.cluster.version(self.cluster.bin)
         other = f"; compose has Postgres {compose}" if compose not in ("", version) else ""
         what = f"a cluster of Postgres {version}{other}"
+        if former := self.cluster.elsewhere:
+            what += f"; the data of before this folder was copied or moved stay in {former}"
         return [Change(Verb.CREATE, "volume", str(self.cluster.data), what)]
 
     def prepare(self) -> None:

@@ -17,6 +17,7 @@ from saas_doctor.facts.database_start import is_postgres
 from saas_doctor.facts.dotenv import EnvExample, EnvFile, Settings
 from saas_doctor.facts.interpreter import python_in
 from saas_doctor.facts.logs import log_name, output_name
+from saas_doctor.facts.no_proxy import readable
 from saas_doctor.facts.ports import Port, Ports, State, wrong_service
 from saas_doctor.facts.registered import (
     gateway_of,
@@ -86,8 +87,8 @@ class Service(Part):
         }
         # Calls between the services never go through a proxy.
         for key in ("NO_PROXY", "no_proxy"):
-            entries = [e.strip() for e in environ.get(key, "").split(",") if e.strip()]
-            environ[key] = ",".join([*entries, *(h for h in _LOOPBACK if h not in entries)])
+            entries = [readable(e.strip()) for e in environ.get(key, "").split(",")]
+            environ[key] = ",".join(filter(None, dict.fromkeys([*entries, *_LOOPBACK])))
         proxies = [key for key in environ if key.lower() in _COUNTED]
         return environ, tuple(sorted({*named, *proxies}))
 
@@ -158,7 +159,7 @@ _ELSEWHERE = "run this as root to see it, or end what listens there"
 def _named(home: Home) -> Iterator[tuple[str, str | None]]:
     """The variables that the platform's settings files name, with the value to be given, if any."""
     config = home.platform.config
-    keys = ["REGISTRY_URL", *(s.port_variable for s in config.services.values() if s.port_variable)]
+    keys = ["REGISTRY_URL", *(key for s in config.services.values() for key in s.variables)]
     keys += [part.variable for part in (config.database, config.redis) if part]
     yield from ((key, None) for key in keys)
     with suppress(Absent, Unreadable):

@@ -17,7 +17,7 @@ from saas_doctor.facts.logs import Tail, tail_from
 from saas_doctor.processes import SUPERVISOR, listens_on
 from saas_doctor.reading import require_file
 from saas_doctor.reasons import confirmed
-from saas_doctor.redact import redact
+from saas_doctor.redact import redact, redact_lines
 from saas_doctor.stack import Failed, Failure, Say, Verb
 from saas_doctor.stack.local.ending import end
 from saas_doctor.stack.local.jobs import Job, Record, State, left_over
@@ -174,7 +174,8 @@ class Starting:
             what = f"{what}: {error}"
         if not next_step:
             next_step = f"saas-doctor logs {part.name}"
-        return Failure(part.name, redact(what), redact(next_step), tuple(map(redact, lines)), code)
+        shown = tuple(redact_lines(lines))
+        return Failure(part.name, redact(what), redact(next_step), shown, code)
 
     def _tail(self, record: Record) -> Tail | None:
         try:
