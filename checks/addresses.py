@@ -249,7 +249,7 @@ def _contradictions(
         looked_at=f"{place}; {', '.join(places)}",
         found="; ".join(shown),
         wanted=f"the same {names} in both places",
-        target=f"{place}:{service.name}",
+        target=f"{place}:{service.name} {names}",
         place=place,
         next_step=f"write the same {names} at {place} and for {service.name} ({', '.join(places)})",
     )

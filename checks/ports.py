@@ -262,7 +262,7 @@ def one_port_for_two(
             looked_at="; ".join(places),
             found=f"{address.port} for both",
             wanted="a port of its own for each service",
-            target=address.service,
+            target=f"{address.service}:{other.service}",
             place=settings.places.get(address.variable),
             next_step="saas-doctor fix --select NET404 moves one of them to a free port",
             severity=None if by_variable else Severity.WARNING,

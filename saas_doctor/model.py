@@ -131,7 +131,8 @@ class Accepted(Struct, frozen=True, omit_defaults=True):
     """Findings that a baseline accepts, and by what they are known again.
 
     `about` is a finding's target, or its message, without any line; `path` is the file's, relative
-    to the platform; `lines` holds a mark of the text of each one's line, where it has one.
+    to the platform; `lines` holds a mark of the text of each one's line, where it has one. A graver
+    finding than `severity` is another; None, in a baseline of an older release, accepts any.
     """
 
     code: str
@@ -139,6 +140,7 @@ class Accepted(Struct, frozen=True, omit_defaults=True):
     path: str = ""
     count: int = 1
     lines: tuple[str, ...] = ()
+    severity: Severity | None = None
 
     def __str__(self) -> str:
         number = f" ({self.count} times)" if self.count > 1 else ""

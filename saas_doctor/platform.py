@@ -88,9 +88,16 @@ def load(
 ) -> Platform:
     """The platform around `start`; `exact` takes the directory itself, whatever it looks like."""
     root = start.resolve() if exact else find_root(start, named=named)
-    table, file = configuration.load(root, config_file)
     environ = dict(os.environ) if environ is None else environ
-    home = Path(environ["HOME"]) if environ.get("HOME") else None
-    config = configuration.validate({**discover(root, table, home), **table}, file)
+    config, file = configured(root, config_file, environ)
     know(secrets_of(root, config, environ))
     return Platform(root, config, file, environ)
+
+
+def configured(
+    root: Path, config_file: Path | None, environ: Mapping[str, str]
+) -> tuple[Config, Path | None]:
+    """The configuration, with what is discovered where it says nothing, and its file."""
+    table, file = configuration.load(root, config_file)
+    home = Path(environ["HOME"]) if environ.get("HOME") else None
+    return configuration.validate({**discover(root, table, home), **table}, file), file

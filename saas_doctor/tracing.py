@@ -10,6 +10,7 @@ import sys
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -21,13 +22,34 @@ from saas_doctor.reading import READ
 Owner = str | type
 """Who reads: a check, by its code, or a fact."""
 _LISTED = ("os.listdir", "os.scandir")
+_MOST_LINKS = 40
+
+
+def names(path: str) -> list[str]:
+    """The absolute path, and what each link on its way leads to, one after the other."""
+    found = [os.path.abspath(path)]
+    while len(found) <= _MOST_LINKS:
+        here = Path(found[-1])
+        link = next((p for p in (*reversed(here.parents), here) if os.path.islink(p)), None)
+        if link is None:
+            break
+        try:
+            target = link.parent / os.readlink(link)
+        except OSError:  # it is gone
+            break
+        found.append(os.path.normpath(target / here.relative_to(link)))
+    return found
 
 
 class Trace:
-    """The files below a folder that were read, or looked for, and the folders that were listed."""
+    """The files below a folder that were read, or looked for, and the folders that were listed.
+
+    A file or folder has the names of the links that lead there, too.
+    """
 
     def __init__(self, root: Path) -> None:
         self._root = str(root)
+        self._names = lru_cache(None)(names)
         self._read: defaultdict[Owner, set[str]] = defaultdict(set)
         self._listed: defaultdict[Owner, set[str]] = defaultdict(set)
         self._asked: defaultdict[Owner, set[type]] = defaultdict(set)
@@ -60,7 +82,8 @@ class Trace:
             if name.startswith(self._root):
                 owner = self._owner(sys._getframe(2))
                 if owner is not None:
-                    (self._listed if event in _LISTED else self._read)[owner].add(name)
+                    noted = self._listed if event in _LISTED else self._read
+                    noted[owner].update(self._names(name))
 
     def _owner(self, frame: FrameType | None) -> Owner | None:
         """The nearest of the callers that is a fact or a check.

@@ -96,7 +96,7 @@ def chosen() -> Report:
         ),
     )
     gone = (Accepted("SRC204", ODD, "line\nend.py", 2), Accepted("CFG901", ".env"))
-    return replace(made, baseline="backend/accepted.json", gone=gone)
+    return replace(made, baseline="backend/accepted\udcff.json", gone=gone)
 
 
 def odd() -> Report:

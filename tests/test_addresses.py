@@ -15,6 +15,7 @@ from saas_doctor.facts.database_address import parse_url
 from saas_doctor.facts.interpreter import Interpreter
 from saas_doctor.facts.requirements import Requirements
 from saas_doctor.facts.versions import Versions
+from saas_doctor.identity import about
 from saas_doctor.model import Severity
 from saas_doctor.platform import Platform
 from tests.trees import MakeTree, findings, fixed
@@ -386,6 +387,16 @@ def test_an_address_is_compared_with_the_container_that_it_leads_to(
         }
     )
     assert bool(findings(platform, "CFG908")) == contradicts
+
+
+def test_another_difference_of_an_address_is_another_finding(tree: MakeTree) -> None:
+    """Who accepted another password did not accept another role."""
+    known = []
+    for address in ("me:shut@localhost:5433/me", "you:open@localhost:5433/me"):
+        env = f"WORD=open\nDATABASE_URL=postgresql://{address}\n"
+        files = {"main.py": ENGINE, ".env": env, "/docker-compose.yml": COMPOSE}
+        known += [about(finding) for finding in findings(tree(files), "CFG908")]
+    assert len(set(known)) == len(known) == 2
 
 
 def test_the_env_beside_the_compose_file_is_what_compose_puts_in(tree: MakeTree) -> None:

@@ -37,6 +37,7 @@ class {name}(BaseModel):
         orm_mode = True
 """
 
+APP = "from fastapi import FastAPI\napp = FastAPI()\n"
 USED = {
     "main.py": "import os, httpx\nfrom dotenv import load_dotenv\nload_dotenv()\n"
     'httpx.get(os.environ["REGISTRY_URL"])\n',
@@ -188,6 +189,30 @@ def test_a_class_that_moves_to_another_module_stays_accepted(legacy: Path, check
     assert (told.code, told.new, told.old, told.gone) == (0, [], OLD, [])
 
 
+def test_what_is_mended_in_one_file_accepts_no_other_of_its_name_elsewhere(
+    tree: MakeTree, check: Check, tmp_path: Path
+) -> None:
+    tree({"shared/__init__.py": "", "a.py": "from shared.missing import a\n", "b.py": ""})
+    check(write=True, select="SRC205")
+    (tmp_path / "backend/a.py").write_text("")
+    (tmp_path / "backend/b.py").write_text("from shared.missing import b\n")
+    told = check(select="SRC205")
+    assert (told.code, len(told.new), told.old, len(told.gone)) == (1, 1, 0, 1)
+
+
+@pytest.mark.parametrize("other", [HEAD + "".join(f"x{n} = {n}\n" for n in range(9)), module("C")])
+def test_a_deleted_file_accepts_nothing_in_a_file_that_is_another(
+    tree: MakeTree, check: Check, tmp_path: Path, other: str
+) -> None:
+    """Others have the same lines, too: renamed is only what has its text and was not known before."""
+    tree({"a.py": module("A"), "b.py": other})
+    check(write=True)
+    (tmp_path / "backend/a.py").unlink()
+    (tmp_path / "backend/b.py").write_text(other + MODEL.format(name="B"))
+    told = check()
+    assert (told.new, told.gone) == (["B"], ["A"])
+
+
 def test_findings_that_nothing_tells_apart_are_counted(
     tree: MakeTree, check: Check, tmp_path: Path
 ) -> None:
@@ -219,6 +244,51 @@ def test_a_further_place_of_a_finding_makes_it_new(
     assert now("C") == (0, 1, ["B.orm_mode"])
     check(write=True, select="SRC202")
     assert now("B", "C") == (1, 0, [])
+
+
+def test_what_becomes_graver_is_new_and_not_gone(
+    tree: MakeTree, check: Check, tmp_path: Path
+) -> None:
+    """A module that nothing runs may import what is not there; one that a service runs may not."""
+    tree(
+        {
+            "shared/__init__.py": "",
+            "core/__init__.py": "",
+            "core/jobs.py": "from shared.missing import a\n",
+            "core/main.py": APP,
+        }
+    )
+    severity = check(write=True, select="SRC205").report.baselined[0].severity
+    before = (tmp_path / FILE).read_text()
+    (tmp_path / "backend/core/main.py").write_text("import core.jobs\n" + APP)
+    told = check(select="SRC205")
+    assert (severity, told.report.findings[0].severity) == (Severity.WARNING, Severity.ERROR)
+    assert (told.code, len(told.new), told.old, told.gone) == (1, 1, 0, [])
+    check(write=True, select="SRC205")
+    assert check(select="SRC205").code == 0
+    # What has become slighter is still accepted, and so is all of a baseline that tells no severity.
+    (tmp_path / "backend/core/main.py").write_text(APP)
+    assert (check(select="SRC205").old, check(select="SRC205").gone) == (1, [])
+    (tmp_path / "backend/core/main.py").write_text("import core.jobs\n" + APP)
+    (tmp_path / FILE).write_text(before.replace(', "severity": "warning"', ""))
+    assert (check(select="SRC205").old, check(select="SRC205").gone) == (1, [])
+
+
+def test_two_services_on_one_port_are_another_finding_than_other_two(
+    tree: MakeTree, check: Check, tmp_path: Path
+) -> None:
+    names = ("alpha", "beta", "gamma")
+    files = {f"{name}/{file}.py": APP for name in names for file in ("main", "run")}
+
+    def ports(*numbers: int) -> str:
+        pairs = zip(names, numbers, strict=True)
+        return "".join(f"{name.upper()}_PORT={port}\n" for name, port in pairs)
+
+    tree({**files, ".env": ports(8001, 8002, 8001)})
+    assert check(write=True, select="NET404").old == 1
+    (tmp_path / "backend/.env").write_text(ports(8001, 8002, 8002))
+    told = check(select="NET404")
+    assert (told.code, told.old, len(told.gone)) == (1, 0, 1)
 
 
 def test_what_was_accepted_of_a_check_that_does_not_look_is_neither_gone_nor_dropped(
@@ -316,14 +386,18 @@ def test_a_mark_of_a_settings_line_does_not_depend_on_its_value(
     tree: MakeTree, check: Check, tmp_path: Path
 ) -> None:
     """Else a short secret could be guessed from it."""
-    marks = []
+    marks, files = [], []
     for port in ("8001", "8002"):
-        wrong = f"REGISTRY_URL=localhost:{port}\n"
+        wrong = f"REGISTRY_URL=localhost:{port}\nOTHER={port}\n"
         tree({**USED, ".env": wrong})
         check(write=True, select="CFG903")
-        marks += [one["lines"] for one in json.loads((tmp_path / FILE).read_text())["findings"]]
+        document = json.loads((tmp_path / FILE).read_text())
+        marks += [one["lines"] for one in document["findings"]]
+        files += [document["files"]]
     assert len(marks) == 2
     assert marks[0] == marks[1]
+    assert list(files[0]) == ["backend/.env"]
+    assert files[0] == files[1]
 
 
 def test_the_command_writes_the_file_and_then_fails_on_what_is_new_alone(
@@ -393,6 +467,10 @@ def test_of_many_that_are_gone_the_console_names_a_few(legacy: Path, tmp_path: P
         ),
         ('{"schema": 1, "findings": [{"code": 5, "about": ""}]}', "$.findings[0].code"),
         ("[" * 100_000, "no baseline: "),
+        (
+            '{"schema": 1, "findings": [{"code": "SRC204", "about": "", "count": 100000000000}]}',
+            "it counts more than 100000 findings",
+        ),
         ("\udcff", "no baseline: "),
     ],
 )

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -248,6 +249,155 @@ def test_a_platform_in_a_folder_of_its_repository_sees_its_own_changes(tmp_path:
     assert looked(examined(root)) == set()
     (root / "backend/naïve name.py").write_text(WRONG)
     assert "SRC204" in {f.code for f in examined(root).findings}
+
+
+def test_a_file_counts_by_whatever_link_it_is_read(root: Path) -> None:
+    """Links to a file, to a link and to a folder: what they lead to changes, or where they lead."""
+    (root / "parts").mkdir()
+    (root / "backend/main.py").rename(root / "parts/main.txt")
+    (root / "backend/main.py").symlink_to("middle.txt")
+    (root / "backend/middle.txt").symlink_to("../parts/main.txt")
+    (root / "parts/base.txt").write_text("sqlalchemy>=2\n")
+    (root / "backend/more").symlink_to("../parts")
+    (root / "backend/requirements.txt").write_text("-r more/base.txt\n")
+    (root / "backend/loop.py").symlink_to("loop.py")
+    commit(root)
+    assert looked(examined(root)) == set()
+    for file, code in (("parts/main.txt", "SRC200"), ("parts/base.txt", "SRC204")):
+        with (root / file).open("a") as opened:
+            opened.write("# changed\n")
+        assert code in looked(examined(root)), file
+        git(root, "checkout", "-q", "--", ".")
+    for link, code in (("backend/middle.txt", "SRC200"), ("backend/more", "SRC204")):
+        target = (root / link).resolve()
+        (root / link).unlink()
+        (root / link).symlink_to(target)
+        assert code in looked(examined(root)), link
+        git(root, "checkout", "-q", "--", ".")
+
+
+def test_a_file_of_the_repository_beside_the_platform_counts_where_it_is_read(
+    tmp_path: Path,
+) -> None:
+    root = tmp_path / "shop"
+    for name, text in FILES.items():
+        file = root / (name[1:] if name[0] == "/" else f"backend/{name}")
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
+    (tmp_path / "common").mkdir()
+    (tmp_path / "common/base.txt").write_text("redis>=5\n")
+    (root / "backend/requirements.txt").write_text("-r ../../common/base.txt\nredis>=5\n")
+    commit(tmp_path)
+    (tmp_path / "common/base.txt").write_text("redis<2\n")
+    assert "PKG308" in {f.code for f in examined(root).findings}
+    git(tmp_path, "commit", "-q", "-a", "-m", "broken")
+    assert examined(root, "HEAD^").findings
+    assert not examined(root).findings
+
+
+def test_a_submodule_that_changed_concerns_what_reads_in_it(root: Path, tmp_path: Path) -> None:
+    inner = tmp_path.parent / f"{tmp_path.name}-inner"
+    inner.mkdir()
+    (inner / "requirements.txt").write_text("redis>=5\n")
+    commit(inner)
+    git(root, "-c", "protocol.file.allow=always", "submodule", "add", str(inner), "backend/common")
+    (root / "backend/requirements.txt").write_text("-r common/requirements.txt\nredis>=5\n")
+    commit(root)
+    assert looked(examined(root)) == set()
+    (root / "backend/common/requirements.txt").write_text("redis<2\n")
+    assert "PKG308" in {f.code for f in examined(root).findings}
+    git(root / "backend/common", "commit", "-q", "-a", "-m", "broken")
+    report = examined(root)
+    assert "PKG308" in {f.code for f in report.findings}
+    assert "DOCK601" not in looked(report)
+
+
+SERVICE = "from fastapi import FastAPI\napp = FastAPI()\n"
+PORTS = {
+    **{f"{name}/{file}.py": SERVICE for name in ("core", "gateway") for file in ("main", "run")},
+    "shared/config.py": "class Settings:\n    CORE_PORT: int = 8002\n    GATEWAY_PORT: int = 8000\n",
+    ".env.example": "A=b\n",
+    "/docker-compose.yml": "services: {}\n",
+}
+
+
+@pytest.mark.parametrize(
+    ("file", "text"),
+    [
+        ("shared/config.py", PORTS["shared/config.py"].replace("8002", "8000")),
+        (".env.example", "CORE_PORT=8000\n"),
+    ],
+)
+def test_what_the_platform_is_discovered_by_concerns_every_check(
+    tree: MakeTree, tmp_path: Path, file: str, text: str
+) -> None:
+    tree(PORTS)
+    commit(tmp_path)
+    (tmp_path / "backend" / file).write_text(text)
+    report = examined(tmp_path)
+    assert "NET404" in {f.code for f in report.findings}
+    assert (
+        "the platform's services, ports or files have changed since HEAD: every" in report.notes[0]
+    )
+    # What tells the same as before concerns those that read it.
+    same = PORTS[file] + "# changed\n"
+    (tmp_path / "backend" / file).write_text(same)
+    assert "DOCK601" not in looked(examined(tmp_path))
+
+
+def test_a_port_in_a_submodule_concerns_every_check(tree: MakeTree, tmp_path: Path) -> None:
+    inner = tmp_path.parent / f"{tmp_path.name}-inner"
+    inner.mkdir()
+    (inner / "config.py").write_text(PORTS["shared/config.py"])
+    commit(inner)
+    tree({name: text for name, text in PORTS.items() if name != "shared/config.py"})
+    commit(tmp_path)
+    git(
+        tmp_path,
+        "-c",
+        "protocol.file.allow=always",
+        "submodule",
+        "add",
+        str(inner),
+        "backend/shared",
+    )
+    commit(tmp_path)
+    file = tmp_path / "backend/shared/config.py"
+    file.write_text(file.read_text().replace("8002", "8000"))
+    assert "NET404" in {f.code for f in examined(tmp_path).findings}
+
+
+def test_a_configuration_counts_by_whatever_name(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def everything(named: str | None = None) -> bool:
+        environ = {"PATH": os.environ["PATH"]}
+        platform = platforms.load(root, Path(named) if named else None, exact=True, environ=environ)
+        return "toml has changed since HEAD" in changes.since(platform, "HEAD").everything
+
+    (root / "conf").mkdir()
+    file = root / "conf/doctor.toml"
+    file.write_text("timeout = 50\n")
+    (root / "saas-doctor.toml").symlink_to("conf/doctor.toml")
+    commit(root)
+    monkeypatch.chdir(root / "conf")
+    assert not everything()
+    file.write_text("timeout = 51\n")
+    assert everything()
+    assert everything("doctor.toml")
+    git(root, "checkout", "-q", "--", ".")
+    (root / "saas-doctor.toml").unlink()
+    assert everything()
+
+
+def test_the_baseline_concerns_every_check(root: Path) -> None:
+    (root / "backend/new.py").write_text(WRONG)
+    words = ("check", "-C", str(root), "--static", "--select", "SRC204")
+    run = partial(subprocess.run, capture_output=True, timeout=100, check=False)
+    run([str(DOCTOR), *words, "--write-baseline"])
+    commit(root)
+    (root / ".saas-doctor-baseline.json").write_text('{"schema": 1, "findings": []}\n')
+    assert run([str(DOCTOR), *words, "--changed"]).returncode == 1
 
 
 def test_a_hook_in_a_linked_work_tree_sees_the_changes_of_its_folder(tmp_path: Path) -> None:

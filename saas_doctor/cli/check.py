@@ -137,7 +137,7 @@ def check(
     if write_baseline:
         make_ready(accepted.file)
     wanted = chosen(platform, None if write_baseline else accepted)
-    since = changes.since(platform, word) if changed else None
+    since = changes.since(platform, word, accepted.file) if changed else None
     with status_line(f"examining {platform.root}", len(wanted.codes())) as progress:
         run = partial(runner.run, platform, wanted, jobs=jobs, timeout=timeout, progress=progress)
         report = changes.examined(platform, since, run) if since else run()

@@ -94,7 +94,8 @@ def gone(report: Report, shown: int = _SHOWN) -> str:
     named = one_line(", ".join(map(str, report.gone[:shown])))
     more = f" and {len(report.gone) - shown} more" if len(report.gone) > shown else ""
     number = count(sum(one.count for one in report.gone), "finding")
-    return f"{number} of {report.baseline} no longer there: {named}{more}; `saas-doctor check --write-baseline` drops them"
+    file = one_line(report.baseline)
+    return f"{number} of {file} no longer there: {named}{more}; `saas-doctor check --write-baseline` drops them"
 
 
 def summary(report: Report) -> str:

@@ -85,7 +85,11 @@ def _state(report: Report, *, old: bool) -> dict[str, Any]:
         return {}
     if not old:
         return {"baselineState": "new", "suppressions": []}
-    why = {"kind": "external", "status": "accepted", "justification": f"in {report.baseline}"}
+    why = {
+        "kind": "external",
+        "status": "accepted",
+        "justification": printable(f"in {report.baseline}"),
+    }
     return {"baselineState": "unchanged", "suppressions": [why]}
 
 

@@ -698,7 +698,7 @@ ENTRIES = [
         "one on every address",
         hosts(core="127.0.0.1", gateway="0.0.0.0"),
         fixed=False,
-        target="gateway",
+        target="gateway:core",
         at="backend/.env:CORE_PORT=",
     ),
     Healthy("NET404", "different addresses", hosts(core="127.0.0.1", gateway="127.0.0.2")),
