@@ -96,9 +96,9 @@ def _without_value(line: str, keys: Container[str]) -> str:
     if not words or not (words[0] in keys or named.fullmatch(words[0])):
         what = "no KEY=value"
     elif named is _NAME:
-        what = f"{words[0]}=, and behind it no value"
+        what = f"{words[0]}= with a value that can't be read"
     else:
-        what = f"{words[0]}, and no = behind it"
+        what = f"{words[0]} with no = behind it"
     return f"{what} (the line is not shown: it may be secret)"
 
 

@@ -194,11 +194,11 @@ def test_a_port_is_a_number_that_there_is(line: str, wrong: bool, tree: MakeTree
 @pytest.mark.parametrize(
     ("line", "told"),
     [
-        ("SECRET_KEY Zx93kfQ1vvA", "SECRET_KEY, and no = behind it"),
+        ("SECRET_KEY Zx93kfQ1vvA", "SECRET_KEY with no = behind it"),
         ("SECRET KEY=Zx93kfQ1vvA", "no KEY=value"),
         ("Zx93kfQ1vvA Zx93kfQ1vvA", "no KEY=value"),
-        ('A_TOKEN="abc"Zx93kfQ1vvA', "A_TOKEN=, and behind it no value"),
-        ("export A_TOKEN='Zx93kfQ1vvA", "A_TOKEN=, and behind it no value"),
+        ('A_TOKEN="abc"Zx93kfQ1vvA', "A_TOKEN= with a value that can't be read"),
+        ("export A_TOKEN='Zx93kfQ1vvA", "A_TOKEN= with a value that can't be read"),
     ],
 )
 def test_a_line_that_cannot_be_read_shows_its_key_at_most(
