@@ -635,7 +635,8 @@ def test_source_that_cannot_be_parsed_is_the_only_thing_told(
 ) -> None:
     (root / "backend/app/odd.py").write_bytes(data)
     platform = load(root)
-    (broken,) = Facts(platform).get(syntax.Syntax).broken
+    told = Facts(platform).get(syntax.Syntax)
+    (broken,) = (*told.broken, *told.doubtful)
     assert broken.module.name == "backend/app/odd.py"
     assert re.search(said, broken.text), broken.text
     report = examine(root)
@@ -661,8 +662,8 @@ def test_a_file_that_ends_python_itself_ends_no_others_examination(
     monkeypatch.setattr(syntax, "_ASK", syntax._ASK.replace("try:", f"{crash}try:", 1))
     for name in "abc":
         (root / f"backend/app/{name}.py").write_text("(\n")
-    broken = Facts(load(root)).get(syntax.Syntax).broken
-    told = {b.module.path.name: b.text for b in broken}
+    found = Facts(load(root)).get(syntax.Syntax)
+    told = {b.module.path.name: b.text for b in (*found.broken, *found.doubtful)}
     assert sorted(told) == ["a.py", "b.py", "c.py"]
     assert told["b.py"] == "Python itself crashes on it"
 
