@@ -25,7 +25,8 @@ system: setup
 
 test: setup system
 	@$(BIN)/python -m tests.testbed.platforms
-	$(BIN)/python -m pytest -n 2 --dist loadgroup $(PYTEST_ARGS)
+	@# One more than the cores of a small machine: many tests wait for servers.
+	$(BIN)/python -m pytest -n 3 --dist loadgroup $(PYTEST_ARGS)
 
 # The table of faults and look-alikes, each with its verdict.
 faults: setup system

@@ -286,6 +286,13 @@ ENTRIES = [
         also=DEAD,
         target="this shell:HTTPS_PROXY",
     ),
+    Fault(
+        "NET403",
+        "what is no address",
+        setenv(HTTPS_PROXY="http://[::1:x", NO_PROXY="localhost,127.0.0.1"),
+        fixed=False,
+        target="this shell:HTTPS_PROXY",
+    ),
     Healthy("NET403", "an address of IPv6", setenv(NO_PROXY="localhost,127.0.0.1,::1")),
     Fault(
         "NET402",
@@ -362,7 +369,6 @@ ENTRIES = [
         "NET406", "only containers get it", in_compose(f"HTTP_PROXY: {PROXY}", f"NO_PROXY: {ALL}")
     ),
     Healthy("NET406", "an empty one", setenv(HTTP_PROXY="", PIP_PROXY="")),
-    Healthy("NET406", "what is no address", setenv(HTTPS_PROXY="http://[::1:x")),
     Fault("NET407", "all are missing", docker_gives(httpProxy=PROXY), fixed=False),
     Fault(
         "NET407",
