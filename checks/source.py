@@ -28,7 +28,7 @@ def source_cannot_be_compiled(syntax: Syntax) -> Iterator[Finding | Undecided]:
     anything. Where there is no environment, the doctor's own Python does it; where that is none that
     the platform is for (`requires-python`), what a newer one may take is `unknown`. `unknown` as
     well what the platform's Python takes and the doctor's own, older one does not, and a file above
-    2 MB: no other check sees that file.
+    2 MB that may be imported: no other check sees that file.
     **Fixed** by hand, at the line that is named.
     **Silent** about files outside the back end and the services, in environments and caches, and
     about a file that the platform's Python has compiled as it is now.

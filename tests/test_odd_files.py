@@ -655,6 +655,12 @@ def test_a_file_of_one_endless_line_is_left_out_and_told_of_once(root: Path) -> 
     assert report.exit_code(Severity.ERROR) != 0
 
 
+def test_a_huge_script_that_nothing_imports_is_left_out_without_a_word(root: Path) -> None:
+    (root / "backend/app/get-pip.py").write_bytes(b"X = [" + b"1," * MAXIMUM + b"]\n")
+    (root / "backend/app/get_poetry.py").write_bytes(b"X = [" + b"1," * MAXIMUM + b"]\n")
+    assert "SRC200" not in {r.code for r in examine(root).results if r.reason and r.undecided}
+
+
 def test_a_file_that_ends_python_itself_ends_no_others_examination(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -66,7 +66,8 @@ class Syntax(Fact, frozen=True):
     `judge` names the Python that said so: the platform's, or the doctor's where that does not
     answer. `doubtful` are those that a newer one may take. `left` are files that nobody could judge,
     with the reason; `unseen` those that the platform's newer Python takes and the doctor's own does
-    not, so that no other check sees them; `too_large` those that are left out for their size.
+    not, so that no other check sees them; `too_large` those that are left out for their size, and
+    may be imported.
     """
 
     broken: tuple[Broken, ...]
@@ -105,7 +106,15 @@ class Syntax(Fact, frozen=True):
             unseen = tuple(m for m in source.modules if m.tree is None and m.name not in refused)
         sure = tuple(b for b in broken if b not in doubtful)
         why = why if left else ""
-        return cls(sure, judge, tuple(left), why, doubtful, unseen, source.too_large)
+        # Nobody misses a script such as get-pip.py, whose name stands in no other module.
+        large = tuple(name for name in source.too_large if _may_be_imported(name, source))
+        return cls(sure, judge, tuple(left), why, doubtful, unseen, large)
+
+
+def _may_be_imported(name: str, source: Source) -> bool:
+    path = Path(name)
+    module = path.parent.name if path.name == "__init__.py" else path.stem
+    return module.isidentifier() and bool(source.mentioning(module))
 
 
 def _holds_for_all(broken: Broken, version: Version) -> bool:
