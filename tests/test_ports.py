@@ -607,6 +607,17 @@ def test_a_silent_service_at_a_terminal_is_not_stopped_without_being_named(
     os.close(theirs)
 
 
+def test_a_silent_service_whose_terminal_was_closed_is_stopped(make_copy: MakeCopy) -> None:
+    copy = make_copy()
+    ours, theirs = os.openpty()
+    with of_age(), stub(copy, "core", copy.ports["core"], stdin=theirs) as process:
+        os.kill(process.pid, signal.SIGSTOP)
+        os.close(theirs)
+        os.close(ours)
+        fixed = mend(copy, Risk.CHANGES, "NET401")
+        assert [d.outcome for d in fixed.done] == [Outcome.VERIFIED]
+
+
 AT_A_BREAKPOINT = """
 import sys
 from http.server import BaseHTTPRequestHandler, HTTPServer

@@ -26,8 +26,9 @@ if TYPE_CHECKING:
 class Answer(Struct, frozen=True):
     """What a service's health path answered; `problem` where it was no HTTP answer.
 
-    `problem` is `silent` (nothing within the bound), `unfinished` (no whole answer), `closed` (the connection, without a word),
-    `TLS` (it wants https), `endless` (larger than any page), or `not HTTP`. `seconds` is the time that the answer took, from the
+    `problem` is `silent` (nothing within the bound), `unfinished` (no whole answer), `closed` (the
+    connection, without a word), `TLS` (it wants https), `endless` (larger than any page), or
+    `not HTTP`. `seconds` is the time that the answer took, from the
     first try on.
     """
 

@@ -172,7 +172,9 @@ def _terminal(process: psutil.Process) -> str:
         return (_allowed(process.terminal, none) if hasattr(process, "terminal") else "") or ""
     except OSError:
         return ""
-    return name if name.startswith(("/dev/pts/", "/dev/tty")) else ""
+    # One whose window was closed is nobody's any more.
+    gone = name.endswith(" (deleted)")
+    return name if name.startswith(("/dev/pts/", "/dev/tty")) and not gone else ""
 
 
 _READLINE = re.compile(rb"/readline\.[^/\n]*\.so$", re.M)
